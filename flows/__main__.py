@@ -1,0 +1,194 @@
+"""The command line: `graft`, or `python -m flows`.
+
+Prefect reads its settings when it is imported, so the flows are imported inside the commands, after the environment
+is set.
+"""
+
+import contextlib
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data_contracts.errors import InputError
+from flows import terminal
+
+if TYPE_CHECKING:
+    from prefect import State
+
+app = typer.Typer(
+    help="Scheduled, validated, gated transfer learning: several text tasks on one encoder.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
+SET = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")
+]
+DEBUG = Annotated[bool, typer.Option("--debug", help="Show Prefect's log and, after an error, the traceback.")]
+
+
+@app.command()
+def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
+    """Run the main job: raw rows in, a judged model version out. Steps whose inputs did not change are reused."""
+    from flows.pipeline import load_pipeline
+
+    def call() -> "State[Any]":
+        from flows.data_to_model import data_to_model
+
+        return data_to_model(pipeline, overrides, return_state=True)
+
+    with failures(debug):
+        name = load_pipeline(pipeline, overrides).name
+        started = time.monotonic()
+        released, page = run_flow(name, debug, call)
+        terminal.show_release(name, released, page, time.monotonic() - started)
+
+
+@app.command()
+def watch(
+    window: Annotated[str, typer.Option("--window", help="Name of the window, as in week_2.")],
+    pipeline: PIPELINE = "support",
+    overrides: SET = None,
+    debug: DEBUG = False,
+) -> None:
+    """Measure a window of production texts against the champion's reference; harmful drift starts a retraining."""
+    from flows.pipeline import load_pipeline
+
+    def call() -> "State[Any]":
+        from flows.watch_drift import watch_drift
+
+        return watch_drift(window, pipeline, overrides, return_state=True)
+
+    with failures(debug):
+        name = load_pipeline(pipeline, overrides).name
+        decision, page = run_flow(name, debug, call)
+        terminal.show_decision(decision, page)
+
+
+@app.command()
+def predict(
+    input_path: Annotated[str, typer.Option("--input", help="JSON Lines file with the pipeline's text column.")],
+    output_path: Annotated[str, typer.Option("--output", help="Where the rows go, with `predictions` added.")],
+    pipeline: PIPELINE = "support",
+    debug: DEBUG = False,
+) -> None:
+    """Score texts with the champion."""
+    from flows.pipeline import load_pipeline
+
+    def call() -> "State[Any]":
+        from flows.predict import predict as predict_flow
+
+        return predict_flow(input_path, output_path, pipeline, return_state=True)
+
+    with failures(debug):
+        count, _ = run_flow(load_pipeline(pipeline).name, debug, call)
+        print(f"{count} rows scored; the answers are in {output_path}")
+
+
+@app.command()
+def models(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
+    """List a pipeline's model versions, newest first."""
+    with failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.registry.task import open_registry
+
+        name = load_pipeline(pipeline).name
+        terminal.show_versions(name, open_registry(name).versions())
+
+
+@app.command()
+def rollback(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
+    """Make the previous champion champion again."""
+    with failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.registry.task import open_registry
+
+        name = load_pipeline(pipeline).name
+        now, before = open_registry(name).rollback()
+        print(f"{name}: version {now.version} is champion again, version {before.version} is now `previous`")
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="Port of the server on loopback.")] = 4200, debug: DEBUG = False) -> None:
+    """Start (or find) server, pools, deployments and a worker for each pool. `graft down` stops them."""
+    from flows import services
+    from tasks.storage.home import open_home
+
+    with failures(debug):
+        url = services.up(open_home(), port, print)
+        print(f"\nPages: {services.pages_of(url)}   Logs: {open_home().services}   Stop: graft down")
+
+
+@app.command()
+def down(debug: DEBUG = False) -> None:
+    """Stop what `graft up` started, workers first."""
+    from flows import services
+    from tasks.storage.home import open_home
+
+    with failures(debug):
+        home = open_home()
+        if not services.read_services(home):
+            print("nothing is running that `graft up` started")
+        services.down(home, print)
+
+
+@contextlib.contextmanager
+def failures(debug: bool) -> Iterator[None]:
+    """Ends the program with 2 for the user's mistakes and 1 for ours, with one readable message."""
+    try:
+        yield
+    except InputError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"graft: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\ngraft: stopped; what was finished is kept, and the next run goes on from there", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        summary = str(error).strip().splitlines() or [""]
+        print(
+            f"graft: {type(error).__name__}: {summary[0]}\nThis is a fault of graft's; --debug shows where.",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None
+
+
+def run_flow(pipeline: str, debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]":
+    """Runs a flow beside a server; returns its result and where the run is to be seen.
+
+    `call` imports the flow, which has to happen after the environment is set, and calls it for its state.
+    """
+    from flows import services
+    from tasks.storage.home import open_home
+
+    terminal.show_steps()
+    with services.server_for_a_run(open_home(), debug=debug) as server:
+        terminal.say(f"server: {'found' if server.lasting else 'starting one for this run'} at {server.url}")
+        from prefect import tags
+
+        with tags("graft", pipeline):
+            server.wait()
+            state = call()
+        page = f"runs/flow-run/{state.state_details.flow_run_id}"
+        result = state.result()
+    if server.lasting:
+        return result, f"{services.pages_of(server.url)}/{page}"
+    return result, f"graft up, then http://127.0.0.1:4200/{page}"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

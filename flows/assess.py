@@ -1,0 +1,36 @@
+"""A model to its scores in and out of domain, and to the reference that drift is measured against."""
+
+from prefect import flow
+
+from data_contracts.artifacts import Assessment, Encoder, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
+from flows.pipeline import load_pipeline
+from tasks.drift.task import keep_reference
+from tasks.evaluation.task import score_predictions
+from tasks.modeling.task import predict_rows
+from tasks.tokenization.settings import Tokenization
+from tasks.tokenization.task import tokenize
+
+
+@flow(persist_result=True)
+def assess(
+    model: TrainedModel, snapshot: ValidatedSnapshot, pipeline: str = "support", overrides: list[str] | None = None
+) -> tuple[Assessment, Reference]:
+    """Let a model answer every evaluation row, score the answers, and keep what held-out rows look like to it.
+
+    Args:
+        model: The model, as fine_tune returns it.
+        snapshot: The checked rows, as prepare_data returns them.
+        pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
+        overrides: Changed settings, one a line, as in `training.epochs=3`.
+    """
+    plan = load_pipeline(pipeline, overrides)
+    tokens = tokens_for(model.encoder, snapshot, plan.tokenization.text_column, model.max_tokens, plan.tag_columns)
+    predictions = predict_rows(model, snapshot, tokens)
+    return score_predictions(predictions, snapshot, model), keep_reference(model, predictions, snapshot)
+
+
+def tokens_for(
+    encoder: Encoder, snapshot: ValidatedSnapshot, text_column: str, max_tokens: int, tag_columns: tuple[str, ...]
+) -> TokenizedDataset:
+    """The rows' token ids as that model reads them; a champion may have another tokenizer than the candidate."""
+    return tokenize(snapshot, encoder, Tokenization(text_column=text_column, max_tokens=max_tokens), tag_columns)

@@ -1,0 +1,129 @@
+"""Pipeline: what one YAML file says, checked as a whole."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from data_contracts.dataset import DatasetContract, load_contract, model_of, read_yaml
+from data_contracts.errors import InputError, complain
+from tasks.drift.decision import DriftPolicy
+from tasks.evaluation.gate import GatePolicy
+from tasks.ingestion.plan import DataSettings
+from tasks.modeling.encoder import EncoderSettings
+from tasks.modeling.heads import AnyHead
+from tasks.tokenization.settings import Tokenization
+from tasks.training.recipe import Recipe
+
+PIPELINES = Path(__file__).parent / "pipelines"
+PATH_KEYS = ("path",)
+
+
+class Pipeline(BaseModel):
+    """One pipeline: data, encoder, heads, and the policies of gate and drift.
+
+    Paths are relative to the YAML file. `heads` come bound to their contract: with its labels and columns.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="lower case; also the name of the registered model")
+    data: DataSettings
+    encoder: EncoderSettings = EncoderSettings()
+    tokenization: Tokenization = Tokenization()
+    heads: dict[str, AnyHead] = Field(min_length=1)
+    training: Recipe = Recipe()
+    gate: GatePolicy = GatePolicy()
+    drift: DriftPolicy = DriftPolicy()
+
+    _contract: DatasetContract = PrivateAttr()
+
+    @property
+    def contract(self) -> DatasetContract:
+        """The contract that `data.contract` names."""
+        return self._contract
+
+    @property
+    def tag_columns(self) -> tuple[str, ...]:
+        """Columns whose words carry tags."""
+        return tuple(dict.fromkeys(head.column for head in self.heads.values() if head.kind == "token_tags"))
+
+
+def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
+    """The pipeline called `name` (in `flows/pipelines`), or that of a YAML file, with `a.b=c` overrides applied.
+
+    Raises InputError for an unknown pipeline and for every mistake in the YAML at once, with the path of its key.
+    """
+    path = pipeline_path(name)
+    content = read_yaml(path)
+    for override in overrides or []:
+        _override(content, override)
+    directory = path.resolve().parent
+    pipeline = model_of(_absolute_paths(content, directory), Pipeline, str(path))
+    contract = load_contract(pipeline.data.contract, directory)
+    bound = pipeline.model_copy(update={"heads": _bind(pipeline, contract, path)})
+    bound._contract = contract
+    contract.column(bound.tokenization.text_column)
+    _check_floors(bound, path)
+    return bound
+
+
+def pipeline_path(name: str) -> Path:
+    """The YAML file of a pipeline. Raises InputError, saying which pipelines exist."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PIPELINES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PIPELINES.glob("*.yaml")))
+        raise InputError(f"there is no pipeline {name!r} ({path}); known: {known}, or give the path of a YAML file")
+    return path
+
+
+def pipeline_reference(name: str) -> str:
+    """The name as another process finds it: a path made absolute, a name as it is."""
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Sets one value, reading the text behind `=` as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"override {override!r} is not of the form a.b=c, as in training.epochs=3")
+    *parents, last = key.split(".")
+    target: Any = content
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise InputError(f"override {override!r}: {parent!r} holds {target!r}, which has no keys")
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"override {override!r}: {text!r} is not a YAML value: {error}") from error
+
+
+def _absolute_paths(value: Any, directory: Path, key: str = "") -> Any:
+    """The content with every `path`, and a folder given as encoder, made absolute from the YAML's directory."""
+    if isinstance(value, dict):
+        return {name: _absolute_paths(entry, directory, name) for name, entry in value.items()}
+    if not isinstance(value, str) or "://" in value:
+        return value
+    is_folder = key == "name" and value.startswith(("./", "../"))
+    return str((directory / value).resolve()) if key in PATH_KEYS or is_folder else value
+
+
+def _bind(pipeline: Pipeline, contract: DatasetContract, path: Path) -> dict[str, AnyHead]:
+    bound: dict[str, AnyHead] = {}
+    problems = []
+    for task, head in pipeline.heads.items():
+        try:
+            bound[task] = head.bind(contract.column(head.column or task))
+        except InputError as error:
+            problems.append(f"heads.{task}: {error}")
+    if problems:
+        raise complain(f"{path}: heads that do not fit contract {contract.name}", problems)
+    return bound
+
+
+def _check_floors(pipeline: Pipeline, path: Path) -> None:
+    unknown = sorted(set(pipeline.gate.floors) - set(pipeline.heads))
+    if unknown:
+        raise InputError(f"{path}: gate.floors names {unknown}, which are no heads; heads are {sorted(pipeline.heads)}")

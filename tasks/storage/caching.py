@@ -1,0 +1,171 @@
+"""Same inputs and code, no work: graft's cache policy, and why each step ran or was reused.
+
+A step's key is made of named components: one for each input handle, one for each leaf of its settings, one for each
+source file its stage consists of. Keeping the components beside the key is what lets a run say what changed.
+"""
+
+import ast
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from prefect import State, Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import TaskRun
+from prefect.context import TaskRunContext
+from prefect.settings import get_current_settings
+from pydantic import BaseModel
+
+from data_contracts.artifacts import Handle
+from tasks.storage.home import open_store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ROOT = Path(__file__).resolve().parents[2]
+REMEMBERED_RUNS = 8
+steps = logging.getLogger("graft.steps")
+
+
+@dataclass
+class Remembered:
+    """What a step was run on, kept until it completes."""
+
+    note: str
+    name: str
+    components: dict[str, str]
+    key: str
+
+
+_unfinished: dict[UUID, Remembered] = {}
+
+
+def cached_task(stage: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A Prefect task whose result is reused for the same inputs, settings and source of `tasks/<stage>`."""
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return task(cache_policy=SameInputsAndCode(stage=stage), persist_result=True, on_completion=[remember])(
+            function
+        )
+
+    return decorate
+
+
+@dataclass
+class SameInputsAndCode(CachePolicy):
+    """Cache key over inputs, settings and source. A result whose directory is gone from the store is not reused."""
+
+    stage: str = ""
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **_: Any
+    ) -> str | None:
+        name = task_ctx.task.name
+        components = {**code_components(self.stage), **input_components(inputs)}
+        key = hashlib.sha256(json.dumps([name, components], sort_keys=True).encode()).hexdigest()
+        note = f"steps/{Path(str(flow_parameters.get('pipeline', 'none'))).stem}/{name}"
+        store = open_store()
+        runs: list[dict[str, Any]] = store.read_note(note) or []
+        known = next((run for run in runs if run["components"] == components), None)
+        if known and known["digest"] and not store.holds(known["digest"]):
+            # A new key, because the persisted handle of the old one points at nothing.
+            key = hashlib.sha256(f"{known['key']} lost".encode()).hexdigest()
+            steps.info("%s: running, because its result %s is gone from the store", name, known["digest"][:12])
+        elif known and (get_current_settings().results.local_storage_path / known["key"]).exists():
+            key = known["key"]
+            steps.info("%s: reused, because inputs, settings and code are those of an earlier run", name)
+        else:
+            steps.info("%s: running, because %s", name, what_changed(components, [r["components"] for r in runs]))
+        _unfinished[task_ctx.task_run.id] = Remembered(note, name, components, key)
+        return key
+
+
+def remember(_: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> None:
+    """Completion hook: note what the step was run on and what it made."""
+    done = _unfinished.pop(task_run.id, None)
+    if done is None:
+        return
+    result = state.result(raise_on_failure=False)
+    digest = result.digest if isinstance(result, Handle) else None
+    store = open_store()
+    runs = [run for run in store.read_note(done.note) or [] if run["components"] != done.components]
+    latest = {"components": done.components, "key": done.key, "digest": digest}
+    store.write_note(done.note, [latest, *runs][:REMEMBERED_RUNS])
+
+
+def input_components(inputs: dict[str, Any]) -> dict[str, str]:
+    """Inputs as flat text: handles by digest, settings leaf by leaf."""
+    return {name: text for key, value in inputs.items() for name, text in _flatten(key, value)}
+
+
+def what_changed(components: dict[str, str], earlier: list[dict[str, str]]) -> str:
+    """The difference to the most similar of the earlier runs, in words."""
+    if not earlier:
+        return "it has not run before"
+    differences = [_differences(components, other) for other in earlier]
+    closest = min(differences, key=len)
+    shown = ", ".join(closest[:4])
+    return f"{shown} and {len(closest) - 4} more" if len(closest) > 4 else shown
+
+
+@cache
+def code_components(stage: str) -> dict[str, str]:
+    """sha256 of each source file of the stage and of what these import from the project, storage left out."""
+    waiting = sorted((ROOT / "tasks" / stage).rglob("*.py"))
+    found: dict[str, str] = {}
+    while waiting:
+        path = waiting.pop()
+        name = f"code {path.relative_to(ROOT).as_posix()}"
+        if name in found:
+            continue
+        source = path.read_bytes()
+        found[name] = hashlib.sha256(source).hexdigest()[:16]
+        waiting.extend(_imported_files(ast.parse(source)))
+    return found
+
+
+def _imported_files(tree: ast.Module) -> Iterable[Path]:
+    for node in ast.walk(tree):
+        modules = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for module in modules:
+            path = ROOT / (module.replace(".", "/") + ".py")
+            if module.split(".")[0] in ("tasks", "data_contracts") and "storage" not in module and path.is_file():
+                yield path
+
+
+def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Handle):
+        yield name, value.digest[:16]
+    elif isinstance(value, BaseModel):
+        yield from _flatten(name, {field: getattr(value, field) for field in type(value).model_fields})
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            yield from _flatten(f"{name}.{key}", value[key])
+        if not value:
+            yield name, "{}"
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], BaseModel):
+        for position, item in enumerate(value):
+            yield from _flatten(f"{name}.{position}", item)
+    else:
+        yield name, json.dumps(value, default=str, sort_keys=True)
+
+
+def _differences(now: dict[str, str], before: dict[str, str]) -> list[str]:
+    changed = [name for name in sorted(now | before) if now.get(name) != before.get(name)]
+    return [_in_words(name, before.get(name), now.get(name)) for name in changed]
+
+
+def _in_words(name: str, before: str | None, now: str | None) -> str:
+    if name.startswith("code "):
+        return f"{name.removeprefix('code ')} changed"
+    if before is None:
+        return f"{name} is new"
+    if now is None:
+        return f"{name} is gone"
+    return f"{name} changed from {before[:40]} to {now[:40]}"

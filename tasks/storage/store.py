@@ -1,0 +1,170 @@
+"""Directories named by the sha256 of their content, on a disk or on an object store."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from data_contracts.errors import InputError
+
+STALE_DRAFT_SECONDS = 86_400
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Store:
+    """A store at `root`: a local folder, or any address fsspec can write to, such as `s3://bucket/prefix`.
+
+    A directory appears whole or not at all. Locally it is renamed into place; on an object store a manifest is
+    written last, and a directory without a manifest does not exist. `cache` holds what was fetched from there.
+    """
+
+    def __init__(self, root: str, cache: Path) -> None:
+        self.root = root.rstrip("/")
+        self.remote = "://" in root and not root.startswith("file://")
+        self._files, self._base = fsspec.core.url_to_fs(self.root)
+        self._drafts = (cache if self.remote else Path(self._base)) / "drafts"
+        self._objects = (cache if self.remote else Path(self._base)) / "objects"
+
+    @contextmanager
+    def draft(self) -> Iterator[Path]:
+        """An empty folder to work in. What is not published when the block ends is removed."""
+        self._drafts.mkdir(parents=True, exist_ok=True)
+        _remove_stale(self._drafts)
+        folder = self._drafts / uuid.uuid4().hex
+        folder.mkdir()
+        try:
+            with readable_write_errors(str(folder)):
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, draft: Path) -> str:
+        """Make the draft visible under the digest of its content, which is returned. Publishing twice is once."""
+        with readable_write_errors(self.root):
+            files = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
+            entries = {name: _sha256(path) for name, path in files.items()}
+            digest = digest_of(entries)
+            if self.remote and not self._files.exists(self._manifest(digest)):
+                for name, path in files.items():
+                    self._files.put_file(str(path), f"{self._base}/objects/{digest}/{name}")
+                with self._files.open(self._manifest(digest), "w") as manifest:
+                    json.dump(entries, manifest)
+            _move_into_place(draft, self._objects / digest)
+        return digest
+
+    def holds(self, digest: str) -> bool:
+        """Whether the directory of that digest was published and is still there."""
+        if (self._objects / digest).is_dir():
+            return True
+        return self.remote and bool(self._files.exists(self._manifest(digest)))
+
+    def directory(self, digest: str) -> Path:
+        """A local folder with the content of that digest, fetched first where the store is remote.
+
+        Raises InputError where the store does not hold it, or holds something else under that name.
+        """
+        local = self._objects / digest
+        if local.is_dir():
+            return local
+        if not self.holds(digest):
+            raise InputError(
+                f"{self.root} holds no directory {digest[:12]}: it was deleted, or GRAFT_HOME or GRAFT_STORE points "
+                "elsewhere. Run the pipeline again to make it anew."
+            )
+        with self.draft() as folder:
+            entries = json.loads(self._files.cat_file(self._manifest(digest)))
+            for name, sha256 in entries.items():
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._files.get_file(f"{self._base}/objects/{digest}/{name}", str(target))
+                if _sha256(target) != sha256:
+                    raise InputError(f"{self.root}/objects/{digest}/{name} was altered after it was published")
+            _move_into_place(folder, local)
+        return local
+
+    def read_note(self, name: str) -> Any | None:
+        """The small JSON document of that name (`steps/support/tokenize`), or None."""
+        path = f"{self._base}/notes/{name}.json"
+        try:
+            return json.loads(self._files.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    def write_note(self, name: str, content: Any) -> None:
+        """Replace the document of that name, whole or not at all."""
+        path = f"{self._base}/notes/{name}.json"
+        text = json.dumps(content, indent=1, sort_keys=True, default=str)
+        with readable_write_errors(path):
+            if self.remote:
+                self._files.pipe_file(path, text.encode())
+                return
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_suffix(f".{uuid.uuid4().hex}.draft")
+            try:
+                draft.write_text(text, encoding="utf-8")
+                os.replace(draft, target)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def note_names(self, prefix: str) -> list[str]:
+        """Names of the documents below `prefix`, sorted."""
+        base = f"{self._base}/notes"
+        found = self._files.glob(f"{base}/{prefix}/*.json")
+        return sorted(str(path)[len(base) :].lstrip("/").removesuffix(".json") for path in found)
+
+    def _manifest(self, digest: str) -> str:
+        return f"{self._base}/objects/{digest}.json"
+
+
+@contextmanager
+def readable_write_errors(where: str) -> Iterator[None]:
+    """Turns a full disk, a quota or a missing permission into an InputError that says what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        raise InputError(
+            f"{where} cannot be written: {error.strerror or error}. Grant access, or set GRAFT_HOME."
+        ) from error
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise InputError(
+            f"{where}: {os.strerror(error.errno)}. Nothing was published and what was there is unharmed; "
+            "free some space, or set GRAFT_HOME to another disk, and run again."
+        ) from error
+
+
+def digest_of(entries: dict[str, str]) -> str:
+    """One sha256 over names and their sha256, in the order of the names."""
+    return hashlib.sha256("".join(f"{name}\0{entries[name]}\n" for name in sorted(entries)).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move_into_place(draft: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(draft, target)
+    except OSError:
+        # Somebody else published the same content first: theirs is as good.
+        if not target.is_dir():
+            raise
+
+
+def _remove_stale(drafts: Path) -> None:
+    for folder in drafts.iterdir():
+        if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
