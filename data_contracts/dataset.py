@@ -5,6 +5,9 @@ what it lacks (label sets, tag kinds, the quarantine budget) stands under `custo
 """
 
 import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -40,6 +43,18 @@ class LogicalTypeOptions(Closed):
     minimum: float | None = None
     maximum: float | None = None
 
+    @model_validator(mode="after")
+    def _limits_leave_something(self) -> "LogicalTypeOptions":
+        for low, high in ((self.min_length, self.max_length), (self.minimum, self.maximum)):
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"the lower limit {low} is above the upper limit {high}, so no value is allowed")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"pattern is no regular expression: {error}") from error
+        return self
+
 
 class Quality(Closed):
     """A rule in Great Expectations' own words: `implementation` holds `type` and `kwargs` of one expectation."""
@@ -61,6 +76,12 @@ class Property(Closed):
     logical_type_options: LogicalTypeOptions = Field(LogicalTypeOptions(), alias="logicalTypeOptions")
     quality: tuple[Quality, ...] = ()
     custom_properties: tuple[CustomProperty, ...] = Field((), alias="customProperties")
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> "Property":
+        if problems := list(_problems_of(self)):
+            raise ValueError("; ".join(problems))
+        return self
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -114,15 +135,13 @@ class DatasetContract(Closed):
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> "DatasetContract":
         names = [column.name for column in self.columns]
-        if len(names) != len(set(names)):
-            raise ValueError(f"a column is named twice: {names}")
-        known = {"labels", "tagKinds", "tagScheme", "role"}
-        for column in self.columns:
-            for entry in column.custom_properties:
-                if entry.property not in known:
-                    raise ValueError(
-                        f"{column.name}: unknown custom property {entry.property!r}; known: {sorted(known)}"
-                    )
+        problems = [f"column {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        problems += _unknown(self.custom_properties, ("quarantineBudget",))
+        budget = _custom(self.custom_properties, "quarantineBudget")
+        if budget is not None and not (type(budget) in (int, float) and 0 <= budget <= 1):
+            problems.append(f"quarantineBudget is a share from 0 to 1, not {budget!r}")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
@@ -138,7 +157,8 @@ class DatasetContract(Closed):
     @property
     def digest(self) -> str:
         """sha256 of the contract."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def column(self, name: str) -> Property:
         """The column of that name. Raises InputError, saying which exist."""
@@ -195,8 +215,16 @@ def model_of(content: dict[str, Any], model: type[Model], where: str) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = [_in_words(problem) for problem in error.errors()]
+        problems = [_in_words(problem) for problem in error.errors() if not _only_follows(problem, error.errors())]
         raise complain(f"{where}: {len(problems)} mistake(s)", problems) from error
+
+
+def _only_follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Whether a list is called too short only because pydantic did not count its entries that have mistakes."""
+    depth = len(problem["loc"])
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"] for other in problems
+    )
 
 
 def _in_words(problem: Any) -> str:
@@ -206,6 +234,31 @@ def _in_words(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{path}: missing"
     return f"{path}: {problem['msg']}, found {str(problem.get('input'))[:80]!r}"
+
+
+def _problems_of(column: Property) -> Iterator[str]:
+    if column.name.startswith("_"):
+        yield f"column {column.name!r}: names with a leading underscore are those of graft's own columns"
+    yield from _unknown(column.custom_properties, ("labels", "role", "tagKinds", "tagScheme"))
+    for name in ("labels", "tagKinds"):
+        value = _custom(column.custom_properties, name)
+        if value is None:
+            continue
+        if not isinstance(value, list) or not value or not all(isinstance(entry, str) for entry in value):
+            yield f"{name} is a list of text, not {value!r}; YAML reads yes, no, on, off and numbers as text in quotes"
+        elif len(set(value)) < len(value):
+            yield f"{name} holds an entry twice: {value}"
+    for name, allowed in (("role", "label"), ("tagScheme", "BIO")):
+        if (value := _custom(column.custom_properties, name)) not in (None, allowed):
+            yield f"{name} is {allowed!r} or absent, not {value!r}"
+
+
+def _unknown(entries: tuple[CustomProperty, ...], known: tuple[str, ...]) -> list[str]:
+    return [
+        f"unknown custom property {entry.property!r}; known: {', '.join(known)}"
+        for entry in entries
+        if entry.property not in known
+    ]
 
 
 def _custom(entries: tuple[CustomProperty, ...], name: str) -> Any:

@@ -1,7 +1,7 @@
 """Pipeline: what one YAML file says, checked as a whole."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from data_contracts.dataset import DatasetContract, load_contract, model_of, read_yaml
 from data_contracts.errors import InputError, complain
 from tasks.drift.decision import DriftPolicy
-from tasks.evaluation.gate import GatePolicy
+from tasks.evaluation.gate import SKILL, GatePolicy
 from tasks.ingestion.plan import DataSettings
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
@@ -18,6 +18,7 @@ from tasks.training.recipe import Recipe
 
 PIPELINES = Path(__file__).parent / "pipelines"
 PATH_KEYS = ("path",)
+TaskName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
 class Pipeline(BaseModel):
@@ -28,11 +29,14 @@ class Pipeline(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="lower case; also the name of the registered model")
+    # Prefect's artifact keys, which begin with the name, hold no underscore.
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower case, digits and dashes; also the name of the model"
+    )
     data: DataSettings
     encoder: EncoderSettings = EncoderSettings()
     tokenization: Tokenization = Tokenization()
-    heads: dict[str, AnyHead] = Field(min_length=1)
+    heads: dict[TaskName, AnyHead] = Field(min_length=1)
     training: Recipe = Recipe()
     gate: GatePolicy = GatePolicy()
     drift: DriftPolicy = DriftPolicy()
@@ -62,10 +66,12 @@ def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
     directory = path.resolve().parent
     pipeline = model_of(_absolute_paths(content, directory), Pipeline, str(path))
     contract = load_contract(pipeline.data.contract, directory)
-    bound = pipeline.model_copy(update={"heads": _bind(pipeline, contract, path)})
+    heads, problems = _bind(pipeline.heads, contract)
+    problems += _misfits(pipeline, contract)
+    if problems:
+        raise complain(f"{path}: {len(problems)} mistake(s)", problems)
+    bound = pipeline.model_copy(update={"heads": heads})
     bound._contract = contract
-    contract.column(bound.tokenization.text_column)
-    _check_floors(bound, path)
     return bound
 
 
@@ -110,20 +116,26 @@ def _absolute_paths(value: Any, directory: Path, key: str = "") -> Any:
     return str((directory / value).resolve()) if key in PATH_KEYS or is_folder else value
 
 
-def _bind(pipeline: Pipeline, contract: DatasetContract, path: Path) -> dict[str, AnyHead]:
+def _bind(heads: dict[str, AnyHead], contract: DatasetContract) -> tuple[dict[str, AnyHead], list[str]]:
     bound: dict[str, AnyHead] = {}
     problems = []
-    for task, head in pipeline.heads.items():
+    for task, head in heads.items():
         try:
             bound[task] = head.bind(contract.column(head.column or task))
         except InputError as error:
             problems.append(f"heads.{task}: {error}")
-    if problems:
-        raise complain(f"{path}: heads that do not fit contract {contract.name}", problems)
-    return bound
+    return bound, problems
 
 
-def _check_floors(pipeline: Pipeline, path: Path) -> None:
+def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    problems = []
+    if SKILL in pipeline.heads:
+        problems.append(f"heads.{SKILL}: the mean over all heads is called so; take another name")
+    try:
+        contract.column(pipeline.tokenization.text_column)
+    except InputError as error:
+        problems.append(f"tokenization.text_column: {error}")
     unknown = sorted(set(pipeline.gate.floors) - set(pipeline.heads))
     if unknown:
-        raise InputError(f"{path}: gate.floors names {unknown}, which are no heads; heads are {sorted(pipeline.heads)}")
+        problems.append(f"gate.floors: no head is called {', '.join(unknown)}; heads are {', '.join(pipeline.heads)}")
+    return problems

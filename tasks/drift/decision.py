@@ -56,7 +56,7 @@ class WindowCounts:
 def measure_window(
     reference: Path, answers: Path, heads: Mapping[str, AnyHead], policy: DriftPolicy
 ) -> dict[str, float]:
-    """Shift (p-value, z-score of each statistic) and estimated accuracy of each classifier, reference and window."""
+    """Shift (p-value, z-score of each statistic) and estimated share of rows answered right, reference and window."""
     before, window = read_reference(reference), see(answers, "window", heads)
     p_value, scores = permutation_p_value(
         policy.statistics, before, window, permutations=policy.permutations, seed=policy.seed
@@ -83,7 +83,7 @@ def triage(
     drops = _drops(measures)
     harmed = [task for task, drop in drops.items() if drop >= policy.accuracy_drop]
     reasons = [f"{shift}, at most alpha {policy.alpha}: the window differs from the reference"]
-    reasons += [f"estimated accuracy of {task} {-drop:+.3f}" for task, drop in drops.items()]
+    reasons += [f"estimated accuracy of {task} {0 - drop:+.3f}" for task, drop in drops.items()]
     if not harmed:
         return "BENIGN", False, [*reasons, f"no task loses {policy.accuracy_drop} or more: nothing to retrain for"]
     if counts.fresh < policy.minimum_fresh_rows:
@@ -94,7 +94,7 @@ def triage(
     return (
         "HARMFUL",
         True,
-        [*reasons, f"{', '.join(harmed)} suffer, and {counts.fresh} freshly labelled rows are there"],
+        [*reasons, f"harm to {', '.join(harmed)}, and {counts.fresh} freshly labelled rows to learn from"],
     )
 
 

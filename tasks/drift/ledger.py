@@ -21,8 +21,9 @@ class Ledger:
         self._prefix = f"ledger/{pipeline}"
 
     def record(self, decision: DriftDecision) -> None:
-        """Writes the decision, as not yet acted on."""
-        self._write(decision, started_by=None)
+        """Writes the decision, as not yet acted on; one that is there already stays as it is."""
+        if self.decision(decision.window_digest, decision.model_version) is None:
+            self._write(decision, started_by=None)
 
     def decision(self, window_digest: str, model_version: int) -> DriftDecision | None:
         """The decision on that window with that model, if it was taken."""

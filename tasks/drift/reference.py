@@ -15,12 +15,13 @@ HELD_OUT = ("validation", "test")
 
 @dataclass(frozen=True)
 class Seen:
-    """Rows through a model: embeddings (rows, width); by classifier the confidences (rows,), and, where the labels are
-    known, whether each answer was right (rows,)."""
+    """Rows through a model: embeddings (rows, width); by task the confidences (rows,), and, where labels are known,
+    whether each answer was right as a whole (rows,): 1, 0, or NaN for a row without a label. Regressions, whose answers
+    are neither right nor wrong, are left out."""
 
     embeddings: NDArray[np.float32]
     confidences: dict[str, NDArray[np.float64]]
-    right: dict[str, NDArray[np.bool_]]
+    right: dict[str, NDArray[np.float64]]
 
 
 def freeze_reference(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], output: Path) -> int:
@@ -35,13 +36,14 @@ def freeze_reference(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead]
 
 
 def read_reference(folder: Path) -> Seen:
-    """What `freeze_reference` wrote."""
+    """What `freeze_reference` wrote; `right` holds the tasks that have a label in any row."""
     with np.load(folder / "reference.npz", allow_pickle=False) as arrays:
         tasks = [name.removeprefix("right/") for name in arrays.files if name.startswith("right/")]
+        right = {task: arrays[f"right/{task}"] for task in tasks}
         return Seen(
             arrays["embeddings"],
             {task: arrays[f"confidence/{task}"] for task in tasks},
-            {task: arrays[f"right/{task}"] for task in tasks},
+            {task: values for task, values in right.items() if not np.isnan(values).all()},
         )
 
 
@@ -50,14 +52,12 @@ def see(
 ) -> Seen:
     """One split through a model; without labels `right` is empty."""
     found = read_answers(answers / f"{split}.parquet", heads)
-    classifiers = [task for task, head in heads.items() if head.kind == "single_label"]
-    right = (
-        {
-            task: np.array([a == b for a, b in zip(found.answers[task], labels[task], strict=True)])
-            for task in classifiers
-        }
-        if labels
-        else {}
-    )
-    confidences = {task: np.array(found.confidences[task]) for task in classifiers}
+    decided = [task for task, head in heads.items() if head.kind != "regression"]
+    right = {task: _right(found.answers[task], labels[task]) for task in decided} if labels else {}
+    confidences = {task: np.array(found.confidences[task]) for task in decided}
     return Seen(read_embeddings(answers / f"{split}.npy"), confidences, right)
+
+
+def _right(answers: list[object], labels: list[object]) -> NDArray[np.float64]:
+    wanted = [label["tags"] if isinstance(label, dict) else label for label in labels]
+    return np.array([np.nan if want is None else float(a == want) for a, want in zip(answers, wanted, strict=True)])

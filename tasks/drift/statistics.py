@@ -32,10 +32,12 @@ class EmbeddingDistance(Statistic):
 
     def draws(self, reference: Seen, window: Seen, membership: NDArray[np.float64]) -> NDArray[np.float64]:
         """The statistic for each row of `membership`."""
+        from scipy.spatial.distance import pdist
+
         both = np.concatenate([reference.embeddings, window.embeddings]).astype(np.float64)
         random = np.random.default_rng(self.seed)
         some = both[random.choice(len(both), size=min(500, len(both)), replace=False)]
-        squares = ((some[:, None, :] - some[None, :, :]) ** 2).sum(axis=2)
+        squares = pdist(some, "sqeuclidean")
         bandwidth = np.sqrt(max(float(np.median(squares[squares > 0])) / 2, 1e-12)) if (squares > 0).any() else 1.0
         directions = random.normal(size=(both.shape[1], self.features)) / bandwidth
         phases = random.uniform(0, 2 * np.pi, size=self.features)
@@ -44,7 +46,7 @@ class EmbeddingDistance(Statistic):
 
 
 class ConfidenceShift(Statistic):
-    """Largest Kolmogorov-Smirnov distance of the confidences of any classifier."""
+    """Largest Kolmogorov-Smirnov distance of the confidences of any task."""
 
     kind: Literal["confidence_shift"] = "confidence_shift"
 
@@ -54,9 +56,12 @@ class ConfidenceShift(Statistic):
         inside = membership.sum(axis=1, keepdims=True)
         outside = membership.shape[1] - inside
         for task, values in reference.confidences.items():
-            order = np.argsort(np.concatenate([values, window.confidences[task]]), kind="stable")
-            members = membership[:, order]
-            gaps = np.cumsum(members / inside - (1 - members) / outside, axis=1)
+            both = np.concatenate([values, window.confidences[task]])
+            order = np.argsort(both, kind="stable")
+            # Equal confidences stand in the order of the data, so a gap counts only where a run of equals ends.
+            ends = np.append(np.diff(both[order]) > 0, True)
+            taken = np.cumsum(membership[:, order], axis=1)[:, ends]
+            gaps = taken / inside - (np.flatnonzero(ends) + 1 - taken) / outside
             found = np.maximum(found, np.abs(gaps).max(axis=1))
         return found
 
@@ -85,9 +90,11 @@ def permutation_p_value(
 def estimated_accuracy(reference: Seen, window: Seen, task: str) -> tuple[float, float]:
     """(accuracy on the reference, estimate on the window) by average-threshold confidence (Garg et al., 2201.04234).
 
-    The threshold is the confidence that as many reference rows fall short of as are answered wrongly.
+    The threshold is the confidence that as many reference rows fall short of as are answered wrongly. Reference rows
+    without a label for the task take no part.
     """
-    right, confidences = reference.right[task], reference.confidences[task]
+    known = ~np.isnan(reference.right[task])
+    right, confidences = reference.right[task][known], reference.confidences[task][known]
     threshold = np.quantile(confidences, 1 - right.mean())
     return float(right.mean()), float((window.confidences[task] >= threshold).mean())
 

@@ -111,7 +111,8 @@ def announce(name: str, decision: DriftDecision) -> bool:
 def take_up(name: str, decision: DriftDecision) -> bool:
     """Notes in the ledger that this flow run retrains for the decision; False where another one already does."""
     ledger = Ledger(open_store(), name)
-    if ledger.started_by(decision) is not None:
+    # A run that was killed and is run again finds itself here, and goes on.
+    if ledger.started_by(decision) not in (None, str(flow_run.id)):
         return False
     ledger.start(decision, str(flow_run.id))
     return True

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,9 @@ from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 
 SKILL = "skill"
+# A new task that beats its baselines is a gain, so it lifts a HOLD of the others.
+STRICTEST_FIRST: tuple[Verdict, ...] = ("REJECT", "INCONCLUSIVE", "PROMOTE", "HOLD")
+NOTHING_COMPARED = "no labelled row in domain to compare on"
 
 
 class GatePolicy(BaseModel):
@@ -29,7 +33,12 @@ class GatePolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin: float = Field(0.02, ge=0, lt=1, description="how much worse in domain still counts as not worse")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="of the two-sided bootstrap intervals")
+    confidence: float = Field(
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="of the two-sided bootstrap intervals; at 0.9 each end is passed once in 20 by chance",
+    )
     draws: int = Field(2000, ge=200)
     floors: dict[str, float] = Field({}, description="task: least primary metric in domain")
 
@@ -55,26 +64,34 @@ def judge(
     baselines: Path,
     policy: GatePolicy,
 ) -> tuple[Verdict, list[str], list[Difference]]:
-    """Verdict, reasons and evidence. All folders hold answers for the splits of `snapshot`."""
+    """Verdict, reasons and evidence. All folders hold answers for the splits of `snapshot`.
+
+    Tasks that the champion does not answer are judged as those of a first model.
+    """
     below = _below_floors(snapshot, heads, candidate, policy)
-    if champion is None:
-        against = {name: baselines / name for name in BASELINES}
-        evidence = [
-            d for n, path in against.items() for d in compare(snapshot, heads, candidate, path, n, [IN_DOMAIN], policy)
-        ]
-        verdict, reasons = first_verdict([d for d in evidence if d.task != SKILL])
-    else:
+    shared = _answered_by(champion, heads) if champion else {}
+    new = {task: head for task, head in heads.items() if task not in shared}
+    verdicts: list[Verdict] = ["REJECT"] if below else []
+    reasons = below
+    evidence: list[Difference] = []
+    if champion and shared:
         splits = sorted(p.stem for p in candidate.glob("*.parquet") if p.stem not in TRAINING_SPLITS)
-        evidence = compare(snapshot, heads, candidate, champion, "champion", splits, policy)
-        verdict, reasons = later_verdict(evidence, policy.margin)
-    if below:
-        return "REJECT", [*below, *reasons], evidence
-    return verdict, reasons, evidence
+        evidence += compare(snapshot, shared, candidate, champion, "champion", splits, policy)
+        verdict, why = later_verdict(evidence, policy.margin)
+        verdicts, reasons = [*verdicts, verdict], [*reasons, *why]
+    if new:
+        against = {name: baselines / name for name in BASELINES}
+        first = [d for n, p in against.items() for d in compare(snapshot, new, candidate, p, n, [IN_DOMAIN], policy)]
+        verdict, why = first_verdict([d for d in first if d.task != SKILL])
+        verdicts, reasons, evidence = [*verdicts, verdict], [*reasons, *why], [*evidence, *first]
+    return min(verdicts, key=STRICTEST_FIRST.index), reasons, evidence
 
 
 def first_verdict(evidence: list[Difference]) -> tuple[Verdict, list[str]]:
     """A first model has to be above every baseline on every task in domain, beyond chance."""
     reasons = [f"{_about(d)} ({_place(d)} baseline {d.opponent})" for d in evidence]
+    if not evidence:
+        return "INCONCLUSIVE", [NOTHING_COMPARED]
     if any(d.high <= 0 for d in evidence):
         return "REJECT", reasons
     if all(d.low > 0 for d in evidence):
@@ -91,7 +108,9 @@ def later_verdict(evidence: list[Difference], margin: float) -> tuple[Verdict, l
     worse = [d for d in evidence if d.high < -margin]
     if worse:
         return "REJECT", [f"{_about(d)}: worse beyond chance and margin {margin}" for d in worse]
-    inside = next(d for d in evidence if d.task == SKILL and d.split == IN_DOMAIN)
+    inside = next((d for d in evidence if d.task == SKILL and d.split == IN_DOMAIN), None)
+    if inside is None:
+        return "INCONCLUSIVE", [NOTHING_COMPARED]
     if inside.low < -margin:
         return "INCONCLUSIVE", [f"{_about(inside)}: may be worse by more than the margin {margin}"]
     better = [d for d in evidence if d.task == SKILL and d.low > 0]
@@ -110,7 +129,7 @@ def compare(
     splits: list[str],
     policy: GatePolicy,
 ) -> list[Difference]:
-    """Differences of every task and of the mean over tasks, on every split."""
+    """Differences of every task that a split has labels for, and of the mean over these, on every split."""
     found = []
     for split in splits:
         labels = read_labels(snapshot, split, heads)
@@ -130,7 +149,8 @@ def compare(
             values.append(value)
             draws.append(drawn)
             found.append(_difference(name, task, split, value, drawn, len(known), policy))
-        found.append(_difference(name, SKILL, split, float(np.mean(values)), np.mean(draws, axis=0), rows, policy))
+        if values:
+            found.append(_difference(name, SKILL, split, float(np.mean(values)), np.mean(draws, axis=0), rows, policy))
     return found
 
 
@@ -147,7 +167,8 @@ def read_evidence(path: Path) -> list[Difference]:
 def _paired(head: AnyHead, statistics: list[Any], weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     whole = [head.score_of_sums(table.sum(axis=0)[None])[0] for table in statistics]
     # A draw may take no row that has a label for the task: it says nothing, so it counts as no difference.
-    drawn = [np.nan_to_num(head.score_of_sums(weights @ table)) for table in statistics]
+    with np.errstate(invalid="ignore"):
+        drawn = [np.nan_to_num(head.score_of_sums(weights @ table)) for table in statistics]
     return float(whole[0] - whole[1]), np.asarray(drawn[0] - drawn[1])
 
 
@@ -165,11 +186,19 @@ def _below_floors(snapshot: Path, heads: Mapping[str, AnyHead], candidate: Path,
     found = []
     for task, floor in policy.floors.items():
         known = [row for row, label in enumerate(labels[task]) if label is not None]
+        if not known:
+            found.append(f"{task} has the floor {floor:.3f}, but no labelled row in domain to measure it on")
+            continue
         table = heads[task].statistics([answers.answers[task][r] for r in known], [labels[task][r] for r in known])
         value = float(heads[task].score_of_sums(table.sum(axis=0)[None])[0])
         if value < floor:
             found.append(f"{task} in domain is {value:.3f}, below its floor {floor:.3f}")
     return found
+
+
+def _answered_by(champion: Path, heads: Mapping[str, AnyHead]) -> dict[str, AnyHead]:
+    answered = pq.read_schema(champion / f"{IN_DOMAIN}.parquet").names
+    return {task: head for task, head in heads.items() if task in answered}
 
 
 def _about(difference: Difference) -> str:

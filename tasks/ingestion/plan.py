@@ -1,12 +1,14 @@
 """Which source feeds which split."""
 
-from pathlib import Path
+import glob
+import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+import fsspec
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.errors import InputError
-from tasks.ingestion.sources import Source
+from tasks.ingestion.sources import Source, readable_read_errors
 
 
 class WindowSource(BaseModel):
@@ -19,19 +21,40 @@ class WindowSource(BaseModel):
         0.5, ge=0, lt=1, description="share of freshly labelled rows kept out of training, to judge the new model on"
     )
 
+    @model_validator(mode="after")
+    def _path_names_the_window(self) -> "WindowSource":
+        if "{window}" not in self.source.path:
+            raise ValueError(f"source.path needs {{window}} where the window's name stands, found {self.source.path!r}")
+        return self
+
     def at(self, window: str) -> Source:
         """The source of one window. Raises InputError where its file does not exist, saying which windows do."""
-        source = self.source.model_copy(update={"path": self.source.path.replace("{window}", window)})
-        if "://" not in source.path and not Path(source.path).is_file():
+        path = self.source.path.replace("{window}", window)
+        if not self.has(window):
             known = ", ".join(self.known()) or "none"
-            raise InputError(f"there is no window {window!r}: {source.path} does not exist; windows there are: {known}")
-        return source
+            raise InputError(f"there is no window {window!r}: {path} does not exist; windows there are: {known}")
+        return self.source.model_copy(update={"path": path})
+
+    def has(self, window: str) -> bool:
+        """Whether the window's file exists. Raises InputError where that cannot be found out."""
+        files, path = self._place()
+        with readable_read_errors(self.source.path):
+            return bool(files.exists(path.replace("{window}", window)))
 
     def known(self) -> list[str]:
-        """Names of the windows whose file exists locally."""
-        path = Path(self.source.path)
-        before, _, after = path.name.partition("{window}")
-        return sorted(p.name[len(before) : len(p.name) - len(after)] for p in path.parent.glob(f"{before}*{after}"))
+        """Names of the windows whose file exists. Raises InputError where the place cannot be listed."""
+        files, path = self._place()
+        with readable_read_errors(self.source.path):
+            found = [str(file) for file in files.glob(glob.escape(path).replace("{window}", "*"))]
+        slot = re.escape("{window}")
+        pattern = re.escape(path).replace(slot, "([^/]+)", 1).replace(slot, r"\1")
+        return sorted(match.group(1) for file in found if (match := re.fullmatch(pattern, file)))
+
+    def _place(self) -> tuple[Any, str]:
+        with readable_read_errors(self.source.path):
+            # Files are added by others at any time, so a listing is not kept.
+            files, path = fsspec.core.url_to_fs(self.source.path, use_listings_cache=False)
+        return files, str(path)
 
 
 class DataSettings(BaseModel):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,16 @@ def arrow_schema(contract: DatasetContract) -> pa.Schema:
 
 
 def convert(value: Any, column: Property) -> Any:
-    """The value in the column's type; None stays None. Raises ValueError, saying what was expected."""
+    """The value in the column's type; None and NaN are None. Raises ValueError, saying what was expected."""
     if value is None:
         return None
     match column.logical_type:
         case "string" if isinstance(value, str):
             return value
         case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return float(value)
+            return _number(float(value))
         case "integer" if isinstance(value, int | str) and not isinstance(value, bool):
-            return int(value)
+            return _integer(int(value))
         case "boolean" if isinstance(value, bool):
             return value
         case "timestamp" if isinstance(value, str | datetime):
@@ -91,7 +92,11 @@ def _read_file(file: SourceFile, contract: DatasetContract, problems: list[dict[
             identity = _row_id(typed, seen)
             rows.append({**typed, "_id": identity, "_address": file.address, "_row": number})
     if not columns:
-        raise InputError(f"{file.address} holds no rows; split {file.split!r} needs some. Fill it or take it out.")
+        first = next((p for p in problems if p["address"] == file.address), None)
+        unread = f" that can be read; the first, row {first['row']}, is {first['rule']}" if first else ""
+        raise InputError(
+            f"{file.address} holds no rows{unread}; split {file.split!r} needs some. Fill it or take it out."
+        )
     _check_columns(columns, contract, file.address)
     return rows
 
@@ -103,7 +108,7 @@ def _typed(row: dict[str, Any], contract: DatasetContract) -> tuple[dict[str, An
         value = row.get(column.name)
         try:
             typed[column.name] = convert(value, column)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             mistakes.append({"column": column.name, "rule": f"type: {error}", "value": str(value)[:200]})
     return typed, mistakes
 
@@ -131,6 +136,19 @@ def _split_of(row_id: str, file: SourceFile) -> str:
     if file.held_out_split and int(row_id[:8], 16) / 0xFFFFFFFF < file.held_out_share:
         return file.held_out_split
     return file.split
+
+
+def _number(value: float) -> float | None:
+    if math.isinf(value):
+        raise ValueError("expected a finite number")
+    # What wrote the file had no other way to say that the value is missing.
+    return None if math.isnan(value) else value
+
+
+def _integer(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("expected an integer of 64 bits")
+    return value
 
 
 def _tagged_tokens(value: Any) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ def ingest(sources: SourceFiles, contract: DatasetContract) -> Snapshot:
 @task(cache_policy=NO_CACHE)
 def count_fresh_rows(data: DataSettings, window: str) -> int:
     """Rows labelled since that window, which a retraining could learn from; 0 where there is no such file."""
-    if data.fresh is None or window not in data.fresh.known():
+    if data.fresh is None or not data.fresh.has(window):
         return 0
     source = data.fresh.at(window)
     return sum(1 for _ in source.rows(source.read_bytes()))

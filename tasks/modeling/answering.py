@@ -3,7 +3,6 @@
 import json
 import os
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ def answer_rows(model: Path, input_path: str, output_path: str, text_column: str
     A prediction is {label, confidence} for a classifier, a number for a regression, and a list of
     {kind, text, start, end} for a tagger, with positions in characters. Raises InputError naming file and line.
     """
+    _check_folder(output_path)
     rows = _read_rows(input_path, text_column)
     network, max_tokens = load_network(model)
     encoder = TextEncoder(model / "encoder", max_tokens)
@@ -66,8 +66,9 @@ def _readable(head: AnyHead, answer: Any, confidence: float, text: str, spans: l
 
 def _read_rows(path: str, text_column: str) -> list[dict[str, Any]]:
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as file:
-            lines = file.read().splitlines()
+        with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
+            # Not splitlines(), which also splits at separators that JSON allows inside a text.
+            lines = list(file)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}. Give a JSON Lines file in UTF-8.") from error
     rows = [_parse(path, number, line, text_column) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -79,6 +80,11 @@ def _read_rows(path: str, text_column: str) -> list[dict[str, Any]]:
 def _parse(path: str, number: int, line: str, text_column: str) -> dict[str, Any]:
     try:
         row: Any = json.loads(line)
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}, line {number}: half of a character ({error.object[error.start]!r}) that no UTF-8 file can hold"
+        ) from error
     except ValueError as error:
         raise InputError(f"{path}, line {number}: not JSON: {error}") from error
     if not isinstance(row, dict) or not isinstance(row.get(text_column), str) or not row[text_column].strip():
@@ -86,15 +92,19 @@ def _parse(path: str, number: int, line: str, text_column: str) -> dict[str, Any
     return row
 
 
-def _write_rows(rows: list[Mapping[str, Any]] | list[dict[str, Any]], path: str) -> None:
+def _check_folder(output: str) -> None:
+    folder = Path(output).parent
+    if "://" not in output and not folder.is_dir():
+        raise InputError(f"{folder} does not exist, so {Path(output).name} cannot be written there.")
+
+
+def _write_rows(rows: list[dict[str, Any]], path: str) -> None:
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if "://" in path:
         with fsspec.open(path, "wt", encoding="utf-8") as file:
             file.write(content)
         return
     target = Path(path)
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent} does not exist, so {target.name} cannot be written there.")
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         draft.write_text(content, encoding="utf-8")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "package:"
 WITH_POOLER = ("bert", "roberta", "xlm-roberta")
+# These count positions from behind the padding id on, so that the first two are no token's.
+POSITIONS_FROM_TWO = ("roberta", "xlm-roberta", "camembert", "mpnet")
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
 
 
@@ -62,6 +64,17 @@ def encoder_digest(folder: Path) -> str:
         with path.open("rb") as file:
             total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def token_positions(folder: Path) -> int | None:
+    """The longest text, in tokens, that the encoder has positions for; None where its configuration sets no limit."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    positions: int | None = getattr(config, "max_position_embeddings", None)
+    if positions is not None and config.model_type in POSITIONS_FROM_TWO:
+        return positions - 2
+    return positions
 
 
 def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
@@ -113,7 +126,10 @@ def set_dropout(encoder: "nn.Module", share: float) -> None:
 
 
 def _package_folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ModuleNotFoundError, ValueError):
+        spec = None
     if spec is None or spec.origin is None:
         raise InputError(f"encoder package {package!r} is not installed: pip install {package.replace('_', '-')}")
     folder = Path(spec.origin).parent / "model"

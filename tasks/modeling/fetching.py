@@ -16,10 +16,10 @@ def fetch_folder(address: str) -> Path:
 
     Raises InputError where nothing is there or it may not be read.
     """
-    files, base = fsspec.core.url_to_fs(address)
     try:
+        files, base = fsspec.core.url_to_fs(address)
         listing = files.find(base, detail=True)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # each kind of store raises its own, and botocore's are no OSError
         raise InputError(f"{address} cannot be listed: {error}. Check the address and the credentials.") from error
     if not listing:
         raise InputError(f"{address} holds no files. Correct the address, or check the credentials.")
@@ -31,12 +31,16 @@ def fetch_folder(address: str) -> Path:
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = Path(tempfile.mkdtemp(dir=target.parent))
-        for path in listing:
-            local = draft / str(path)[len(base) :].lstrip("/")
-            local.parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(path, str(local))
         try:
+            for path in listing:
+                local = draft / str(path)[len(base) :].lstrip("/")
+                local.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path, str(local))
             os.rename(draft, target)
         except OSError:
-            shutil.rmtree(draft)
+            # Somebody else fetched the same first: theirs is as good.
+            if not target.is_dir():
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return target

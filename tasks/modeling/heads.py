@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MISSING = -100
+CERTAIN = 1e4
 Answer = str | float | list[str]
 MetricInputs = dict[str, tuple[list[Any], list[Any]]]
 
 
 class WordTensors(NamedTuple):
-    """Of the words of a batch, (batch, words) each: the token each starts at, -1 for padding, and its shape."""
+    """Of the words of a batch, (batch, words) each: the token each starts at, -1 for none, and its shape."""
 
     starts: "Tensor"
     shapes: "Tensor"
@@ -37,7 +38,7 @@ class Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str = Field("", description="column of the contract; by default the name of the task")
-    labels: tuple[str, ...] = Field((), description="by default those of the contract")
+    labels: tuple[str, ...] = Field((), description="those of the contract, and in its order by default")
     loss_weight: float = Field(1.0, gt=0)
     dropout: float = Field(0.1, ge=0, lt=1)
 
@@ -54,7 +55,7 @@ class SingleLabelHead(Head):
             raise InputError(
                 f"head single_label on column {column.name!r}: the contract gives it no `labels`. Add them."
             )
-        return self.model_copy(update={"column": column.name, "labels": self.labels or column.labels})
+        return self.model_copy(update={"column": column.name, "labels": _in_order(self.labels, column.labels, column)})
 
     def fit(self, values: Sequence[Any]) -> "SingleLabelHead":
         """The head as it is: labels need no statistics. Raises InputError where fewer than two labels occur."""
@@ -127,7 +128,7 @@ class TokenTagHead(Head):
                 f"head token_tags on column {column.name!r}: the contract gives it no `tagKinds`. Add them."
             )
         tags = ("O", *(f"{prefix}-{kind}" for kind in column.tag_kinds for prefix in "BI"))
-        return self.model_copy(update={"column": column.name, "labels": self.labels or tags})
+        return self.model_copy(update={"column": column.name, "labels": _in_order(self.labels, tags, column)})
 
     def fit(self, values: Sequence[Any]) -> "TokenTagHead":
         """The head as it is. Raises InputError where training holds no entity at all."""
@@ -140,7 +141,7 @@ class TokenTagHead(Head):
         return _linear(self.dropout, width + len(SHAPES), len(self.labels))
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
-        """(batch, words, tags)."""
+        """(batch, words, tags); a word without a piece is `O` for certain."""
         if words is None:
             raise ValueError("a tagging head needs the starts and shapes of words")
         import torch
@@ -149,7 +150,8 @@ class TokenTagHead(Head):
         positions = words.starts.clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])
         shapes = functional.one_hot(words.shapes.clamp(min=0), len(SHAPES)).to(states.dtype)
         result: Tensor = layers(torch.cat([states.gather(1, positions), shapes], dim=-1))
-        return result
+        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
+        return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":
         """(batch, words) positions of the tags."""
@@ -169,13 +171,13 @@ class TokenTagHead(Head):
         return _cross_entropy(logits.flatten(0, 1), targets.flatten(), 0.0)
 
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
-        """Tags of each text's `counts` words, made legal, and the mean probability of the tags chosen."""
+        """Tags of each text's `counts` words, made legal, and how sure the least certain of them is."""
         best, positions = logits.float().softmax(dim=-1).max(dim=-1)
         answers: list[Answer] = []
         confidences = []
         for row, (chosen, values) in enumerate(zip(positions.tolist(), best.tolist(), strict=True)):
             answers.append(legal_tags([self.labels[position] for position in chosen[: counts[row]]]))
-            confidences.append(float(np.mean(values[: counts[row]])) if counts[row] else 1.0)
+            confidences.append(float(min(values[: counts[row]])) if counts[row] else 1.0)
         return answers, confidences
 
     def metric_inputs(
@@ -214,7 +216,8 @@ class RegressionHead(Head):
     def fit(self, values: Sequence[Any]) -> "RegressionHead":
         """The head with mean and deviation of the training labels. Raises InputError where they are constant."""
         known = np.array([value for value in values if value is not None], dtype=float)
-        if len(known) < 2 or known.std() == 0:
+        # Not by the deviation: that of 0.1, 0.1, 0.1 is 1e-17.
+        if len(known) < 2 or np.ptp(known) == 0:
             raise InputError(
                 f"column {self.column!r} is constant or empty in training; there is nothing to regress on."
             )
@@ -283,6 +286,16 @@ def legal_tags(tags: list[str]) -> list[str]:
         before = legal[-1] if legal else "O"
         legal.append(f"B{tag[1:]}" if tag.startswith("I-") and before[1:] != tag[1:] else tag)
     return legal
+
+
+def _in_order(given: tuple[str, ...], labels: tuple[str, ...], column: Property) -> tuple[str, ...]:
+    """The contract's labels, in the order that a pipeline gives them where it does."""
+    if given and sorted(given) != sorted(labels):
+        raise InputError(
+            f"head on column {column.name!r}: its labels {list(given)} are not those of the contract, {list(labels)}. "
+            "Leave `labels` out, or give the same in another order."
+        )
+    return given or labels
 
 
 def _linear(dropout: float, width: int, outputs: int) -> "nn.Module":

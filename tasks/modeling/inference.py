@@ -84,7 +84,7 @@ def run_network(
 ) -> Outputs:
     """Every head's answers for the rows. `words` holds the words of each tag column.
 
-    A word that was cut off at the token limit is answered from the first token; its tag is forced to `O`.
+    A word without a piece, cut off at the token limit or dropped by the tokenizer, has the tag `O`.
     """
     device = device_of_choice()
     network = network.to(device).eval()
@@ -104,8 +104,8 @@ def run_network(
                 of_task = chosen.get(network.heads[task].column)
                 column_starts = of_task.starts if of_task else [[]] * len(rows)
                 answers, confidences = network.heads[task].decode(logits[task].cpu(), [len(w) for w in column_starts])
-                for row, answer, confidence, first in zip(rows, answers, confidences, column_starts, strict=True):
-                    found[task][row] = (_without_cut_words(answer, first), confidence)
+                for row, answer, confidence in zip(rows, answers, confidences, strict=True):
+                    found[task][row] = (answer, confidence)
             bar.update(len(rows))
     return Outputs(
         answers={task: [answer for answer, _ in pairs] for task, pairs in found.items()},
@@ -119,9 +119,3 @@ def lower_precision(device: torch.device, enabled: bool) -> Iterator[None]:
     """bf16 autocast where asked for."""
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
         yield
-
-
-def _without_cut_words(answer: Answer, starts: Sequence[int]) -> Answer:
-    if not isinstance(answer, list) or -1 not in starts:
-        return answer
-    return [tag if start >= 0 else "O" for tag, start in zip(answer, starts, strict=True)]

@@ -55,7 +55,7 @@ def save_network(network: MultiTaskNetwork, encoder_folder: Path, max_tokens: in
     )
     heads = HeadsAdapter.dump_python(network.heads, mode="json")
     facts = {"heads": heads, "max_tokens": max_tokens}
-    (output / "model.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+    (output / "model.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     (output / "encoder").mkdir()
     for path in sorted(encoder_folder.glob("*")):
         if path.suffix in (".json", ".txt", ".model"):

@@ -74,12 +74,6 @@ def auroc(inside: Sequence[float], outside: Sequence[float]) -> float:
     return float(roc_auc_score([1] * len(inside) + [0] * len(outside), [*inside, *outside]))
 
 
-def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    if first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
-
-
 def correlation(predictions: Sequence[float], references: Sequence[float]) -> dict[str, float]:
     """pearson, spearman and mean_absolute_error together."""
     return {
@@ -87,3 +81,9 @@ def correlation(predictions: Sequence[float], references: Sequence[float]) -> di
         "spearman": spearman(predictions, references),
         "mean_absolute_error": mean_absolute_error(predictions, references),
     }
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])

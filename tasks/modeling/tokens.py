@@ -4,6 +4,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contracts.errors import InputError
+from tasks.modeling.encoder import token_positions
+
 
 @dataclass(frozen=True)
 class EncodedTexts:
@@ -14,7 +17,7 @@ class EncodedTexts:
     truncated: int
 
     def word_starts(self, spans: list[list[tuple[int, int]]]) -> list[list[int]]:
-        """For each text the position of the first piece of each word span, -1 where the word was cut off."""
+        """For each text the position of the first piece of each word span, -1 where the word was cut off or dropped."""
         return [_starts(offsets, words) for offsets, words in zip(self.offsets, spans, strict=True)]
 
 
@@ -24,6 +27,12 @@ class TextEncoder:
     def __init__(self, folder: Path, max_tokens: int) -> None:
         from transformers import AutoTokenizer
 
+        positions = token_positions(folder)
+        if positions is not None and max_tokens > positions:
+            raise InputError(
+                f"`tokenization.max_tokens: {max_tokens}` is more than the {positions} tokens that encoder {folder} has "
+                "positions for. Lower it, or choose an encoder for longer texts."
+            )
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         self._max_tokens = max_tokens
         self.pad_id = int(self._tokenizer.pad_token_id or 0)
@@ -44,10 +53,14 @@ class TextEncoder:
 
 
 def _starts(offsets: list[tuple[int, int]], words: list[tuple[int, int]]) -> list[int]:
-    pieces = [(start, position) for position, (start, end) in enumerate(offsets) if end > start]
-    starts = [start for start, _ in pieces]
+    pieces = [(start, end, position) for position, (start, end) in enumerate(offsets) if end > start]
+    starts = [start for start, _, _ in pieces]
     found = []
     for start, end in words:
         at = bisect_left(starts, start)
-        found.append(pieces[at][1] if at < len(pieces) and pieces[at][0] < end else -1)
+        begins_here = at < len(pieces) and starts[at] == start
+        # A piece may hold more than the word: an emoji glued to it, or the space before it (SentencePiece).
+        if not begins_here and at > 0 and pieces[at - 1][1] > start:
+            at -= 1
+        found.append(pieces[at][2] if at < len(pieces) and starts[at] < end else -1)
     return found

@@ -1,10 +1,12 @@
 """Words of a text, and where they stand in it."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 SHAPES = ("lower", "capital", "upper", "digits", "mixed", "mark")
-WORD = re.compile(r"\w+|[^\w\s]")
+# Accents written as combining marks of their own (decomposed Vietnamese, say) belong to the letter before them.
+WORD = re.compile(r"(?:\w[\u0300-\u036f]*)+|[^\w\s]")
 
 
 def words_of(text: str) -> list[str]:
@@ -30,6 +32,7 @@ def spans_of(words: Sequence[str], text: str) -> list[tuple[int, int]]:
 
 def shape_of(word: str) -> int:
     """Position in SHAPES: what an uncased tokenizer forgets about the word, and names are told by."""
+    word = unicodedata.normalize("NFC", word)
     if not any(letter.isalnum() for letter in word):
         return SHAPES.index("mark")
     if word.isdigit():

@@ -31,6 +31,8 @@ class Registry:
 
     def __init__(self, tracking_uri: str, pipeline: str, artifacts: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # With MLflow's seven, four minutes pass before anybody hears that there is no server.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         from mlflow import MlflowClient
@@ -78,10 +80,10 @@ class Registry:
             created = self._client.create_model_version(
                 self.pipeline, source=f"{run.info.artifact_uri}/model", run_id=run_id, tags=tags
             )
-        if judgement.verdict == "PROMOTE":
-            self._promote(int(created.version))
-        else:
-            self._client.set_registered_model_alias(self.pipeline, CHALLENGER, created.version)
+            if judgement.verdict == "PROMOTE":
+                self._promote(int(created.version))
+            else:
+                self._client.set_registered_model_alias(self.pipeline, CHALLENGER, created.version)
         found = self.version_of(model.digest)
         assert found is not None, "the version just created is listed"
         return found
@@ -100,9 +102,10 @@ class Registry:
     def _promote(self, version: int) -> None:
         # `previous` first: killed in between, the champion in use is still champion.
         champion = self._aliased(CHAMPION)
-        if champion is not None and champion.version != version:
-            self._client.set_registered_model_alias(self.pipeline, PREVIOUS, str(champion.version))
-        self._client.set_registered_model_alias(self.pipeline, CHAMPION, str(version))
+        with _readable_errors(self.pipeline):
+            if champion is not None and champion.version != version:
+                self._client.set_registered_model_alias(self.pipeline, PREVIOUS, str(champion.version))
+            self._client.set_registered_model_alias(self.pipeline, CHAMPION, str(version))
 
     def _log_run(self, model: TrainedModel, record: RunRecord) -> str:
         experiment = self._client.get_experiment_by_name(self.pipeline)

@@ -72,15 +72,19 @@ class SameInputsAndCode(CachePolicy):
         store = open_store()
         runs: list[dict[str, Any]] = store.read_note(note) or []
         known = next((run for run in runs if run["components"] == components), None)
-        if known and known["digest"] and not store.holds(known["digest"]):
-            # A new key, because the persisted handle of the old one points at nothing.
-            key = hashlib.sha256(f"{known['key']} lost".encode()).hexdigest()
-            steps.info("%s: running, because its result %s is gone from the store", name, known["digest"][:12])
-        elif known and (get_current_settings().results.local_storage_path / known["key"]).exists():
+        results = get_current_settings().results.local_storage_path
+        lost = bool(known and known["digest"] and not store.holds(known["digest"]))
+        if known and not lost and (results / known["key"]).exists():
             key = known["key"]
             steps.info("%s: reused, because inputs, settings and code are those of an earlier run", name)
         else:
-            steps.info("%s: running, because %s", name, what_changed(components, [r["components"] for r in runs]))
+            why = what_changed(components, [run["components"] for run in runs])
+            if known and lost:
+                why = f"its result {known['digest'][:12]} is gone from the store"
+            steps.info("%s: running, because %s", name, why)
+            while (results / key).exists():
+                # What Prefect keeps under this key is the handle of a directory that this store does not hold.
+                key = hashlib.sha256(f"{key} lost".encode()).hexdigest()
         _unfinished[task_ctx.task_run.id] = Remembered(note, name, components, key)
         return key
 
@@ -109,6 +113,8 @@ def what_changed(components: dict[str, str], earlier: list[dict[str, str]]) -> s
         return "it has not run before"
     differences = [_differences(components, other) for other in earlier]
     closest = min(differences, key=len)
+    if not closest:
+        return "Prefect's record of its earlier result is gone"
     shown = ", ".join(closest[:4])
     return f"{shown} and {len(closest) - 4} more" if len(closest) > 4 else shown
 
@@ -131,11 +137,14 @@ def code_components(stage: str) -> dict[str, str]:
 
 def _imported_files(tree: ast.Module) -> Iterable[Path]:
     for node in ast.walk(tree):
-        modules = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            # `from tasks.modeling import scores` names a module, too.
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for module in modules:
             path = ROOT / (module.replace(".", "/") + ".py")
-            if module.split(".")[0] in ("tasks", "data_contracts") and "storage" not in module and path.is_file():
+            ours = module.startswith(("tasks.", "data_contracts.")) and not module.startswith("tasks.storage.")
+            if ours and path.is_file():
                 yield path
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.storage.store import Store
+from tasks.storage.store import Store, readable_write_errors
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Home:
 def open_home() -> Home:
     """The home that GRAFT_HOME names, by default ~/.graft; GRAFT_STORE and MLFLOW_TRACKING_URI move its parts."""
     root = Path(os.environ.get("GRAFT_HOME", "~/.graft")).expanduser().resolve()
-    root.mkdir(parents=True, exist_ok=True)
+    with readable_write_errors(str(root)):
+        root.mkdir(parents=True, exist_ok=True)
     return Home(
         root=root,
         store_root=os.environ.get("GRAFT_STORE", str(root / "store")),

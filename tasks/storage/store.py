@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,33 @@ from data_contracts.errors import InputError
 
 STALE_DRAFT_SECONDS = 86_400
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 class Store:
     """A store at `root`: a local folder, or any address fsspec can write to, such as `s3://bucket/prefix`.
 
     A directory appears whole or not at all. Locally it is renamed into place; on an object store a manifest is
-    written last, and a directory without a manifest does not exist. `cache` holds what was fetched from there.
+    written last, and a directory without a manifest does not exist. `cache` holds what was fetched from there, each
+    store's in a folder of its own. Every method raises InputError where the store cannot be reached or written.
     """
 
     def __init__(self, root: str, cache: Path) -> None:
         self.root = root.rstrip("/")
         self.remote = "://" in root and not root.startswith("file://")
-        self._files, self._base = fsspec.core.url_to_fs(self.root)
-        self._drafts = (cache if self.remote else Path(self._base)) / "drafts"
-        self._objects = (cache if self.remote else Path(self._base)) / "objects"
+        with self._reachable():
+            # Other processes write to the store at any time, so a listing is not kept.
+            self._files, self._base = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
+        here = cache / hashlib.sha256(self.root.encode()).hexdigest()[:16] if self.remote else Path(self._base)
+        self._drafts, self._objects = here / "drafts", here / "objects"
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
         """An empty folder to work in. What is not published when the block ends is removed."""
-        self._drafts.mkdir(parents=True, exist_ok=True)
-        _remove_stale(self._drafts)
         folder = self._drafts / uuid.uuid4().hex
-        folder.mkdir()
+        with readable_write_errors(str(folder)):
+            folder.mkdir(parents=True)
+            _remove_stale(self._drafts)
         try:
             with readable_write_errors(str(folder)):
                 yield folder
@@ -49,7 +53,7 @@ class Store:
 
     def publish(self, draft: Path) -> str:
         """Make the draft visible under the digest of its content, which is returned. Publishing twice is once."""
-        with readable_write_errors(self.root):
+        with self._reachable(), readable_write_errors(self.root):
             files = {path.relative_to(draft).as_posix(): path for path in sorted(draft.rglob("*")) if path.is_file()}
             entries = {name: _sha256(path) for name, path in files.items()}
             digest = digest_of(entries)
@@ -65,7 +69,8 @@ class Store:
         """Whether the directory of that digest was published and is still there."""
         if (self._objects / digest).is_dir():
             return True
-        return self.remote and bool(self._files.exists(self._manifest(digest)))
+        with self._reachable():
+            return self.remote and bool(self._files.exists(self._manifest(digest)))
 
     def directory(self, digest: str) -> Path:
         """A local folder with the content of that digest, fetched first where the store is remote.
@@ -80,30 +85,32 @@ class Store:
                 f"{self.root} holds no directory {digest[:12]}: it was deleted, or GRAFT_HOME or GRAFT_STORE points "
                 "elsewhere. Run the pipeline again to make it anew."
             )
-        with self.draft() as folder:
+        with self._reachable(), self.draft() as folder:
             entries = json.loads(self._files.cat_file(self._manifest(digest)))
             for name, sha256 in entries.items():
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(f"{self._base}/objects/{digest}/{name}", str(target))
-                if _sha256(target) != sha256:
-                    raise InputError(f"{self.root}/objects/{digest}/{name} was altered after it was published")
+                with suppress(FileNotFoundError):
+                    self._files.get_file(f"{self._base}/objects/{digest}/{name}", str(target))
+                if not target.is_file() or _sha256(target) != sha256:
+                    raise InputError(
+                        f"{self.root}/objects/{digest}/{name} was altered or deleted after it was published. "
+                        f"Delete {self.root}/objects/{digest}.json, too, and run the pipeline again."
+                    )
             _move_into_place(folder, local)
         return local
 
     def read_note(self, name: str) -> Any | None:
         """The small JSON document of that name (`steps/support/tokenize`), or None."""
-        path = f"{self._base}/notes/{name}.json"
-        try:
-            return json.loads(self._files.cat_file(path))
-        except FileNotFoundError:
-            return None
+        with self._reachable(), suppress(FileNotFoundError):
+            return json.loads(self._files.cat_file(f"{self._base}/notes/{name}.json"))
+        return None
 
     def write_note(self, name: str, content: Any) -> None:
         """Replace the document of that name, whole or not at all."""
         path = f"{self._base}/notes/{name}.json"
         text = json.dumps(content, indent=1, sort_keys=True, default=str)
-        with readable_write_errors(path):
+        with self._reachable(), readable_write_errors(path):
             if self.remote:
                 self._files.pipe_file(path, text.encode())
                 return
@@ -119,8 +126,23 @@ class Store:
     def note_names(self, prefix: str) -> list[str]:
         """Names of the documents below `prefix`, sorted."""
         base = f"{self._base}/notes"
-        found = self._files.glob(f"{base}/{prefix}/*.json")
+        with self._reachable():
+            found = self._files.glob(f"{base}/{prefix}/*.json")
         return sorted(str(path)[len(base) :].lstrip("/").removesuffix(".json") for path in found)
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        """Turns a missing bucket, wrong credentials or a dead endpoint into an InputError."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, InputError) or not self.remote:
+                raise
+            # Each of fsspec's back ends has error classes of its own.
+            raise InputError(
+                f"the store {self.root} cannot be used: {type(error).__name__}: {error}. "
+                "Check GRAFT_STORE, the endpoint and the credentials."
+            ) from error
 
     def _manifest(self, digest: str) -> str:
         return f"{self._base}/objects/{digest}.json"
@@ -128,20 +150,20 @@ class Store:
 
 @contextmanager
 def readable_write_errors(where: str) -> Iterator[None]:
-    """Turns a full disk, a quota or a missing permission into an InputError that says what to do."""
+    """Turns a full disk, a quota or a folder that may not be written into an InputError that says what to do."""
     try:
         yield
-    except PermissionError as error:
-        raise InputError(
-            f"{where} cannot be written: {error.strerror or error}. Grant access, or set GRAFT_HOME."
-        ) from error
     except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        raise InputError(
-            f"{where}: {os.strerror(error.errno)}. Nothing was published and what was there is unharmed; "
-            "free some space, or set GRAFT_HOME to another disk, and run again."
-        ) from error
+        if isinstance(error, PermissionError) or error.errno in NOT_WRITABLE:
+            raise InputError(
+                f"{where} cannot be written: {error.strerror or error}. Grant access, or set GRAFT_HOME."
+            ) from error
+        if error.errno in FULL_DISK:
+            raise InputError(
+                f"{where}: {os.strerror(error.errno)}. Nothing was published and what was there is unharmed; "
+                "free some space, or set GRAFT_HOME to another disk, and run again."
+            ) from error
+        raise
 
 
 def digest_of(entries: dict[str, str]) -> str:
@@ -166,5 +188,7 @@ def _move_into_place(draft: Path, target: Path) -> None:
 
 def _remove_stale(drafts: Path) -> None:
     for folder in drafts.iterdir():
-        if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        # Another process may end its draft, and so remove it, at any moment.
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -44,15 +44,21 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: Any, schedule: An
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimiser: Any, schedule: Any) -> Progress:
-    """Puts network, optimiser, schedule and random state back, and returns where the training stood."""
+    """Puts network, optimiser, schedule and random state back, and returns where the training stood.
+
+    Raises InputError where the file is damaged or was written by a training of another shape.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"]:
+            torch.cuda.set_rng_state_all(state["random_cuda"])
+        return Progress(**state["progress"])
     except Exception as error:
-        raise InputError(f"checkpoint {path} cannot be read: {error}. Delete it to train from the start.") from error
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    schedule.load_state_dict(state["schedule"])
-    torch.set_rng_state(state["random"])
-    if state["random_cuda"]:
-        torch.cuda.set_rng_state_all(state["random_cuda"])
-    return Progress(**state["progress"])
+        raise InputError(
+            f"checkpoint {path} cannot be used: it is damaged or of another training ({type(error).__name__}). "
+            "Delete it to train from the start."
+        ) from error

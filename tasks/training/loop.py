@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from data_contracts.errors import InputError
 from tasks.modeling.encoder import freeze, set_dropout
 from tasks.modeling.heads import AnyHead, WordTensors
 from tasks.modeling.inference import device_of_choice, lower_precision, run_network
@@ -51,18 +52,19 @@ def fine_tune(
     """Trains, keeps the epoch with the best validation skill, and writes it to `output`.
 
     A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit.
+    Raises InputError for labels that nothing can be learnt from, or chosen by.
     """
     labelled = read_rows(snapshot, tokens, "train", heads)
     heads = {task: head.fit(labelled.labels[task]) for task, head in heads.items()}
+    validation = read_rows(snapshot, tokens, "validation", heads)
+    _check_validation(validation)
     torch.manual_seed(recipe.seed)
     network = new_network(encoder, heads)
     set_dropout(network.encoder, recipe.encoder_dropout)
     if recipe.frozen_layers is not None:
         freeze(network.encoder, recipe.frozen_layers)
     pad_id = TextEncoder(encoder, max_tokens).pad_id
-    progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(
-        read_rows(snapshot, tokens, "validation", heads)
-    )
+    progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
     network.load_state_dict(progress.best_weights)
     save_network(network.cpu(), encoder, max_tokens, output)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
@@ -110,11 +112,10 @@ class _Trainer:
             self.progress = load_checkpoint(self.checkpoint, self.network, self.optimiser, self.schedule)
             logger.info("resuming at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         now = self.progress
-        writer = SummaryWriter(str(self.curves), purge_step=now.step)
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)
         bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=None, leave=False)
-        with bar:
+        with bar, SummaryWriter(str(self.curves), purge_step=now.step) as writer:
             while now.epoch < self.recipe.epochs and now.stale_epochs < self.recipe.patience_epochs:
                 plan = self._plan(now.epoch)
                 while now.step_in_epoch < len(plan):
@@ -124,9 +125,9 @@ class _Trainer:
                     bar.update()
                     bar.set_postfix(epoch=now.epoch + 1, best=f"{max(now.best_skill, 0):.3f}", loss=f"{losses:.3f}")
                     if now.step % self.recipe.checkpoint_steps == 0:
+                        writer.flush()
                         save_checkpoint(self.checkpoint, self.network, self.optimiser, self.schedule, now)
                 self._end_epoch(validation, writer)
-        writer.close()
         return now
 
     def _plan(self, epoch: int) -> list[Step]:
@@ -146,7 +147,7 @@ class _Trainer:
         counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
         active = [task for task, count in counts.items() if count]
         totals = dict.fromkeys(active, 0.0)
-        for batch in batches:
+        for batch in batches if active else []:
             words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
             with lower_precision(self.device, self.bf16):
                 logits, _ = self.network(batch.input_ids.to(self.device), batch.mask.to(self.device), words, active)
@@ -159,15 +160,17 @@ class _Trainer:
             for task, loss in losses.items():
                 totals[task] += float(loss.detach())
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+        rate = self.schedule.get_last_lr()[0]
         self.optimiser.step()
         self.schedule.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
         padded = sum(batch.mask.numel() for batch in batches)
-        at = self.progress.step + 1
+        # Counted from 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
+        at = self.progress.step
         for task, value in totals.items():
             writer.add_scalar(f"loss/{task}", value, at)
-        writer.add_scalar("learning_rate", self.schedule.get_last_lr()[0], at)
+        writer.add_scalar("learning_rate", rate, at)
         writer.add_scalar("gradient_norm", float(norm), at)
         writer.add_scalar("tokens_per_second", real / (time.perf_counter() - started), at)
         writer.add_scalar("padding_share", 1 - real / padded, at)
@@ -187,6 +190,15 @@ class _Trainer:
             now.best_weights = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
         primary = ", ".join(f"{task} {value:.3f}" for task, value in scores.items())
         logger.info("epoch %d of %d: %s", now.epoch, self.recipe.epochs, primary)
+
+
+def _check_validation(rows: Rows) -> None:
+    unlabelled = [task for task, labels in rows.labels.items() if all(label is None for label in labels)]
+    if unlabelled:
+        raise InputError(
+            f"no row of validation has a label for {', '.join(unlabelled)}, and the best epoch is chosen by every task. "
+            "Label some rows, or leave out the head."
+        )
 
 
 def parameter_groups(network: MultiTaskNetwork, recipe: Recipe) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LENGTH_JITTER = 0.1
-CHUNKS_PER_STEP = 1
+CHUNKS_PER_STEP = 2
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ def plan_epoch(
     random = np.random.default_rng([seed, epoch])
     noisy = np.asarray(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, size=len(lengths))
     ordered = np.argsort(noisy, kind="stable")
-    size = max(1, rows_per_step // CHUNKS_PER_STEP)
+    chunks_per_step = min(CHUNKS_PER_STEP, rows_per_step)
+    size = rows_per_step // chunks_per_step
     chunks = [[int(row) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
     order = random.permutation(len(chunks))
     steps = []
-    for start in range(0, len(order), CHUNKS_PER_STEP):
-        drawn = [chunks[at] for at in sorted(order[start : start + CHUNKS_PER_STEP])]
+    for start in range(0, len(order), chunks_per_step):
+        drawn = [chunks[at] for at in sorted(order[start : start + chunks_per_step])]
         batches = [batch for chunk in drawn for batch in _within_budget(chunk, lengths, tokens_per_batch)]
         steps.append(Step(tuple(batches)))
     return steps

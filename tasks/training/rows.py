@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from torch import Tensor
+from torch.nn import functional
 
 from tasks.modeling.heads import MISSING, AnyHead, WordTensors
 from tasks.modeling.inference import Words, mask_of, pad, words_in
@@ -43,7 +44,10 @@ class Rows:
         for task, head in heads.items():
             target = head.targets([self.labels[task][row] for row in rows])
             if head.kind == "token_tags":
-                target[words[head.column].starts[:, : target.shape[1]] < 0] = MISSING
+                starts = words[head.column].starts
+                # As wide as the words are: a text without tags may have more words than any with tags.
+                target = functional.pad(target, (0, starts.shape[1] - target.shape[1]), value=MISSING)
+                target[starts < 0] = MISSING
             targets[task] = target
         return Batch(pad(ids, pad_id), mask_of(ids), words, targets)
 

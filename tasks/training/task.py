@@ -53,5 +53,6 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             curves=name,
             **vars(facts),
         )
-    shutil.rmtree(home.scratch / name)
+    # A short training has ended before its first checkpoint.
+    shutil.rmtree(home.scratch / name, ignore_errors=True)
     return model

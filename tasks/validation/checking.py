@@ -7,7 +7,6 @@ from typing import Any
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -37,7 +36,7 @@ def check_snapshot(snapshot: Path, contract: DatasetContract, output: Path) -> t
     accepted: dict[str, int] = {}
     for path in sorted(snapshot.glob("*.parquet")):
         table = pq.read_table(path)
-        broken = _broken_rows(table.to_pandas(), suite)
+        broken = _broken_rows(table, suite)
         findings += [{"split": path.stem, **finding} for of_row in broken.values() for finding in of_row]
         kept = table.filter(pa.array([position not in broken for position in range(table.num_rows)]))
         pq.write_table(kept, output / path.name)
@@ -51,20 +50,20 @@ def check_snapshot(snapshot: Path, contract: DatasetContract, output: Path) -> t
 
 def enforce(contract: DatasetContract, rows: dict[str, int], quarantined: dict[str, int], quarantine: Path) -> None:
     """Raises InputError where a split lost more than the contract's budget, naming the first rows and rules."""
-    over = [
-        f"{split}: {lost} of {lost + rows.get(split, 0)} rows ({lost / (lost + rows.get(split, 0)):.1%})"
+    over = {
+        split: f"{split}: {lost} of {lost + rows.get(split, 0)} rows ({lost / (lost + rows.get(split, 0)):.1%})"
         for split, lost in quarantined.items()
         if lost and (lost > contract.quarantine_budget * (lost + rows.get(split, 0)) or not rows.get(split))
-    ]
+    }
     if not over:
         return
-    findings = [json.loads(line) for line in quarantine.open(encoding="utf-8")]
+    findings = [f for f in map(json.loads, quarantine.open(encoding="utf-8")) if f["split"] in over]
     examples = [
         f"  {f['address']}, row {f['row']}, {f['column']}: {f['rule']}, found {f['value']}" for f in findings[:8]
     ]
     raise InputError(
         f"contract {contract.name} {contract.version} is broken: it lets {contract.quarantine_budget:.0%} of a split's "
-        f"rows be quarantined\n  - " + "\n  - ".join(over) + "\nfor example\n" + "\n".join(examples) + "\n"
+        f"rows be quarantined\n  - " + "\n  - ".join(over.values()) + "\nfor example\n" + "\n".join(examples) + "\n"
         f"All of them are in {quarantine}. Mend the rows, or change the contract; the last good data stays in use."
     )
 
@@ -117,10 +116,11 @@ def _from_quality(column: Property, implementation: dict[str, Any], description:
         ) from error
 
 
-def _broken_rows(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> dict[int, list[Finding]]:
+def _broken_rows(table: pa.Table, suite: gx.ExpectationSuite) -> dict[int, list[Finding]]:
     """{position of the row: what is wrong with it}."""
-    if frame.empty:
+    if table.num_rows == 0:
         return {}
+    frame = table.to_pandas()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = (
@@ -146,7 +146,7 @@ def _broken_rows(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> dict[int, l
             )
         for entry in result.result["unexpected_index_list"] or []:
             position, column = int(entry["_position"]), config.kwargs["column"]
-            value = frame[column].iloc[position]
+            value = table.column(column)[position].as_py()
             rule = config.meta["rule"]
             if "kinds" in config.meta:
                 rule = f"{rule}: {tag_problem(value['tokens'], value['tags'], config.meta['kinds'])}"

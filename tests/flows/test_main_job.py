@@ -1,0 +1,104 @@
+"""The main job through the command line, on real parts."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+from tests.flows.conftest import Outcome, Shop
+
+STEPS = {
+    "ingest",
+    "check_contract",
+    "tokenize",
+    "train",
+    "predict_rows",
+    "score_predictions",
+    "keep_reference",
+    "answer_baselines",
+    "judge_candidate",
+    "write_report",
+    "register_version",
+}
+
+
+def test_a_first_run_without_a_server_ends_with_a_table_a_verdict_and_a_version(first_run: Outcome) -> None:
+    assert first_run.code == 0, first_run.text
+    assert set(first_run.steps()) == STEPS
+    for shown in ("in domain", "noisy", "TF-IDF", "majority", "Gate:", "shop version 1", "report.html", "tensorboard"):
+        assert shown in first_run.text, shown
+    assert "PROMOTE" in first_run.text
+    assert "Traceback" not in first_run.text
+
+
+def test_the_run_shows_up_in_the_pages_of_a_server_that_is_started_later(
+    shop: Shop, first_run: Outcome, services: Outcome
+) -> None:
+    assert services.code == 0, services.text
+    runs = shop.runs_of("data-to-model")
+    assert runs[0]["state"]["type"] == "COMPLETED"
+    assert runs[0]["id"] in first_run.text
+    artifacts = {artifact["key"] for artifact in shop.api("artifacts/latest/filter", {})}
+    assert {"shop-results", "shop-gap", "shop-lineage"} <= artifacts
+
+
+def test_services_that_run_are_found_and_not_started_again(shop: Shop, services: Outcome) -> None:
+    before = (shop.home / "services" / "services.json").read_text(encoding="utf-8")
+    again = shop.graft("up", "--port", str(shop.port))
+    assert again.code == 0, again.text
+    assert "server: found" in again.text
+    assert "worker-cpu: found" in again.text
+    assert (shop.home / "services" / "services.json").read_text(encoding="utf-8") == before
+
+
+def test_nothing_changed_means_every_step_is_reused(shop: Shop, services: Outcome) -> None:
+    again = shop.graft("run", shop.pipeline)
+    assert again.code == 0, again.text
+    assert set(again.steps()) == STEPS
+    assert set(again.steps().values()) == {"reused"}
+    assert "shop version 1" in again.text
+
+
+def test_one_change_runs_what_depends_on_it_and_says_what_changed(shop: Shop, services: Outcome) -> None:
+    changed = shop.graft("run", shop.pipeline, "--set", "gate.margin=0.5")
+    assert changed.code == 0, changed.text
+    assert "policy.margin changed from 0.02 to 0.5" in changed.text
+    ran = {step for step, what in changed.steps().items() if what == "running"}
+    assert ran == {"judge_candidate", "write_report"}
+
+
+def test_the_report_is_one_file_that_fetches_nothing(shop: Shop, first_run: Outcome) -> None:
+    path = Path(first_run.text.partition("Report: ")[2].splitlines()[0])
+    page = path.read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_predictions_are_written_beside_the_rows(shop: Shop, services: Outcome) -> None:
+    source, target = shop.folder / "new.jsonl", shop.folder / "answers.jsonl"
+    source.write_text('{"text": "My Juno S7 never arrived, where is it? Maria", "id": 7}\n', encoding="utf-8")
+    done = shop.graft("predict", shop.pipeline, "--input", str(source), "--output", str(target))
+    assert done.code == 0, done.text
+    row = json.loads(target.read_text(encoding="utf-8"))
+    assert row["id"] == 7
+    assert row["predictions"]["sentiment"]["label"] in ("negative", "neutral", "positive")
+    assert 0 <= row["predictions"]["urgency"] <= 1.2
+
+
+def test_models_are_listed_and_a_rollback_without_a_previous_champion_is_refused(shop: Shop, services: Outcome) -> None:
+    assert "champion" in shop.graft("models", shop.pipeline).text
+    if "previous" not in shop.graft("models", shop.pipeline).text:
+        refused = shop.graft("rollback", shop.pipeline)
+        assert refused.code == 2
+        assert "previous champion" in refused.text
+
+
+def test_every_flow_is_a_deployment_with_a_form(shop: Shop, services: Outcome) -> None:
+    deployments = {d["name"]: d for d in shop.api("deployments/filter", {})}
+    assert len(deployments) == 8
+    for deployment in deployments.values():
+        properties = deployment["parameter_openapi_schema"]["properties"]
+        assert properties, deployment["name"]
+        assert all(p.get("description") for p in properties.values()), deployment["name"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{shop.port}/api/work_pools/gpu", timeout=30) as answer:
+        assert json.load(answer)["concurrency_limit"] == 1

@@ -1,0 +1,206 @@
+"""What may import what, and what lies at the top: the rules of the design, read from the source.
+
+Imports point down only: flows, then tasks/<stage>/task.py, then the other files of a stage, then data_contracts.
+"""
+
+import ast
+import fnmatch
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("flows", "tasks", "data_contracts")
+STAGES = {
+    "ingestion",
+    "validation",
+    "tokenization",
+    "modeling",
+    "training",
+    "evaluation",
+    "drift",
+    "registry",
+    "storage",
+}
+USERS_OF_THE_MODEL = {"tokenization", "training", "evaluation", "drift", "registry"}
+# What every edge may know of the model: what it is built from, not how it computes.
+MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
+# To read rows as a model reads them, assess builds the settings that the model was trained with.
+EXCEPTIONS = {("flows/assess.py", "tasks.tokenization.settings.Tokenization")}
+# The command line is no flow: it starts the services of a home and shows what lies in its store.
+COMMAND_LINE = {"flows/__main__.py", "flows/services.py", "flows/terminal.py"}
+TOP_LEVEL = {
+    *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),
+    *("Makefile", "constraints.txt", "benchmarks", "docs"),
+}
+
+
+def source_files(*packages: str) -> list[str]:
+    """Paths of the Python files, relative to the root."""
+    found = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def imports_of(path: str, source: str) -> list[str]:
+    """Everything that a file imports, wherever in it, as `module.name`; relative imports are made absolute."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = path.split("/")[: -node.level] if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def is_below(name: str, modules: Iterable[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def knows_prefect(path: str) -> bool:
+    return path.startswith("flows/") or path.endswith("/task.py") or path == "tasks/storage/caching.py"
+
+
+def is_allowed(path: str, name: str) -> bool:
+    """Whether the file at `path` may import `name`."""
+    if is_below(name, ["prefect"]):
+        return knows_prefect(path)
+    if not is_below(name, PACKAGES):
+        return True
+    if path.startswith("flows/"):
+        return flow_may(path, name)
+    if path.startswith("tasks/"):
+        return stage_may(path, name)
+    return is_below(name, ["data_contracts"])
+
+
+def flow_may(path: str, name: str) -> bool:
+    if is_below(name, ["flows", "data_contracts", *(f"tasks.{stage}.task" for stage in STAGES)]):
+        return True
+    if path == "flows/pipeline.py" and is_setting(name):
+        return True
+    return (path, name) in EXCEPTIONS or (path in COMMAND_LINE and is_below(name, ["tasks.storage.home"]))
+
+
+def is_setting(name: str) -> bool:
+    """Whether a stage defines it as a pydantic model, a constant or a type, and not as a function."""
+    module, _, attribute = name.rpartition(".")
+    file = ROOT / (module.replace(".", "/") + ".py")
+    for node in ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            return any(isinstance(base, ast.Name) and base.id == "BaseModel" for base in node.bases)
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == attribute for t in node.targets):
+            return True
+    return False
+
+
+def stage_may(path: str, name: str) -> bool:
+    stage = path.split("/")[1]
+    below = ["data_contracts", f"tasks.{stage}"]
+    below += ["tasks.modeling"] if stage in USERS_OF_THE_MODEL else []
+    below += ["tasks.storage", *MODEL_IN_WORDS] if path == f"tasks/{stage}/task.py" else []
+    return is_below(name, below)
+
+
+def test_every_package_and_stage_has_source_files() -> None:
+    files = source_files(*PACKAGES)
+    assert len(files) >= 75
+    assert {path.split("/")[0] for path in files} == set(PACKAGES)
+    assert {path.split("/")[1] for path in files if path.count("/") >= 2 and path.startswith("tasks/")} == STAGES
+    assert [path for path in files if path.endswith("/task.py")] == [
+        f"tasks/{stage}/task.py" for stage in sorted(STAGES - {"storage"})
+    ]
+    assert sum(len(imports_of(path, (ROOT / path).read_text(encoding="utf-8"))) for path in files) > 300
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_down_only(package: str) -> None:
+    assert [
+        f"{path} imports {name}"
+        for path in source_files(package)
+        for name in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
+        if not is_allowed(path, name)
+    ] == []
+
+
+def test_every_exception_is_still_needed() -> None:
+    for path, name in EXCEPTIONS:
+        assert name in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("data_contracts/dataset.py", "from tasks.storage.store import Store"),
+        ("data_contracts/dataset.py", "import flows"),
+        ("tasks/ingestion/reading.py", "from flows.pipeline import load_pipeline"),
+        ("tasks/ingestion/reading.py", "from prefect import task"),
+        ("tasks/ingestion/reading.py", "def f():\n    import prefect.runtime"),
+        ("tasks/ingestion/reading.py", "from tasks.storage.home import open_store"),
+        ("tasks/ingestion/reading.py", "from ..storage.home import open_store"),
+        ("tasks/ingestion/reading.py", "from tasks.modeling.heads import AnyHead"),
+        ("tasks/ingestion/task.py", "from tasks.modeling.network import load_network"),
+        ("tasks/training/loop.py", "from tasks.evaluation import scoring"),
+        ("tasks/modeling/network.py", "from tasks.training.recipe import Recipe"),
+        ("tasks/drift/task.py", "import tasks.registry.task"),
+        ("flows/assess.py", "from tasks.modeling.network import load_network"),
+        ("flows/assess.py", "from tasks.storage.home import open_store"),
+        ("flows/pipeline.py", "from tasks.training.loop import fine_tune"),
+        ("flows/pipeline.py", "from tasks.evaluation.gate import judge"),
+        ("flows/pipeline.py", "from tasks.storage.store import Store"),
+        ("flows/fine_tune.py", "from tasks.training.recipe import Recipe"),
+    ],
+)
+def test_an_import_that_points_elsewhere_is_seen(path: str, source: str) -> None:
+    assert [name for name in imports_of(path, source) if not is_allowed(path, name)] != []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("data_contracts/dataset.py", "from data_contracts.errors import InputError"),
+        ("tasks/training/loop.py", "from tasks.modeling.network import save_network"),
+        ("tasks/evaluation/metrics/accuracy/accuracy.py", "from tasks.modeling import scores"),
+        ("tasks/validation/task.py", "from tasks.storage.caching import cached_task"),
+        ("tasks/ingestion/task.py", "from tasks.modeling.heads import AnyHead"),
+        ("tasks/storage/caching.py", "from prefect import task"),
+        ("flows/assess.py", "from tasks.modeling.task import predict_rows\nfrom prefect import flow"),
+        ("flows/pipeline.py", "from tasks.training.recipe import Recipe"),
+    ],
+)
+def test_an_import_that_points_down_is_let_pass(path: str, source: str) -> None:
+    assert [name for name in imports_of(path, source) if not is_allowed(path, name)] == []
+
+
+def test_the_top_level_holds_what_the_design_names_and_nothing_else() -> None:
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    found = {
+        path.name
+        for path in ROOT.iterdir()
+        if not path.name.startswith(".") and not any(fnmatch.fnmatch(path.name, pattern) for pattern in ignored)
+    }
+    assert found >= TOP_LEVEL - {"benchmarks", "docs"}
+    assert found - TOP_LEVEL == set()
+    assert (ROOT / ".ci").is_dir()
+
+
+def test_a_flow_opens_no_data() -> None:
+    # Reading rows, tensors or objects is what the tasks are for.
+    libraries = [
+        "torch",
+        "transformers",
+        "pyarrow",
+        "pandas",
+        "numpy",
+        "fsspec",
+        "s3fs",
+        "mlflow",
+        "great_expectations",
+    ]
+    flows = [path for path in source_files("flows") if path not in COMMAND_LINE]
+    assert len(flows) >= 9
+    for path in flows:
+        names = imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
+        assert [name for name in names if is_below(name, libraries)] == []

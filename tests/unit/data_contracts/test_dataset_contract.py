@@ -1,0 +1,224 @@
+"""Contracts: what a YAML file may say, and how its mistakes are shown."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data_contracts.dataset import DATASETS, DatasetContract, load_contract, model_of, parse_yaml, read_yaml
+from data_contracts.errors import InputError
+
+CONTRACTS = sorted(DATASETS.glob("*.yaml"))
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return {
+        "apiVersion": "v3.0.2",
+        "kind": "DataContract",
+        "id": "reviews-1",
+        "name": "reviews",
+        "version": "1.0.0",
+        "schema": [
+            {
+                "name": "reviews",
+                "properties": [
+                    {"name": "text", "logicalType": "string", "required": True},
+                    {
+                        "name": "stars",
+                        "logicalType": "number",
+                        "logicalTypeOptions": {"minimum": 1, "maximum": 5},
+                        "customProperties": [{"property": "role", "value": "label"}],
+                    },
+                ],
+            }
+        ],
+        "customProperties": [{"property": "quarantineBudget", "value": 0.1}],
+    }
+
+
+def column(content: dict[str, Any], position: int) -> dict[str, Any]:
+    found: dict[str, Any] = content["schema"][0]["properties"][position]
+    return found
+
+
+def mistakes_in(content: dict[str, Any]) -> list[str]:
+    with pytest.raises(InputError) as error:
+        model_of(content, DatasetContract, "reviews.yaml")
+    return str(error.value).splitlines()
+
+
+def test_there_are_contracts() -> None:
+    assert [path.stem for path in CONTRACTS] == ["support"]
+
+
+@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)
+def test_every_contract_parses_and_is_found_by_its_name(path: Path) -> None:
+    assert load_contract(path.stem) == parse_yaml(path, DatasetContract)
+    assert load_contract(path.stem).name == path.stem
+
+
+def test_all_mistakes_are_shown_at_once_with_the_paths_of_their_keys(content: dict[str, Any]) -> None:
+    content["apiVersion"] = "v2.2"
+    content["ownr"] = "me"
+    del content["id"]
+    column(content, 0)["logicalType"] = "text"
+    column(content, 1)["logicalTypeOptions"] = {"minimum": 5, "maximum": 1}
+    lines = mistakes_in(content)
+    assert lines[0] == "reviews.yaml: 5 mistake(s)"
+    paths = {line.removeprefix("  - ").split(":")[0] for line in lines[1:]}
+    assert paths == {
+        "apiVersion",
+        "id",
+        "ownr",
+        "schema.0.properties.0.logicalType",
+        "schema.0.properties.1.logicalTypeOptions",
+    }
+    assert "  - id: missing" in lines
+    assert "  - ownr: unknown key" in lines
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ({"property": "labls", "value": ["good"]}, "unknown custom property 'labls'; known: labels, role"),
+        ({"property": "labels", "value": [True, False]}, "text in quotes"),
+        ({"property": "labels", "value": []}, "labels is a list of text"),
+        ({"property": "labels", "value": "good"}, "labels is a list of text"),
+        ({"property": "labels", "value": ["good", "good"]}, "labels holds an entry twice"),
+        ({"property": "tagKinds", "value": {"PLACE": 1}}, "tagKinds is a list of text"),
+        ({"property": "role", "value": "lable"}, "role is 'label' or absent, not 'lable'"),
+        ({"property": "tagScheme", "value": "BILOU"}, "tagScheme is 'BIO' or absent"),
+    ],
+)
+def test_a_custom_property_that_cannot_be_used_is_named_with_its_column(
+    content: dict[str, Any], entry: dict[str, Any], complaint: str
+) -> None:
+    column(content, 0)["customProperties"] = [entry]
+    lines = mistakes_in(content)
+    assert len(lines) == 2
+    assert lines[1].startswith("  - schema.0.properties.0: ")
+    assert complaint in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"minLength": 9, "maxLength": 3}, "the lower limit 9 is above the upper limit 3"),
+        ({"minimum": 1.5, "maximum": 0.5}, "the lower limit 1.5 is above the upper limit 0.5"),
+        ({"pattern": "(open"}, "pattern is no regular expression"),
+        ({"minLength": -1}, "greater than or equal to 0"),
+        ({"longest": 3}, "unknown key"),
+    ],
+)
+def test_limits_that_no_value_can_meet_are_mistakes(
+    content: dict[str, Any], options: dict[str, Any], complaint: str
+) -> None:
+    column(content, 0)["logicalTypeOptions"] = options
+    lines = mistakes_in(content)
+    assert len(lines) == 2
+    assert lines[1].startswith("  - schema.0.properties.0.logicalTypeOptions")
+    assert complaint in lines[1]
+
+
+def test_a_contract_without_columns_has_one_mistake(content: dict[str, Any]) -> None:
+    content["schema"][0]["properties"] = []
+    lines = mistakes_in(content)
+    assert len(lines) == 2
+    assert lines[1].startswith("  - schema.0.properties: Tuple should have at least 1 item")
+
+
+@pytest.mark.parametrize("budget", [1.5, -0.1, "2%", True])
+def test_the_quarantine_budget_is_a_share(content: dict[str, Any], budget: object) -> None:
+    content["customProperties"] = [{"property": "quarantineBudget", "value": budget}]
+    assert f"quarantineBudget is a share from 0 to 1, not {budget!r}" in mistakes_in(content)[1]
+
+
+def test_a_misspelt_budget_is_a_mistake_and_not_a_budget_of_zero(content: dict[str, Any]) -> None:
+    content["customProperties"] = [{"property": "quarantinebudget", "value": 0.5}]
+    assert "unknown custom property 'quarantinebudget'; known: quarantineBudget" in mistakes_in(content)[1]
+
+
+def test_a_contract_that_names_no_budget_allows_no_broken_row(content: dict[str, Any]) -> None:
+    del content["customProperties"]
+    assert model_of(content, DatasetContract, "").quarantine_budget == 0
+
+
+def test_a_column_is_named_once_and_not_as_one_of_grafts_own(content: dict[str, Any]) -> None:
+    column(content, 1)["name"] = "text"
+    assert "column 'text' is there twice" in mistakes_in(content)[1]
+    column(content, 1)["name"] = "_id"
+    assert "leading underscore" in mistakes_in(content)[1]
+
+
+def test_the_digest_follows_what_the_contract_says_and_not_how(tmp_path: Path) -> None:
+    text = CONTRACTS[0].read_text(encoding="utf-8")
+    original = load_contract("support").digest
+    plain, commented, changed = tmp_path / "plain.yaml", tmp_path / "commented.yaml", tmp_path / "changed.yaml"
+    plain.write_text(yaml.safe_dump(yaml.safe_load(text)), encoding="utf-8")
+    commented.write_text("# a comment\n" + text, encoding="utf-8")
+    changed.write_text(text.replace("maxLength: 2000", "maxLength: 1999"), encoding="utf-8")
+    assert parse_yaml(plain, DatasetContract).digest == original
+    assert parse_yaml(commented, DatasetContract).digest == original
+    assert parse_yaml(changed, DatasetContract).digest != original
+
+
+def test_a_contract_without_labels_keeps_what_a_production_window_has() -> None:
+    contract = load_contract("support")
+    assert [column.name for column in contract.without_labels().columns] == ["text", "language", "created_at"]
+    assert [column.name for column in contract.columns if column.is_label] == [
+        "intent",
+        "sentiment",
+        "entities",
+        "urgency",
+    ]
+
+
+def test_columns_know_their_labels_and_tag_kinds() -> None:
+    contract = load_contract("support")
+    assert contract.column("sentiment").labels == ("negative", "neutral", "positive")
+    assert contract.column("sentiment").tag_kinds is None
+    assert contract.column("entities").tag_kinds == ("ORDER_ID", "PRODUCT", "DATE", "PLACE", "PERSON", "MONEY")
+    assert contract.column("text").labels is None
+    assert contract.quarantine_budget == 0.02
+
+
+def test_an_unknown_column_is_answered_with_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"no column 'mood'; it has text, language, intent, sentiment, .* Correct"):
+        load_contract("support").column("mood")
+
+
+def test_an_unknown_contract_is_answered_with_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"no contract 'suport' .* known contracts: support, or give a path"):
+        load_contract("suport")
+
+
+def test_a_contract_may_lie_beside_the_pipeline(content: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert load_contract("mine.yaml", tmp_path).name == "reviews"
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        (b"- a\n- b\n", "holds list, not a mapping"),
+        (b"", "holds NoneType, not a mapping"),
+        (b"a: [1\n", "is not YAML"),
+        (b"name: caf\xe9\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_named_with_the_reason(tmp_path: Path, written: bytes, complaint: str) -> None:
+    path = tmp_path / "contract.yaml"
+    path.write_bytes(written)
+    with pytest.raises(InputError) as error:
+        read_yaml(path)
+    assert str(error.value).startswith(str(path))
+    assert complaint in str(error.value)
+
+
+def test_a_contract_cannot_be_changed_once_read(content: dict[str, Any]) -> None:
+    contract = model_of(deepcopy(content), DatasetContract, "")
+    with pytest.raises(ValueError, match="frozen"):
+        contract.name = "other"  # type: ignore[misc]

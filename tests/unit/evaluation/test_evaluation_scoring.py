@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.evaluation.scoring import Score, bootstrap_weights, read_scores, score_splits, write_scores
+from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+
+Write = Callable[..., Path]
+INTENT: dict[str, AnyHead] = {"intent": SingleLabelHead(column="intent", labels=("refund", "praise"))}
+
+
+def test_every_metric_of_a_head_is_scored_and_its_first_is_the_primary_one(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    snapshot = write_rows("test", intent=["refund", "praise", "refund", "refund"])
+    answers = write_model_answers("m", "test", {"intent": ["refund", "praise", "praise", "refund"]})
+    primary, *others = score_splits(snapshot, answers, INTENT, ["test"])
+    assert (primary.metric, primary.value, primary.rows, primary.primary) == ("accuracy", 0.75, 4, True)
+    assert primary.low is not None
+    assert primary.high is not None
+    assert primary.low <= 0.75 <= primary.high
+    # All confidences are 1 and three of four answers are right.
+    assert {s.metric: s.value for s in others} == pytest.approx(
+        {"macro_f1": (4 / 5 + 2 / 3) / 2, "expected_calibration_error": 0.25}
+    )
+    assert {(s.primary, s.low, s.high) for s in others} == {(False, None, None)}
+
+
+def test_rows_without_a_label_are_not_scored(write_rows: Write, write_model_answers: Write) -> None:
+    snapshot = write_rows("test", intent=["refund", None, "praise", None])
+    answers = write_model_answers("m", "test", {"intent": ["refund", "refund", "praise", "refund"]})
+    scores = score_splits(snapshot, answers, INTENT, ["test"])
+    assert (scores[0].value, scores[0].rows) == (1.0, 2)
+    assert (scores[0].low, scores[0].high) == (1.0, 1.0)
+
+
+def test_out_of_scope_rows_are_scored_by_how_much_less_confident_the_model_is(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    write_rows("test", intent=["refund", "praise"])
+    snapshot = write_rows("poems", intent=[None, None])
+    write_model_answers("m", "test", {"intent": ["refund"] * 2}, {"intent": [0.9, 0.8]})
+    answers = write_model_answers("m", "poems", {"intent": ["refund"] * 2}, {"intent": [0.6, 0.85]})
+    (found,) = score_splits(snapshot, answers, INTENT, ["poems"])
+    # Of the four pairs of a row inside and one outside, only (0.8, 0.85) is in the wrong order.
+    assert found == Score("intent", "poems", "out_of_scope_auroc", 0.75, 2, primary=True)
+
+
+def test_tags_and_numbers_have_no_score_on_a_split_without_labels_for_them(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    heads: dict[str, AnyHead] = {
+        "entities": TokenTagHead(column="entities", labels=("O", "B-X", "I-X")),
+        "urgency": RegressionHead(column="urgency"),
+    }
+    answers: dict[str, list[object]] = {"entities": [["O"], ["B-X"]], "urgency": [0.1, 0.9]}
+    labels = [{"tokens": ["so"], "tags": ["O"]}, {"tokens": ["Oslo"], "tags": ["B-X"]}]
+    snapshot = write_rows("test", entities=labels, urgency=[0.0, 1.0])
+    write_rows("poems", entities=[None, None], urgency=[None, 0.5])
+    write_model_answers("m", "poems", answers)
+    scores = score_splits(snapshot, write_model_answers("m", "test", answers), heads, ["test", "poems"])
+    assert {(s.task, s.split) for s in scores} == {("entities", "test"), ("urgency", "test"), ("urgency", "poems")}
+    assert {(s.task, s.metric): s.value for s in scores if s.primary and s.split == "test"} == pytest.approx(
+        {("entities", "entity_f1"): 1.0, ("urgency", "pearson"): 1.0}
+    )
+
+
+def test_a_draw_takes_as_many_rows_as_there_are_and_the_same_ones_each_time() -> None:
+    weights = bootstrap_weights(30, draws=50)
+    assert weights.shape == (50, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert np.array_equal(weights, bootstrap_weights(30, draws=50))
+    assert not np.array_equal(weights, bootstrap_weights(30, draws=50, seed=1))
+
+
+def test_the_interval_of_an_accuracy_is_about_that_of_a_binomial(write_rows: Write, write_model_answers: Write) -> None:
+    snapshot = write_rows("test", intent=["refund"] * 400)
+    answers = write_model_answers("m", "test", {"intent": ["refund"] * 300 + ["praise"] * 100})
+    primary = score_splits(snapshot, answers, INTENT, ["test"])[0]
+    half = 1.96 * (0.75 * 0.25 / 400) ** 0.5
+    assert (primary.low, primary.high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.006)
+
+
+def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
+    scores = [Score("intent", "test", "accuracy", 0.75, 4, True, 0.5, 1.0), Score("intent", "test", "macro_f1", 0.7, 4)]
+    write_scores(tmp_path / "scores.json", scores)
+    assert read_scores(tmp_path / "scores.json") == scores

@@ -1,0 +1,254 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.types.names import raise_on_name_alphanumeric_dashes_only
+from pydantic import ValidationError
+
+from data_contracts.errors import InputError
+from flows.pipeline import PIPELINES, load_pipeline, pipeline_path, pipeline_reference
+from tasks.ingestion.plan import planned_files
+
+NAMES = sorted(path.stem for path in PIPELINES.glob("*.yaml"))
+CONTRACT = {
+    "apiVersion": "v3.0.2",
+    "kind": "DataContract",
+    "id": "letters",
+    "name": "letters",
+    "version": "1.0.0",
+    "schema": [
+        {
+            "name": "letters",
+            "properties": [
+                {"name": "body", "logicalType": "string"},
+                {
+                    "name": "topic",
+                    "logicalType": "string",
+                    "customProperties": [{"property": "labels", "value": ["bill", "thanks"]}],
+                },
+                {"name": "weight", "logicalType": "number"},
+            ],
+        }
+    ],
+}
+LETTERS: dict[str, Any] = {
+    "name": "letters",
+    "data": {
+        "contract": "contracts/letters.yaml",
+        "train": {"kind": "json_lines", "path": "rows/train.jsonl"},
+        "validation": {"kind": "csv", "path": "/data/validation.csv"},
+        "test": {"kind": "parquet", "path": "s3://bucket/test.parquet"},
+        "out_of_domain": {"old": {"kind": "json_lines", "path": "../old.jsonl"}},
+        "windows": {"source": {"kind": "json_lines", "path": "windows/{window}.jsonl"}},
+    },
+    "encoder": {"name": "./encoder"},
+    "tokenization": {"text_column": "body"},
+    "heads": {"topic": {"kind": "single_label"}, "load": {"kind": "regression", "column": "weight"}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder outside the repository that holds a contract and the pipeline `letters.yaml`."""
+    found = tmp_path / "mine"
+    (found / "contracts").mkdir(parents=True)
+    (found / "contracts" / "letters.yaml").write_text(yaml.safe_dump(CONTRACT), encoding="utf-8")
+    write(found)
+    return found
+
+
+def write(folder: Path, **changes: Any) -> str:
+    path = folder / "letters.yaml"
+    path.write_text(yaml.safe_dump({**LETTERS, **changes}, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+def complaint(name: str, overrides: list[str] | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        load_pipeline(name, overrides)
+    return str(caught.value)
+
+
+# The pipelines that ship
+
+
+def test_there_are_pipelines() -> None:
+    assert "support" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pipeline_that_ships_loads_under_the_name_of_its_file_and_finds_its_sources(name: str) -> None:
+    pipeline = load_pipeline(name)
+    assert pipeline.name == name
+    assert pipeline_reference(name) == name
+    files = planned_files(pipeline.data, (), None)
+    assert {file.split for file in files} >= {"train", "validation", "test"}
+    assert [
+        file.source.path for file in files if "://" not in file.source.path and not Path(file.source.path).is_file()
+    ] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_heads_come_with_the_columns_and_labels_of_the_contract(name: str) -> None:
+    pipeline = load_pipeline(name)
+    for head in pipeline.heads.values():
+        column = pipeline.contract.column(head.column)
+        assert head.kind == "regression" or head.labels
+        assert head.kind != "single_label" or head.labels == column.labels
+
+
+def test_the_columns_of_tags_are_those_of_the_tagging_heads() -> None:
+    assert load_pipeline("support").tag_columns == ("entities",)
+
+
+# Names and paths
+
+
+def test_an_unknown_pipeline_is_answered_with_those_there_are() -> None:
+    found = complaint("suport")
+    assert "no pipeline 'suport'" in found
+    for name in NAMES:
+        assert name in found
+
+
+def test_a_path_that_holds_nothing_is_named(tmp_path: Path) -> None:
+    assert str(tmp_path / "gone.yaml") in complaint(str(tmp_path / "gone.yaml"))
+
+
+def test_paths_are_relative_to_the_yaml_file_wherever_it_lies(folder: Path) -> None:
+    pipeline = load_pipeline(str(folder / "letters.yaml"))
+    assert pipeline.contract.name == "letters"
+    assert pipeline.data.train.path == str(folder / "rows" / "train.jsonl")
+    assert pipeline.data.validation.path == "/data/validation.csv"
+    assert pipeline.data.test.path == "s3://bucket/test.parquet"
+    assert pipeline.data.out_of_domain["old"].path == str(folder.parent / "old.jsonl")
+    assert pipeline.data.windows is not None
+    assert pipeline.data.windows.source.path == str(folder / "windows" / "{window}.jsonl")
+    assert pipeline.encoder.name == str(folder / "encoder")
+
+
+def test_a_relative_path_finds_the_same_files_and_another_process_gets_it_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert load_pipeline("mine/letters.yaml") == load_pipeline(str(folder / "letters.yaml"))
+    assert pipeline_path("mine/letters.yaml").is_file()
+    assert pipeline_reference("mine/letters.yaml") == str(folder / "letters.yaml")
+
+
+def test_a_name_is_fit_for_the_artifacts_of_its_runs(folder: Path) -> None:
+    for name in (*NAMES, load_pipeline(write(folder, name="my-2nd-letters")).name):
+        assert raise_on_name_alphanumeric_dashes_only(f"{name}-results")
+    for name in ("my_letters", "Letters", "-letters", "my letters", ""):
+        assert "name: " in complaint(write(folder, name=name))
+
+
+# Mistakes
+
+
+def test_all_mistakes_are_shown_at_once_with_the_paths_of_their_keys(folder: Path) -> None:
+    data = {**LETTERS["data"], "train": {"kind": "jsonl", "path": "x"}, "tets": {}}
+    del data["test"]
+    found = complaint(
+        write(
+            folder,
+            data=data,
+            training={"epochs": 0, "epoch": 3},
+            gate={"confidence": 95},
+            heads={"topic": {"kind": "single_label", "loss_weight": -1}},
+        )
+    )
+    assert str(folder / "letters.yaml") in found.splitlines()[0]
+    assert "7 mistake(s)" in found.splitlines()[0]
+    for line in (
+        "data.train: ",
+        "data.test: missing",
+        "data.tets: unknown key",
+        "training.epochs: ",
+        "training.epoch: unknown key",
+        "gate.confidence: ",
+        "heads.topic.single_label.loss_weight: ",
+    ):
+        assert f"\n  - {line}" in found
+
+
+def test_what_does_not_fit_the_contract_or_the_heads_is_shown_at_once(folder: Path) -> None:
+    found = complaint(
+        write(
+            folder,
+            heads={
+                "mood": {"kind": "single_label"},
+                "weight": {"kind": "single_label"},
+                "tags": {"kind": "token_tags", "column": "topic"},
+                "size": {"kind": "regression", "column": "body"},
+                "topic": {"kind": "single_label"},
+            },
+            tokenization={"text_column": "text"},
+            gate={"floors": {"topic": 0.5, "moods": 0.5}},
+        )
+    )
+    assert "6 mistake(s)" in found.splitlines()[0]
+    assert "heads.mood: contract letters has no column 'mood'; it has body, topic, weight" in found
+    assert "heads.weight: head single_label on column 'weight': the contract gives it no `labels`" in found
+    assert "heads.tags: head token_tags on column 'topic': the contract gives it no `tagKinds`" in found
+    assert "heads.size: head regression on column 'body': its logicalType is string" in found
+    assert "tokenization.text_column: contract letters has no column 'text'" in found
+    assert "gate.floors: no head is called moods; heads are mood, weight, tags, size, topic" in found
+
+
+def test_no_head_may_be_called_as_the_mean_over_heads(folder: Path) -> None:
+    heads = {"skill": {"kind": "regression", "column": "weight"}}
+    assert "heads.skill: " in complaint(write(folder, heads=heads))
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "name: [", ""])
+def test_a_file_that_is_no_mapping_is_named(folder: Path, content: str) -> None:
+    (folder / "letters.yaml").write_text(content, encoding="utf-8")
+    assert str(folder / "letters.yaml") in complaint(str(folder / "letters.yaml"))
+
+
+def test_a_pipeline_that_was_loaded_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load_pipeline("support").name = "other"  # type: ignore[misc]
+
+
+# Overrides
+
+
+def test_overrides_change_settings_at_any_depth_and_nothing_else(folder: Path) -> None:
+    name = str(folder / "letters.yaml")
+    before = load_pipeline(name)
+    after = load_pipeline(
+        name, ["training.epochs=3", "gate.floors.topic=0.5", "data.train.path=other=1.jsonl", "training.precision=bf16"]
+    )
+    assert after.training == before.training.model_copy(update={"epochs": 3, "precision": "bf16"})
+    assert after.gate == before.gate.model_copy(update={"floors": {"topic": 0.5}})
+    assert after.data.train.path == str(folder / "other=1.jsonl")
+    assert (after.heads, after.encoder, after.data.test) == (before.heads, before.encoder, before.data.test)
+
+
+def test_the_value_of_an_override_is_yaml(folder: Path) -> None:
+    override = "heads={load: {kind: regression, column: weight, loss_weight: 2}}"
+    assert load_pipeline(str(folder / "letters.yaml"), [override]).heads["load"].loss_weight == 2
+    assert load_pipeline(str(folder / "letters.yaml"), ["training.frozen_layers=null"]).training.frozen_layers is None
+
+
+def test_of_two_overrides_of_a_setting_the_last_counts() -> None:
+    assert load_pipeline("support", ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.epochs", "is not of the form a.b=c"),
+        ("=3", "is not of the form a.b=c"),
+        ("name.first=x", "'name' holds 'support', which has no keys"),
+        ("training.epochs=[", "'[' is not a YAML value"),
+        ("training.epoch=3", "training.epoch: unknown key"),
+        ("training.epochs=many", "training.epochs: "),
+        ("gate.floors.mood=0.5", "gate.floors: no head is called mood;"),
+    ],
+)
+def test_a_bad_override_is_answered_with_what_is_wrong(override: str, said: str) -> None:
+    assert said in complaint("support", [override])

@@ -1,0 +1,115 @@
+"""Which file feeds which split, and what the located sources are called."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from data_contracts.errors import InputError
+from tasks.ingestion.plan import DataSettings, WindowSource, planned_files
+from tasks.ingestion.task import count_fresh_rows, locate_sources
+
+
+def json_lines(path: str | Path) -> dict[str, Any]:
+    return {"kind": "json_lines", "path": str(path)}
+
+
+@pytest.fixture
+def data(ticket: dict[str, Any], tmp_path: Path) -> DataSettings:
+    """Three splits, an out-of-domain split, two windows, of which the second has fresh rows."""
+    text = json.dumps(ticket) + "\n"
+    for name in ("train", "validation", "test", "slang", "windows/week_1", "windows/week_2", "fresh/week_2"):
+        path = tmp_path / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text * len(name), encoding="utf-8")
+    return DataSettings.model_validate(
+        {
+            "contract": "support",
+            **{split: json_lines(tmp_path / f"{split}.jsonl") for split in ("train", "validation", "test")},
+            "out_of_domain": {"slang": json_lines(tmp_path / "slang.jsonl")},
+            "windows": {"source": json_lines(tmp_path / "windows" / "{window}.jsonl")},
+            "fresh": {"source": json_lines(tmp_path / "fresh" / "{window}.jsonl"), "held_out_share": 0.4},
+        }
+    )
+
+
+def test_a_training_run_reads_every_split_and_the_fresh_rows_it_was_given(data: DataSettings) -> None:
+    plain = planned_files(data, (), None)
+    assert [file.split for file in plain] == ["train", "validation", "test", "slang"]
+    assert all(file.held_out_split is None for file in plain)
+    fresh = planned_files(data, ("week_2",), None)[4:]
+    assert [(file.split, file.held_out_split, file.held_out_share) for file in fresh] == [
+        ("train", "fresh_week_2", 0.4)
+    ]
+    assert fresh[0].source.path.endswith("/fresh/week_2.jsonl")
+
+
+def test_a_watched_window_is_read_alone(data: DataSettings) -> None:
+    files = planned_files(data, (), "week_1")
+    assert [(file.split, Path(file.source.path).stem) for file in files] == [("window", "week_1")]
+
+
+def test_an_unknown_window_is_answered_with_those_there_are(data: DataSettings) -> None:
+    with pytest.raises(InputError, match=r"no window 'week_9': .*week_9\.jsonl .*; windows there are: week_1, week_2$"):
+        planned_files(data, (), "week_9")
+
+
+def test_a_pipeline_without_windows_says_so_when_it_is_to_watch_one(data: DataSettings) -> None:
+    with pytest.raises(InputError, match=r"names no `data\.windows`"):
+        planned_files(data.model_copy(update={"windows": None}), (), "week_1")
+
+
+def test_a_window_source_has_to_say_where_the_windows_name_stands() -> None:
+    with pytest.raises(ValidationError, match=r"source\.path needs \{window\} where"):
+        WindowSource.model_validate({"source": json_lines("windows/week.jsonl")})
+
+
+@pytest.mark.parametrize("pattern", ["{window}/rows.jsonl", "{window}/{window}.jsonl", "[a] b/{window}.jsonl"])
+def test_the_windows_name_may_stand_anywhere_in_the_path(tmp_path: Path, pattern: str) -> None:
+    source = WindowSource.model_validate({"source": json_lines(tmp_path / pattern)})
+    assert source.known() == []
+    for name in ("b", "a"):
+        path = tmp_path / pattern.replace("{window}", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert source.known() == ["a", "b"]
+    assert Path(source.at("a").path) == tmp_path / pattern.replace("{window}", "a")
+
+
+def test_the_digest_of_sources_is_that_of_their_bytes_and_use_and_not_of_their_place(
+    data: DataSettings, tmp_path: Path
+) -> None:
+    original = locate_sources.fn(data)
+    moved_path = tmp_path / "moved.jsonl"
+    moved_path.write_bytes(Path(data.test.path).read_bytes())
+    moved = data.model_copy(update={"test": data.test.model_copy(update={"path": str(moved_path)})})
+    swapped = data.model_copy(update={"test": data.validation, "validation": data.test})
+    assert locate_sources.fn(moved).digest == original.digest
+    assert locate_sources.fn(swapped).digest != original.digest
+    assert locate_sources.fn(data, ("week_2",)).digest != original.digest
+    moved_path.write_bytes(moved_path.read_bytes() + b"\n")
+    assert locate_sources.fn(moved).digest != original.digest
+
+
+def test_fresh_rows_are_counted_where_there_are_some(data: DataSettings) -> None:
+    assert count_fresh_rows.fn(data, "week_2") == len("fresh/week_2")
+    assert count_fresh_rows.fn(data, "week_1") == 0
+    assert count_fresh_rows.fn(data.model_copy(update={"fresh": None}), "week_2") == 0
+
+
+def test_windows_of_a_bucket_are_found_and_counted_as_they_arrive(s3_bucket: str, data: DataSettings) -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    source = WindowSource.model_validate({"source": json_lines(f"s3://{s3_bucket}/fresh/{{window}}.jsonl")})
+    remote = data.model_copy(update={"fresh": source})
+    assert source.known() == []
+    for week, count in (("week_1", 2), ("week_2", 3)):
+        s3.put_object(Bucket=s3_bucket, Key=f"fresh/{week}.jsonl", Body=b'{"a": 1}\n' * count)
+        assert count_fresh_rows.fn(remote, week) == count
+    assert source.known() == ["week_1", "week_2"]
+    assert count_fresh_rows.fn(remote, "week_3") == 0
+    with pytest.raises(InputError, match=r"no window 'week_3': s3://.*; windows there are: week_1, week_2"):
+        source.at("week_3")

@@ -1,0 +1,291 @@
+"""Reading: typed rows with ids of their own, and every row that could not be read on record."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_contracts.artifacts import SourceFile
+from data_contracts.dataset import DatasetContract, Property, load_contract
+from data_contracts.errors import InputError
+from tasks.ingestion.reading import convert, read_sources
+
+Row = dict[str, Any]
+Read = Callable[..., Path]
+
+
+@pytest.fixture
+def contract() -> DatasetContract:
+    return load_contract("support")
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, contract: DatasetContract) -> Read:
+    """Reads files, given as SourceFile, into a new folder, which is returned."""
+
+    def read(*files: SourceFile) -> Path:
+        output = tmp_path / f"snapshot-{len(list(tmp_path.iterdir()))}"
+        output.mkdir()
+        read_sources(files, contract, output)
+        return output
+
+    return read
+
+
+def located(path: Path, split: str = "train", **settings: Any) -> SourceFile:
+    reader = {"kind": settings.pop("kind", "json_lines"), **settings.pop("reader", {})}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return SourceFile(split=split, address=str(path), sha256=digest, reader=reader, **settings)
+
+
+def written(path: Path, rows: list[Row]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def many(ticket: Row, count: int) -> list[Row]:
+    return [{**ticket, "text": f"{ticket['text']} {n}"} for n in range(count)]
+
+
+def rows_of(folder: Path, split: str = "train") -> list[Row]:
+    rows: list[Row] = pq.read_table(folder / f"{split}.parquet").to_pylist()
+    return rows
+
+
+def problems_of(folder: Path) -> list[Row]:
+    return [json.loads(line) for line in (folder / "problems.jsonl").open(encoding="utf-8")]
+
+
+def without_origin(rows: list[Row]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name not in ("_address", "_row")} for row in rows]
+
+
+def test_the_same_rows_in_any_format_are_the_same_snapshot_rows(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    rows = [*many(ticket, 3), {**ticket, "intent": None}]
+    lines = written(tmp_path / "a.jsonl", rows)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.read_bytes()))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    flat = [{**row, "entities": json.dumps(row["entities"]), "intent": row["intent"] or ""} for row in rows]
+    cells = [[str(row[name]).replace('"', '""') for name in ticket] for row in flat]
+    csv_text = "\n".join([",".join(ticket), *('"' + '","'.join(line) + '"' for line in cells)])
+    (tmp_path / "a.csv").write_text(csv_text, encoding="utf-8")
+    kinds = {"a.jsonl": "json_lines", "a.jsonl.gz": "json_lines", "a.csv": "csv", "a.parquet": "parquet"}
+    found = []
+    for name, kind in kinds.items():
+        output = tmp_path / f"{name}-read"
+        output.mkdir()
+        assert read_sources((located(tmp_path / name, kind=kind),), contract, output) == {"train": 4}
+        found.append(without_origin(rows_of(output)))
+    assert found[0][3]["intent"] is None
+    assert found[0][0]["urgency"] == 0.5
+    assert all(rows == found[0] for rows in found[1:])
+
+
+def test_rows_keep_their_file_and_line(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n" + json.dumps(ticket) + "\n\n" + json.dumps({**ticket, "urgency": 1}), encoding="utf-8")
+    assert [(row["_address"], row["_row"]) for row in rows_of(snapshot(located(path)))] == [
+        (str(path), 2),
+        (str(path), 4),
+    ]
+
+
+def test_columns_named_otherwise_are_read_under_the_contracts_names(
+    ticket: Row, tmp_path: Path, snapshot: Read
+) -> None:
+    renamed = {"body" if name == "text" else name: value for name, value in ticket.items()}
+    path = written(tmp_path / "a.jsonl", [renamed])
+    found = rows_of(snapshot(located(path, reader={"columns": {"text": "body"}})))
+    assert found[0]["text"] == ticket["text"]
+
+
+def test_an_unreadable_line_and_a_wrong_type_are_problems_with_their_row(
+    ticket: Row, tmp_path: Path, snapshot: Read
+) -> None:
+    path = tmp_path / "a.jsonl"
+    wrong = {**ticket, "urgency": "high", "created_at": "yesterday"}
+    path.write_text("\n".join([json.dumps(ticket), '{"text": ', json.dumps(wrong)]), encoding="utf-8")
+    folder = snapshot(located(path))
+    assert [row["_row"] for row in rows_of(folder)] == [1]
+    problems = problems_of(folder)
+    assert {(p["split"], p["address"]) for p in problems} == {("train", str(path))}
+    assert [(p["row"], p["column"], p["value"]) for p in problems] == [
+        (2, "", "b'{\"text\": '"),
+        (3, "urgency", "high"),
+        (3, "created_at", "yesterday"),
+    ]
+    assert problems[1]["rule"].startswith("type: could not convert string to float")
+
+
+def test_a_value_that_no_file_could_hold_is_a_problem_of_its_row(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    rows = [ticket, {**ticket, "urgency": 10**400}, {**ticket, "urgency": float("inf")}]
+    folder = snapshot(located(written(tmp_path / "a.jsonl", rows)))
+    assert [(p["row"], p["column"]) for p in problems_of(folder)] == [(2, "urgency"), (3, "urgency")]
+    assert len(rows_of(folder)) == 1
+
+
+def test_missing_and_extra_columns_are_shown_together(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    del ticket["urgency"], ticket["language"]
+    path = written(tmp_path / "a.jsonl", [{**ticket, "mood": "sunny"}])
+    with pytest.raises(InputError) as error:
+        snapshot(located(path))
+    assert str(error.value).splitlines() == [
+        f"{path} does not have the columns of contract support",
+        "  - column 'language' is missing",
+        "  - column 'urgency' is missing",
+        "  - column 'mood' is not in the contract",
+        "Name the file's columns under `columns` of the source, or change the contract.",
+    ]
+
+
+def test_a_key_that_some_rows_leave_out_is_a_missing_value(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    without = {name: value for name, value in ticket.items() if name != "intent"}
+    found = rows_of(snapshot(located(written(tmp_path / "a.jsonl", [ticket, without]))))
+    assert [row["intent"] for row in found] == ["refund", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content"),
+    [("a.jsonl", "json_lines", b""), ("a.jsonl", "json_lines", b"\n\n"), ("a.csv", "csv", b"text,language\n")],
+    ids=["no bytes", "empty lines", "only a header"],
+)
+def test_a_file_without_rows_is_named(tmp_path: Path, snapshot: Read, name: str, kind: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} holds no rows; split 'test' needs some"):
+        snapshot(located(tmp_path / name, "test", kind=kind))
+
+
+def test_a_file_of_unreadable_lines_is_shown_with_the_first(tmp_path: Path, snapshot: Read) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"<html>\n</html>\n")
+    with pytest.raises(InputError, match=r"a\.jsonl holds no rows that can be read; the first, row 1, is not JSON"):
+        snapshot(located(tmp_path / "a.jsonl"))
+
+
+def test_a_file_that_changes_after_it_was_located_ends_the_run(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    file = located(written(tmp_path / "a.jsonl", [ticket]))
+    written(tmp_path / "a.jsonl", [ticket, {**ticket, "urgency": 1.0}])
+    with pytest.raises(InputError, match=r"a\.jsonl changed while the run was reading it\. Run again"):
+        snapshot(file)
+
+
+def test_a_row_keeps_its_id_when_its_file_grows_moves_or_is_sorted(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    first, second, third = many(ticket, 3)
+    before = rows_of(snapshot(located(written(tmp_path / "a.jsonl", [first, second]))))
+    after = rows_of(snapshot(located(written(tmp_path / "b.jsonl", [third, second, first]))))
+    ids = {row["text"]: row["_id"] for row in after}
+    assert [ids[row["text"]] for row in before] == [row["_id"] for row in before]
+    assert len(set(ids.values())) == 3
+
+
+def test_any_changed_value_gives_another_id(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    rows = [ticket, {**ticket, "urgency": 0.51}, {**ticket, "intent": None}, {**ticket, "text": "where is my refund?"}]
+    assert len({row["_id"] for row in rows_of(snapshot(located(written(tmp_path / "a.jsonl", rows))))}) == 4
+
+
+def test_repeated_rows_are_numbered(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    ids = [row["_id"] for row in rows_of(snapshot(located(written(tmp_path / "a.jsonl", [ticket] * 3))))]
+    assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
+    assert len(ids[0]) == 24
+
+
+def test_a_share_of_the_rows_is_held_out_by_their_ids(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    rows = many(ticket, 400)
+    held_out = {"held_out_split": "fresh", "held_out_share": 0.25}
+    folder = snapshot(located(written(tmp_path / "a.jsonl", rows), **held_out))
+    kept, out = rows_of(folder), rows_of(folder, "fresh")
+    assert len(kept) + len(out) == 400
+    # 400 draws at a quarter: 100 expected, with a standard deviation of 8.7.
+    assert 65 <= len(out) <= 135
+    assert all(int(row["_id"][:8], 16) < 2**32 / 4 for row in out)
+    assert all(int(row["_id"][:8], 16) >= 2**32 / 4 for row in kept)
+
+
+def test_a_held_out_row_stays_held_out_as_the_file_grows_and_so_do_its_copies(
+    ticket: Row, tmp_path: Path, snapshot: Read
+) -> None:
+    rows = many(ticket, 40)
+    held_out = {"held_out_split": "fresh", "held_out_share": 0.5}
+    small = snapshot(located(written(tmp_path / "a.jsonl", rows[:20]), **held_out))
+    large = snapshot(located(written(tmp_path / "b.jsonl", rows[::-1] + rows[:20]), **held_out))
+    assert 0 < len(rows_of(small, "fresh")) < 20
+    for split in ("train", "fresh"):
+        texts = {row["text"] for row in rows_of(small, split)}
+        assert texts <= {row["text"] for row in rows_of(large, split)}
+    assert not {row["text"] for row in rows_of(large)} & {row["text"] for row in rows_of(large, "fresh")}
+
+
+def test_files_of_one_split_are_put_together(ticket: Row, tmp_path: Path, contract: DatasetContract) -> None:
+    first, second = many(ticket, 2)
+    files = (
+        located(written(tmp_path / "a.jsonl", [first])),
+        located(written(tmp_path / "b.jsonl", [second])),
+        located(written(tmp_path / "c.jsonl", [ticket]), "test"),
+    )
+    assert read_sources(files, contract, tmp_path) == {"train": 2, "test": 1}
+    assert [row["text"] for row in rows_of(tmp_path)] == [first["text"], second["text"]]
+
+
+MOMENT = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("logical_type", "value", "typed"),
+    [
+        ("string", "", ""),
+        ("number", 3, 3.0),
+        ("number", "3.5", 3.5),
+        ("number", float("nan"), None),
+        ("number", "nan", None),
+        ("integer", "-7", -7),
+        ("integer", 2**63 - 1, 2**63 - 1),
+        ("boolean", False, False),
+        ("timestamp", "2026-01-05T08:00:00Z", MOMENT),
+        ("timestamp", "2026-01-05T15:00:00+07:00", MOMENT),
+        ("timestamp", "2026-01-05 08:00", MOMENT),
+        ("timestamp", MOMENT, MOMENT),
+        ("object", {"tokens": ["a"], "tags": ["O"], "source": "x"}, {"tokens": ["a"], "tags": ["O"]}),
+        ("object", '{"tokens": [], "tags": []}', {"tokens": [], "tags": []}),
+    ],
+)
+def test_a_value_takes_the_type_of_its_column(logical_type: str, value: object, typed: object) -> None:
+    column = Property.model_validate({"name": "x", "logicalType": logical_type})
+    assert convert(value, column) == typed
+    assert convert(None, column) is None
+
+
+def test_a_moment_without_zone_is_in_utc() -> None:
+    found = convert("2026-01-05T08:00", Property(name="x", logical_type="timestamp"))
+    assert found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("logical_type", "value"),
+    [
+        ("string", 5),
+        ("number", True),
+        ("number", "high"),
+        ("number", float("-inf")),
+        ("integer", 1.0),
+        ("integer", False),
+        ("integer", 2**63),
+        ("boolean", "true"),
+        ("timestamp", 1767600000),
+        ("timestamp", "05.01.2026"),
+        ("object", "not json"),
+        ("object", ["a"]),
+        ("object", {"tokens": ["a"]}),
+        ("object", {"tokens": ["a"], "tags": [0]}),
+    ],
+)
+def test_a_value_of_another_type_is_not_bent_to_fit(logical_type: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        convert(value, Property.model_validate({"name": "x", "logicalType": logical_type}))

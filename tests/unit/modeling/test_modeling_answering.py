@@ -1,0 +1,143 @@
+"""A file of texts in, the same rows with answers out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from data_contracts.errors import InputError
+from tasks.modeling.answering import answer_rows, entities_of
+
+TEXTS = ["Where is my parcel to Đà Nẵng?", "money back 🙂now", "thanks"]
+
+
+def write(path: Path, *lines: str) -> str:
+    """A file of those lines."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def row(**values: Any) -> str:
+    """One line as people's tools write it: without escapes."""
+    return json.dumps(values, ensure_ascii=False)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_entities_run_from_their_first_word_to_their_last() -> None:
+    text = "from  Da Nang to Oslo, Oslo"
+    spans = [(0, 4), (6, 8), (9, 13), (14, 16), (17, 21), (21, 22), (23, 27)]
+    tags = ["O", "B-PLACE", "I-PLACE", "O", "B-PLACE", "O", "B-CITY"]
+    assert entities_of(tags, spans, text) == [
+        {"kind": "PLACE", "text": "Da Nang", "start": 6, "end": 13},
+        {"kind": "PLACE", "text": "Oslo", "start": 17, "end": 21},
+        {"kind": "CITY", "text": "Oslo", "start": 23, "end": 27},
+    ]
+
+
+def test_neighbouring_entities_stay_apart() -> None:
+    found = entities_of(["B-PLACE", "B-PLACE"], [(0, 4), (5, 9)], "Oslo Lima")
+    assert [entity["text"] for entity in found] == ["Oslo", "Lima"]
+
+
+def test_no_tags_are_no_entities() -> None:
+    assert entities_of([], [], "") == []
+    assert entities_of(["O"], [(0, 2)], "ok") == []
+
+
+def test_each_row_keeps_what_it_had_and_gets_every_tasks_answer(saved_network: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", *(row(body=text, number=n) for n, text in enumerate(TEXTS)))
+    assert answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "body") == 3
+    found = read(tmp_path / "out.jsonl")
+    assert [(line["number"], line["body"]) for line in found] == list(enumerate(TEXTS))
+    for line in found:
+        answers = line["predictions"]
+        assert set(answers) == {"intent", "places", "urgency"}
+        assert answers["intent"]["label"] in ("refund", "delivery", "praise")
+        assert 1 / 3 <= answers["intent"]["confidence"] <= 1
+        assert isinstance(answers["urgency"], float)
+        for entity in answers["places"]:
+            assert line["body"][entity["start"] : entity["end"]] == entity["text"]
+
+
+def test_letters_are_written_as_they_are(saved_network: Path, tmp_path: Path) -> None:
+    answer_rows(saved_network, write(tmp_path / "in.jsonl", row(text=TEXTS[0])), str(tmp_path / "out.jsonl"), "text")
+    assert "Đà Nẵng" in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+
+
+def test_an_output_may_lie_at_any_address(saved_network: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", row(text="thanks"))
+    assert answer_rows(saved_network, source, "memory://answers/out.jsonl", "text") == 1
+    with fsspec.open("memory://answers/out.jsonl", "rt", encoding="utf-8") as file:
+        assert set(json.loads(file.read())["predictions"]) == {"intent", "places", "urgency"}
+
+
+def test_a_byte_order_mark_and_line_separators_inside_texts_are_no_obstacle(
+    saved_network: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.jsonl"
+    texts = ["first\u2028second", "third\x85fourth"]
+    source.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(row(text=text) for text in texts).encode())
+    assert answer_rows(saved_network, str(source), str(tmp_path / "out.jsonl"), "text") == 2
+    assert [line["text"] for line in read(tmp_path / "out.jsonl")] == texts
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ('{"text": "cut o', "not JSON"),
+        ('["a list"]', "expected an object with text in 'text'"),
+        ('{"body": "other name"}', "expected an object with text in 'text'"),
+        ('{"text": "  "}', "expected an object with text in 'text'"),
+        ('{"text": 7}', "expected an object with text in 'text'"),
+        (r'{"text": "half an emoji \ud83d"}', "half of a character"),
+        (r'{"text": "fine", "author": "\ud83d"}', "half of a character"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_written(
+    saved_network: Path, tmp_path: Path, bad: str, message: str
+) -> None:
+    source = write(tmp_path / "in.jsonl", row(text="good"), "", bad, row(text="good"))
+    with pytest.raises(InputError, match=rf"in\.jsonl, line 3: {message}"):
+        answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_failure_leaves_an_earlier_output_as_it_was(saved_network: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    output.write_text("earlier\n")
+    with pytest.raises(InputError):
+        answer_rows(saved_network, write(tmp_path / "in.jsonl", "{"), str(output), "text")
+    assert output.read_text() == "earlier\n"
+
+
+def test_a_new_output_replaces_an_earlier_one_and_leaves_no_draft(saved_network: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    output.write_text("earlier\n")
+    answer_rows(saved_network, write(tmp_path / "in.jsonl", row(text="thanks")), str(output), "text")
+    assert [line["text"] for line in read(output)] == ["thanks"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_a_file_without_rows_is_refused(saved_network: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "in.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match="holds no rows"):
+        answer_rows(saved_network, str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "text")
+
+
+def test_a_file_that_cannot_be_read_is_named(saved_network: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin.jsonl").write_bytes('{"text": "café"}'.encode("latin-1"))
+    for name in ("absent.jsonl", "latin.jsonl"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read"):
+            answer_rows(saved_network, str(tmp_path / name), str(tmp_path / "out.jsonl"), "text")
+
+
+def test_an_output_folder_that_does_not_exist_is_named_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere does not exist"):
+        answer_rows(tmp_path / "no_model", "no_input.jsonl", str(tmp_path / "nowhere" / "out.jsonl"), "text")

@@ -1,0 +1,62 @@
+"""A saved model's answers for tokenized splits, on disk and back."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.modeling.answers import Answers, read_answers, read_embeddings, read_ids, read_labels, write_answers
+from tasks.modeling.heads import AnyHead
+from tasks.modeling.predicting import predict_splits
+from tasks.tokenization.encoding import encode_splits
+
+
+def test_answers_come_back_as_they_were_written(heads: dict[str, AnyHead], tmp_path: Path) -> None:
+    found = Answers(
+        answers={"intent": ["refund", "praise"], "places": [["O", "B-PLACE"], []], "urgency": [0.25, 1.0]},
+        confidences={"intent": [0.5, 0.75], "places": [1.0, 1.0], "urgency": [1.0, 1.0]},
+    )
+    write_answers(tmp_path / "test.parquet", ["a", "b"], found)
+    assert read_answers(tmp_path / "test.parquet", heads) == found
+    assert read_ids(tmp_path, "test") == ["a", "b"]
+
+
+def test_labels_are_read_by_task_from_the_column_of_its_head(heads: dict[str, AnyHead], tmp_path: Path) -> None:
+    tags = [{"tokens": ["Oslo"], "tags": ["B-PLACE"]}, None]
+    pq.write_table(pa.table({"intent": [None, "refund"], "tags": tags, "urgency": [0.1, 0.2]}), tmp_path / "v.parquet")
+    assert read_labels(tmp_path, "v", heads) == {"intent": [None, "refund"], "places": tags, "urgency": [0.1, 0.2]}
+
+
+def test_every_split_asked_for_is_answered_with_an_embedding_for_each_row(
+    saved_network: Path, heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("snapshot", "tokens", "predictions")]
+    snapshot, tokens, output = folders
+    for folder in folders:
+        folder.mkdir()
+    texts = ["my parcel", "Oslo is far away", "thanks"]
+    for split, of_split in {"test": texts, "vietnamese": texts[::-1], "train": texts}.items():
+        pq.write_table(
+            pa.table({"_id": [f"{split}-{text}" for text in of_split], "text": of_split}), snapshot / f"{split}.parquet"
+        )
+    encode_splits(
+        snapshot, saved_network / "encoder", text_column="text", tag_columns=("tags",), max_tokens=16, output=tokens
+    )
+
+    assert predict_splits(saved_network, snapshot, tokens, ["test", "vietnamese"], output) == {
+        "test": 3,
+        "vietnamese": 3,
+    }
+
+    assert {path.name for path in output.iterdir()} == {
+        "test.parquet", "test.npy", "vietnamese.parquet", "vietnamese.npy",
+    }  # fmt: skip
+    assert read_ids(output, "test") == [f"test-{text}" for text in texts]
+    assert read_answers(output / "vietnamese.parquet", heads).answers["urgency"] == pytest.approx(
+        read_answers(output / "test.parquet", heads).answers["urgency"][::-1]
+    )
+    embeddings = read_embeddings(output / "test.npy")
+    assert embeddings.shape == (3, 32)
+    assert np.array_equal(embeddings[::-1], read_embeddings(output / "vietnamese.npy"))

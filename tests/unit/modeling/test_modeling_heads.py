@@ -1,0 +1,315 @@
+"""Heads: pooling, targets, losses, decoding, and scores from sums."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from data_contracts.dataset import Property
+from data_contracts.errors import InputError
+from tasks.modeling import scores
+from tasks.modeling.heads import (
+    MISSING,
+    AnyHead,
+    RegressionHead,
+    SingleLabelHead,
+    TokenTagHead,
+    WordTensors,
+    legal_tags,
+    mean_states,
+)
+from tasks.modeling.words import SHAPES
+
+TONE = SingleLabelHead(column="tone", labels=("bad", "good", "none"))
+PLACES = TokenTagHead(column="places", labels=("O", "B-PLACE", "I-PLACE"))
+URGENCY = RegressionHead(column="urgency", mean=2.0, deviation=0.5)
+
+
+def column(name: str, logical_type: str = "string", **custom: list[str]) -> Property:
+    """A column of a contract, as its YAML would give it."""
+    entries = [{"property": key, "value": value} for key, value in custom.items()]
+    return Property.model_validate({"name": name, "logicalType": logical_type, "customProperties": entries})
+
+
+def test_mean_pooling_ignores_padding() -> None:
+    states = torch.tensor([[[1.0, 10.0], [3.0, 20.0], [99.0, -99.0]], [[1.0, 2.0], [2.0, 3.0], [6.0, 4.0]]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    assert mean_states(states, mask).tolist() == [[2.0, 15.0], [3.0, 3.0]]
+
+
+@pytest.mark.parametrize("head", [TONE, URGENCY], ids=["single_label", "regression"])
+def test_logits_of_a_text_do_not_depend_on_padding(head: AnyHead) -> None:
+    torch.manual_seed(0)
+    layers = head.layers(4).eval()
+    states = torch.randn(1, 3, 4)
+    padded = torch.cat([states, torch.full((1, 2, 4), 7.0)], dim=1)
+    short = head.logits(layers, states, torch.ones(1, 3), None)
+    long = head.logits(layers, padded, torch.tensor([[1, 1, 1, 0, 0]]), None)
+    assert torch.allclose(short, long)
+
+
+def test_a_tagger_reads_the_first_piece_and_the_shape_of_each_word() -> None:
+    layers = PLACES.layers(2).eval()
+    linear = layers[1]  # type: ignore[index]
+    torch.nn.init.zeros_(linear.bias)
+    # Tag O reads the state's first number, B-PLACE whether the word is capital, I-PLACE nothing.
+    linear.weight.data = torch.zeros(3, 2 + len(SHAPES))
+    linear.weight.data[0, 0] = 1.0
+    linear.weight.data[1, 2 + SHAPES.index("capital")] = 1.0
+    states = torch.tensor([[[5.0, 0.0], [6.0, 0.0], [7.0, 0.0]]])
+    shapes = torch.tensor([[SHAPES.index("capital"), SHAPES.index("lower")]])
+    words = WordTensors(starts=torch.tensor([[2, 0]]), shapes=shapes)
+    found = PLACES.logits(layers, states, torch.ones(1, 3), words)
+    assert found.tolist() == [[[7.0, 1.0, 0.0], [5.0, 0.0, 0.0]]]
+
+
+def test_a_word_without_a_piece_is_outside_of_every_entity_for_certain() -> None:
+    head = PLACES.model_copy(update={"labels": ("B-PLACE", "I-PLACE", "O")})
+    torch.manual_seed(0)
+    words = WordTensors(starts=torch.tensor([[0, -1, 2]]), shapes=torch.zeros(1, 3, dtype=torch.long))
+    layers = head.layers(4).eval()
+    torch.nn.init.constant_(layers[1].bias, 30.0)  # type: ignore[index]
+    logits = head.logits(layers, torch.randn(1, 3, 4), torch.ones(1, 3), words)
+    answers, confidences = head.decode(logits, [3])
+    assert answers[0][1] == "O"  # type: ignore[index]
+    assert head.decode(logits[:, [0, 2]], [2])[1] == confidences
+
+
+def test_a_tagger_without_words_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="starts and shapes"):
+        PLACES.logits(PLACES.layers(2), torch.zeros(1, 1, 2), torch.ones(1, 1), None)
+
+
+def test_targets_are_positions_of_labels_and_missing_ones_are_marked() -> None:
+    targets = TONE.targets(["good", None, "bad"])
+    assert targets.tolist() == [1, MISSING, 0]
+    assert TONE.present(targets).tolist() == [True, False, True]
+
+
+def test_targets_of_tags_are_padded_and_a_text_without_tags_has_none() -> None:
+    targets = PLACES.targets([{"tokens": ["to", "Da", "Nang"], "tags": ["O", "B-PLACE", "I-PLACE"]}, None])
+    assert targets.tolist() == [[0, 1, 2], [MISSING] * 3]
+    assert PLACES.present(targets).sum() == 3
+
+
+def test_targets_of_a_regression_are_in_deviations_from_the_mean() -> None:
+    targets = URGENCY.targets([2.0, 3.0, None])
+    assert targets[:2].tolist() == [0.0, 2.0]
+    assert URGENCY.present(targets).tolist() == [True, True, False]
+
+
+def test_cross_entropy_is_summed_over_the_texts() -> None:
+    # Two even chances of three: log 3 each.
+    assert float(TONE.loss(torch.zeros(2, 3), TONE.targets(["good", "bad"]))) == pytest.approx(2 * math.log(3))
+
+
+def test_label_smoothing_moves_weight_from_the_label_to_all_labels() -> None:
+    smooth = TONE.model_copy(update={"label_smoothing": 0.3})
+    logits = torch.tensor([[2.0, 0.0, 0.0]])
+    logs = torch.log_softmax(logits, dim=-1)[0].tolist()
+    expected = -(0.8 * logs[0] + 0.1 * logs[1] + 0.1 * logs[2])
+    assert float(smooth.loss(logits, smooth.targets(["bad"]))) == pytest.approx(expected)
+
+
+def test_the_loss_of_tags_is_summed_over_words() -> None:
+    targets = PLACES.targets([{"tags": ["O", "B-PLACE"]}, {"tags": ["O"]}])
+    assert float(PLACES.loss(torch.zeros(2, 2, 3), targets)) == pytest.approx(3 * math.log(3))
+
+
+def test_the_loss_of_a_regression_is_the_squared_error_in_deviations() -> None:
+    # 3.0 is two deviations above the mean, 1.5 one below.
+    loss = URGENCY.loss(torch.tensor([1.5, 0.0]), URGENCY.targets([3.0, 1.5]))
+    assert float(loss) == pytest.approx(0.5**2 + 1.0**2)
+
+
+@pytest.mark.parametrize(
+    ("head", "known", "shape"),
+    [
+        (TONE, "good", (2, 3)),
+        (TONE.model_copy(update={"label_smoothing": 0.2}), "good", (2, 3)),
+        (PLACES, {"tags": ["O", "B-PLACE"]}, (2, 2, 3)),
+        (URGENCY, 2.7, (2,)),
+    ],
+    ids=["single_label", "smoothed", "token_tags", "regression"],
+)
+def test_a_missing_label_takes_no_part_in_the_loss(head: AnyHead, known: object, shape: tuple[int, ...]) -> None:
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = head.loss(logits, head.targets([known, None]))
+    assert float(loss) == pytest.approx(float(head.loss(logits[:1], head.targets([known]))))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad[0].abs().sum() > 0
+    assert logits.grad[1].abs().sum() == 0
+
+
+@pytest.mark.parametrize(("head", "shape"), [(TONE, (2, 3)), (PLACES, (2, 1, 3)), (URGENCY, (2,))])
+def test_a_batch_without_any_label_has_no_loss(head: AnyHead, shape: tuple[int, ...]) -> None:
+    assert float(head.loss(torch.ones(shape), head.targets([None, None]))) == 0.0
+
+
+def test_a_label_is_decoded_with_its_probability() -> None:
+    answers, confidences = TONE.decode(torch.tensor([[0.0, math.log(8), 0.0]]), [0])
+    assert answers == ["good"]
+    assert confidences == [pytest.approx(8 / 10)]
+
+
+def test_tags_are_decoded_for_the_words_of_each_text_and_made_legal() -> None:
+    sure = torch.eye(3) * 50
+    logits = torch.stack([sure[[2, 2, 0]], sure[[0, 1, 2]], sure[[0, 0, 0]]])
+    answers, confidences = PLACES.decode(logits, [3, 2, 0])
+    assert answers == [["B-PLACE", "I-PLACE", "O"], ["O", "B-PLACE"], []]
+    assert confidences == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_the_confidence_in_tags_is_that_of_the_least_certain_word() -> None:
+    logits = torch.tensor([[[math.log(8), 0.0, 0.0], [math.log(2), 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    assert PLACES.decode(logits, [2])[1] == [pytest.approx(0.5)]
+
+
+def test_a_number_is_decoded_into_the_labels_own_units() -> None:
+    assert URGENCY.decode(torch.tensor([0.0, -2.0]), [0, 0]) == ([2.0, 1.0], [1.0, 1.0])
+
+
+def test_decoding_undoes_targets() -> None:
+    answers, _ = URGENCY.decode(URGENCY.targets([0.25, 7.5]), [0, 0])
+    assert answers == pytest.approx([0.25, 7.5])
+
+
+@pytest.mark.parametrize(
+    ("tags", "legal"),
+    [
+        (["I-A", "I-A", "O"], ["B-A", "I-A", "O"]),
+        (["B-A", "I-B", "I-B"], ["B-A", "B-B", "I-B"]),
+        (["O", "I-A", "O", "I-A"], ["O", "B-A", "O", "B-A"]),
+        (["B-A", "B-A", "I-A"], ["B-A", "B-A", "I-A"]),
+        ([], []),
+    ],
+)
+def test_an_inside_tag_that_continues_nothing_begins_an_entity(tags: list[str], legal: list[str]) -> None:
+    assert legal_tags(tags) == legal
+    assert legal_tags(legal) == legal
+
+
+def sums_of_draws(
+    head: AnyHead, answers: list[object], references: list[object]
+) -> tuple[list[list[int]], list[float]]:
+    """Rows drawn with replacement, the first draw being all rows as they are, and the score of each draw's sums."""
+    rows = len(answers)
+    drawn = np.random.default_rng(0).integers(rows, size=(4, rows))
+    drawn[0] = np.arange(rows)
+    table = head.statistics(answers, references)
+    assert len(table) == rows
+    found = head.score_of_sums(np.stack([table[draw].sum(axis=0) for draw in drawn]))
+    return drawn.tolist(), found.tolist()
+
+
+def test_sums_of_a_classifier_give_the_accuracy_of_any_draw_of_rows() -> None:
+    answers = ["good", "bad", "none", "good", "bad", "bad", "good"]
+    references = ["good", "good", "none", "bad", "bad", "bad", "none"]
+    drawn, found = sums_of_draws(TONE, list(answers), list(references))
+    assert found[0] == pytest.approx(4 / 7)
+    for draw, score in zip(drawn, found, strict=True):
+        assert score == pytest.approx(scores.accuracy([answers[r] for r in draw], [references[r] for r in draw]))
+
+
+def test_sums_of_a_tagger_give_the_entity_f1_of_any_draw_of_rows() -> None:
+    answers = [["B-PLACE", "O"], ["O", "B-PLACE", "I-PLACE"], ["B-PLACE"], ["O"], ["B-PLACE", "I-PLACE"]]
+    wanted = [["B-PLACE", "O"], ["O", "B-PLACE", "O"], ["O"], ["B-PLACE"], ["B-PLACE", "I-PLACE"]]
+    drawn, found = sums_of_draws(PLACES, list(answers), [{"tags": tags} for tags in wanted])
+    # 2 right, 2 wrong, 2 missed.
+    assert found[0] == pytest.approx(4 / 8)
+    for draw, score in zip(drawn, found, strict=True):
+        assert score == pytest.approx(scores.entity_f1([answers[r] for r in draw], [wanted[r] for r in draw]))
+
+
+@pytest.mark.parametrize("offset", [0.0, 2026.0])
+def test_sums_of_a_regression_give_the_pearson_correlation_of_any_draw_of_rows(offset: float) -> None:
+    answers = [offset + value for value in (0.1, 0.9, 0.4, 0.8, 0.2, 0.5)]
+    references = [offset + value for value in (0.0, 1.0, 0.5, 0.6, 0.3, 0.1)]
+    drawn, found = sums_of_draws(URGENCY, list(answers), list(references))
+    for draw, score in zip(drawn, found, strict=True):
+        plain = scores.pearson([answers[r] for r in draw], [references[r] for r in draw])
+        assert score == pytest.approx(plain, abs=1e-6)
+
+
+def test_sums_of_a_constant_answer_score_zero() -> None:
+    table = URGENCY.statistics([0.1] * 7, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 9.0])
+    assert URGENCY.score_of_sums(table.sum(axis=0)[None]).tolist() == [0.0]
+
+
+def test_sums_where_nothing_is_found_and_nothing_is_there_score_zero() -> None:
+    table = PLACES.statistics([["O"]], [{"tags": ["O"]}])
+    assert PLACES.score_of_sums(table.sum(axis=0)[None]).tolist() == [0.0]
+
+
+def test_every_metric_of_a_head_gets_its_answers_and_references() -> None:
+    assert TONE.metric_inputs(["good", "bad"], ["good", "none"], [0.9, 0.4]) == {
+        "accuracy": (["good", "bad"], ["good", "none"]),
+        "macro_f1": (["good", "bad"], ["good", "none"]),
+        "expected_calibration_error": ([0.9, 0.4], [1, 0]),
+    }
+    assert PLACES.metric_inputs([["O"], ["O", "O"]], [{"tags": ["O"]}, {"tags": ["O", "B-PLACE"]}], [1.0, 1.0]) == {
+        "entity_f1": ([["O"], ["O", "O"]], [["O"], ["O", "B-PLACE"]]),
+        "accuracy": (["O", "O", "O"], ["O", "O", "B-PLACE"]),
+    }
+    assert URGENCY.metric_inputs([0.5], [0.7], [1.0]) == {"correlation": ([0.5], [0.7])}
+
+
+def test_binding_takes_labels_and_name_from_the_contracts_column() -> None:
+    tone = SingleLabelHead().bind(column("tone", labels=["bad", "good"]))
+    assert (tone.column, tone.labels) == ("tone", ("bad", "good"))
+    places = TokenTagHead().bind(column("places", "object", tagKinds=["PLACE", "DATE"]))
+    assert (places.column, places.labels) == ("places", ("O", "B-PLACE", "I-PLACE", "B-DATE", "I-DATE"))
+    assert RegressionHead().bind(column("urgency", "number")).column == "urgency"
+
+
+def test_binding_keeps_the_labels_that_a_pipeline_gives() -> None:
+    assert SingleLabelHead(labels=("good", "bad")).bind(column("tone", labels=["bad", "good"])).labels == (
+        "good",
+        "bad",
+    )
+
+
+def test_binding_refuses_labels_that_are_not_those_of_the_contract() -> None:
+    with pytest.raises(InputError, match=r"'tone'.*'angry'.*'good'"):
+        SingleLabelHead(labels=("bad", "angry")).bind(column("tone", labels=["bad", "good"]))
+    with pytest.raises(InputError, match=r"'places'.*'I-PLACE'"):
+        TokenTagHead(labels=("O", "B-PLACE")).bind(column("places", "object", tagKinds=["PLACE"]))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (SingleLabelHead(), r"single_label on column 'text'.*no `labels`"),
+        (TokenTagHead(), r"token_tags on column 'text'.*no `tagKinds`"),
+        (RegressionHead(), r"regression on column 'text'.*string, not number"),
+    ],
+)
+def test_a_head_on_a_column_of_another_type_is_refused(head: AnyHead, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        head.bind(column("text"))
+
+
+@pytest.mark.parametrize(
+    ("head", "values", "message"),
+    [
+        (TONE, ["good", None, "good"], r"'tone' holds only \['good'\]"),
+        (PLACES, [{"tags": ["O", "O"]}, None], r"'places' holds no entity"),
+        (URGENCY, [0.1, 0.1, 0.1, None], r"'urgency' is constant or empty"),
+        (URGENCY, [None, 0.3], r"'urgency' is constant or empty"),
+    ],
+)
+def test_labels_that_nothing_can_be_learnt_from_are_refused(head: AnyHead, values: list[object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        head.fit(values)
+
+
+def test_a_regression_takes_mean_and_deviation_from_the_labels_there_are() -> None:
+    fitted = URGENCY.fit([1.0, None, 3.0])
+    assert (fitted.mean, fitted.deviation) == (2.0, 1.0)
+
+
+def test_other_heads_are_fitted_as_they_are() -> None:
+    assert TONE.fit(["good", "bad"]) == TONE
+    assert PLACES.fit([{"tags": ["B-PLACE"]}]) == PLACES

@@ -1,0 +1,73 @@
+"""The multi-task network and the folder it is kept in."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tasks.modeling.heads import AnyHead, WordTensors
+from tasks.modeling.network import heads_of, load_network, new_network, save_network
+from tasks.modeling.tokens import TextEncoder
+
+IDS = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+WORDS = {"tags": WordTensors(torch.tensor([[1, 2], [1, -1]]), torch.tensor([[0, 1], [0, -1]]))}
+
+
+def test_a_network_that_was_saved_and_loaded_gives_the_same_logits(
+    tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    source = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    network = new_network(source, heads).eval()
+    (tmp_path / "model").mkdir()
+    save_network(network, source, 24, tmp_path / "model")
+    shutil.rmtree(source)
+
+    loaded, max_tokens = load_network(tmp_path / "model")
+
+    assert max_tokens == 24
+    assert not loaded.training
+    assert loaded.heads == heads
+    with torch.no_grad():
+        before, states_before = network(IDS, MASK, WORDS, list(heads))
+        after, states_after = loaded(IDS, MASK, WORDS, list(heads))
+    assert torch.equal(states_before, states_after)
+    assert set(after) == set(heads)
+    for task in heads:
+        assert torch.equal(before[task], after[task])
+
+
+def test_the_folder_of_a_network_holds_its_tokenizer(saved_network: Path) -> None:
+    assert TextEncoder(saved_network / "encoder", 16).encode(["hello world"]).input_ids == [[101, 7592, 2088, 102]]
+
+
+def test_heads_are_read_without_the_weights(saved_network: Path, heads: dict[str, AnyHead], tmp_path: Path) -> None:
+    shutil.copyfile(saved_network / "model.json", tmp_path / "model.json")
+    assert heads_of(tmp_path) == heads
+
+
+def test_only_the_tasks_asked_for_are_answered(saved_network: Path) -> None:
+    network, _ = load_network(saved_network)
+    logits, states = network(IDS, MASK, {}, ["urgency", "intent"])
+    assert {task: tuple(value.shape) for task, value in logits.items()} == {"urgency": (2,), "intent": (2, 3)}
+    assert states.shape == (2, 4, 32)
+
+
+def test_new_heads_depend_on_the_seed_and_the_encoder_does_not(tiny_encoder: Path, heads: dict[str, AnyHead]) -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(seed)
+        return new_network(tiny_encoder, heads).state_dict()
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    changed = {name.split(".")[0] for name in first if not torch.equal(first[name], other[name])}
+    assert changed == {"layers"}
+
+
+@pytest.mark.parametrize("missing", ["model.json", "weights.safetensors"])
+def test_a_network_with_a_file_missing_does_not_load(saved_network: Path, tmp_path: Path, missing: str) -> None:
+    folder = shutil.copytree(saved_network, tmp_path / "model")
+    (folder / missing).unlink()
+    with pytest.raises(FileNotFoundError):
+        load_network(folder)

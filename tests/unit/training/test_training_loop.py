@@ -1,0 +1,199 @@
+"""Trainings of a two-layer encoder on forty rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+
+from data_contracts.errors import InputError
+from tasks.modeling.heads import AnyHead
+from tasks.modeling.network import load_network, new_network
+from tasks.training.loop import parameter_groups, validation_scores
+from tasks.training.recipe import Recipe
+from tasks.training.rows import read_rows
+
+Train = Callable[..., Any]
+Toys = list[dict[str, Any]]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of the model that a training left in `folder`."""
+    found: dict[str, Tensor] = load_file(folder / "model" / "weights.safetensors")
+    return found
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether all weights are equal to the bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
+    """Steps and values of one curve."""
+    events = EventAccumulator(str(folder / "curves")).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def test_a_learnable_problem_is_learnt(train: Train, tmp_path: Path) -> None:
+    facts = train("toys")
+    # The majority scores 0.5, 0 and 0 on intent, places and urgency.
+    assert facts.validation_skill > 0.9
+    assert (facts.epochs, facts.steps) == (8, 40)
+    for task in ("intent", "places", "urgency"):
+        losses = [loss for _, loss in curve(tmp_path / "toys", f"loss/{task}")]
+        assert sum(losses[-5:]) < 0.1 * sum(losses[:5])
+
+
+def test_the_model_that_is_kept_scores_what_was_reported(train: Train, toy_splits: Path, tmp_path: Path) -> None:
+    facts = train("toys", epochs=3)
+    network, max_tokens = load_network(tmp_path / "toys" / "model")
+    rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "validation", network.heads)
+    scores = validation_scores(network, rows, pad_id=0)
+    assert max_tokens == 24
+    assert set(scores) == {"intent", "places", "urgency"}
+    assert sum(scores.values()) / 3 == pytest.approx(facts.validation_skill, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(train: Train, tmp_path: Path) -> None:
+    for name, seed in {"first": 1, "again": 1, "other": 2}.items():
+        train(name, epochs=2, seed=seed, encoder_dropout=0.1)
+    assert same(weights(tmp_path / "first"), weights(tmp_path / "again"))
+    assert not same(weights(tmp_path / "first"), weights(tmp_path / "other"))
+
+
+def test_the_cut_into_micro_batches_does_not_change_the_weights(train: Train, tmp_path: Path) -> None:
+    train("whole", epochs=4, tokens_per_batch=4096)
+    train("cut", epochs=4, tokens_per_batch=16)
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert not same(whole, cut)  # or nothing was cut
+    for name, value in whole.items():
+        assert torch.allclose(value, cut[name], rtol=0, atol=1e-5), name
+
+
+def test_a_row_without_a_label_for_one_task_still_teaches_the_others(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys, tmp_path: Path
+) -> None:
+    longest = max(range(40), key=lambda row: len(toy_rows[row]["text"].split()))
+    rows = [{**row, "intent": row["intent"] if n % 5 else None} for n, row in enumerate(toy_rows)]
+    rows = [{**row, "places": None if n % 7 == 3 or n == longest else row["places"]} for n, row in enumerate(rows)]
+    rows = [{**row, "urgency": None if n % 3 == 0 else row["urgency"]} for n, row in enumerate(rows)]
+    facts = train("gaps", splits=write_splits("gaps_data", rows, rows[:12]))
+    assert facts.validation_skill > 0.9
+
+
+def test_a_step_without_any_label_changes_nothing_and_does_not_stop_the_training(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys, toy_heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    rows = [{**row, "intent": row["intent"] if n < 8 else None} for n, row in enumerate(toy_rows)]
+    splits = write_splits("sparse", rows, toy_rows[:12])
+    facts = train("sparse_run", splits=splits, heads={"intent": toy_heads["intent"]}, rows_per_step=2, epochs=2)
+    assert facts.steps == 40
+    assert 0 < len(curve(tmp_path / "sparse_run", "loss/intent")) < 40
+
+
+def test_validation_rows_without_any_label_of_a_task_are_refused(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys
+) -> None:
+    blank = [{**row, "places": None, "intent": None} for row in toy_rows[:6]]
+    with pytest.raises(InputError, match=r"(?s)validation.*intent.*places") as caught:
+        train("blind", splits=write_splits("blank", toy_rows, blank))
+    assert "urgency" not in str(caught.value)
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys, toy_heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    # What is learnt is the opposite of what validation asks for, so learning more makes it worse.
+    other = {"refund": "delivery", "delivery": "refund"}
+    wrong = [{**row, "intent": other[row["intent"]]} for row in toy_rows[:12]]
+    splits = write_splits("opposite", toy_rows, wrong)
+    facts = train("early", splits=splits, heads={"intent": toy_heads["intent"]}, epochs=30, patience_epochs=2)
+    skills = curve(tmp_path / "early", "validation/skill")
+    assert len(skills) == facts.epochs == facts.best_epoch + 2 < 30
+    assert facts.validation_skill == pytest.approx(skills[facts.best_epoch - 1][1])
+    assert max(value for _, value in skills) == skills[facts.best_epoch - 1][1] > skills[-1][1]
+    network, _ = load_network(tmp_path / "early" / "model")
+    kept = validation_scores(network, read_rows(splits / "snapshot", splits / "tokens", "validation", network.heads), 0)
+    assert kept["intent"] == pytest.approx(facts.validation_skill)
+
+
+def test_curves_show_losses_learning_rate_and_validation(train: Train, tmp_path: Path) -> None:
+    facts = train("curves", epochs=2, warmup_share=0.2)
+    folder = tmp_path / "curves"
+    assert facts.steps == 10
+    for task in ("intent", "places", "urgency"):
+        assert [step for step, _ in curve(folder, f"loss/{task}")] == list(range(10))
+    for task in ("intent", "places", "urgency", "skill"):
+        assert [step for step, _ in curve(folder, f"validation/{task}")] == [5, 10]
+    # Two steps of warm-up to 5e-3, then down in a line that would reach 0 after the tenth.
+    rates = [rate for _, rate in curve(folder, "learning_rate")]
+    assert rates == pytest.approx([5e-3 * share for share in (1 / 2, 1, 1, *(n / 8 for n in range(7, 0, -1)))])
+    for tag in ("gradient_norm", "tokens_per_second", "padding_share"):
+        assert len(curve(folder, tag)) == 10
+    assert all(0 <= share < 1 for _, share in curve(folder, "padding_share"))
+
+
+def test_the_first_loss_is_that_of_the_untrained_network(
+    train: Train, tiny_encoder: Path, toy_splits: Path, toy_heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    heads: dict[str, AnyHead] = {"intent": toy_heads["intent"]}
+    train("one", heads=heads, epochs=1, rows_per_step=40, seed=5)
+    rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", heads)
+    torch.manual_seed(5)
+    network = new_network(tiny_encoder, heads).eval()
+    batch = rows.batch(range(40), heads, pad_id=0)
+    with torch.no_grad():
+        logits, _ = network(batch.input_ids, batch.mask, batch.words, ["intent"])
+    expected = float(heads["intent"].loss(logits["intent"], batch.targets["intent"])) / 40
+    assert curve(tmp_path / "one", "loss/intent") == [(0, pytest.approx(expected, rel=1e-5))]
+
+
+def test_frozen_layers_keep_their_weights_and_the_rest_learns(train: Train, tiny_encoder: Path, tmp_path: Path) -> None:
+    train("frozen", epochs=1, frozen_layers=1)
+    before = load_file(tiny_encoder / "model.safetensors")
+    after = weights(tmp_path / "frozen")
+    kept = {name for name in after if name.startswith("encoder.") and torch.equal(after[name], before[name[8:]])}
+    assert any("embeddings" in name for name in kept)
+    assert {name for name in after if "embeddings" in name or "layer.0." in name} == kept
+
+
+def test_heads_can_be_trained_on_an_encoder_that_is_frozen_whole(train: Train, tmp_path: Path) -> None:
+    assert train("heads_only", epochs=4, frozen_layers=2).validation_skill > 0.3
+
+
+def test_a_heavier_loss_weight_pulls_harder(train: Train, toy_heads: dict[str, AnyHead], tmp_path: Path) -> None:
+    for name, weight in {"even": 1.0, "heavy": 10.0}.items():
+        train(name, heads={"intent": toy_heads["intent"].model_copy(update={"loss_weight": weight})}, epochs=1)
+    norms = [curve(tmp_path / name, "gradient_norm")[0][1] for name in ("even", "heavy")]
+    losses = [curve(tmp_path / name, "loss/intent")[0][1] for name in ("even", "heavy")]
+    assert norms[1] == pytest.approx(10 * norms[0], rel=1e-4)
+    assert losses[0] == losses[1]  # the curve is that of the loss itself
+
+
+def test_encoder_and_heads_learn_at_their_own_rates_and_vectors_do_not_decay(
+    tiny_encoder: Path, toy_heads: dict[str, AnyHead]
+) -> None:
+    network = new_network(tiny_encoder, toy_heads)
+    recipe = Recipe(encoder_learning_rate=1e-4, head_learning_rate=1e-2, weight_decay=0.3)
+    groups = parameter_groups(network, recipe)
+    chosen = [weight for group in groups for weight in group["params"]]
+    assert {id(weight) for weight in chosen} == {id(weight) for weight in network.parameters()}
+    assert len(chosen) == len(list(network.parameters()))
+    of_heads = {id(weight) for weight in network.layers.parameters()}
+    for group in groups:
+        for weight in group["params"]:
+            assert group["lr"] == (1e-2 if id(weight) in of_heads else 1e-4)
+            assert group["weight_decay"] == (0.3 if weight.ndim == 2 else 0.0)
+
+
+def test_training_labels_that_nothing_can_be_learnt_from_are_refused_before_any_step(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys, tmp_path: Path
+) -> None:
+    constant = write_splits("all_refunds", [{**row, "intent": "refund"} for row in toy_rows], toy_rows[:12])
+    with pytest.raises(InputError, match=r"'intent' holds only \['refund'\]"):
+        train("constant", splits=constant)
+    assert not (tmp_path / "constant" / "curves").exists()

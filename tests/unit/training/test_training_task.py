@@ -1,0 +1,69 @@
+"""The step that publishes a trained model, called without Prefect; and the step that asks it."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapshot
+from tasks.modeling.encoder import encoder_digest
+from tasks.modeling.heads import AnyHead
+from tasks.modeling.network import heads_of
+from tasks.modeling.task import answer_file, predict_rows
+from tasks.storage.home import open_home, open_store
+from tasks.training.recipe import Recipe
+from tasks.training.task import Lesson, train
+
+
+def publish(folder: Path, prefix: str = "") -> str:
+    """The folder's Parquet files in the store, with row ids where `prefix` is given; gives the digest."""
+    store = open_store()
+    with store.draft() as draft:
+        for path in folder.glob("*.parquet"):
+            table = pq.read_table(path)
+            if prefix:
+                table = table.append_column("_id", pa.array([f"{prefix}-{row}" for row in range(table.num_rows)]))
+            pq.write_table(table, draft / path.name)
+        return store.publish(draft)
+
+
+@pytest.mark.parametrize("checkpoint_steps", [1, 1000])
+def test_a_model_is_published_answers_and_leaves_no_checkpoint(
+    toy_splits: Path,
+    tiny_encoder: Path,
+    toy_heads: dict[str, AnyHead],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoint_steps: int,
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GRAFT_STORE", raising=False)
+    rows = {"train": 40, "validation": 12}
+    snapshot = ValidatedSnapshot(
+        digest=publish(toy_splits / "snapshot", prefix="row"),
+        contract="toys",
+        contract_digest="0" * 64,
+        rows=rows,
+        quarantined={},
+    )
+    encoder = Encoder(digest=encoder_digest(tiny_encoder), name=str(tiny_encoder))
+    tokens = TokenizedDataset(
+        digest=publish(toy_splits / "tokens"), encoder=encoder, max_tokens=24, rows=rows, tokens={}, truncated={}
+    )
+    recipe = Recipe(epochs=1, rows_per_step=20, checkpoint_steps=checkpoint_steps, precision="fp32")
+
+    model = train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe))
+
+    assert model.parents == (snapshot.digest, tokens.digest)
+    assert (model.tasks, model.epochs, model.steps) == (("intent", "places", "urgency"), 1, 2)
+    assert heads_of(open_store().directory(model.digest))["urgency"].mean == pytest.approx(0.5)  # type: ignore[union-attr]
+    assert list(open_home().curves.glob(f"{model.curves}/events.*"))
+    assert list(open_home().scratch.glob("*")) == []
+
+    predictions = predict_rows.fn(model, snapshot, tokens)
+    assert predictions.rows == {"validation": 12}
+    (tmp_path / "in.jsonl").write_text('{"text": "parcel in Oslo"}\n')
+    assert answer_file.fn(model, str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "text") == 1
+    assert set(json.loads((tmp_path / "out.jsonl").read_text())["predictions"]) == set(toy_heads)
