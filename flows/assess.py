@@ -7,8 +7,7 @@ from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
 from tasks.evaluation.task import score_predictions
 from tasks.modeling.task import predict_rows
-from tasks.tokenization.settings import Tokenization
-from tasks.tokenization.task import tokenize
+from tasks.tokenization.task import Tokenization, tokenize
 
 
 @flow(persist_result=True)

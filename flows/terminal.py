@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -42,10 +43,10 @@ def show_release(name: str, released: Release, page: str, seconds: float) -> Non
 
 def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
     """Every task in and out of domain beside the baselines."""
-    table = Table(title=f"{name}: every task, in and out of domain")
+    table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, padding=(0, 1))
     for header in ("task", "split", "metric"):
         table.add_column(header)
-    for header in ("graft", "95% interval", "TF-IDF + LR", "majority", "rows"):
+    for header in ("graft", "95%", "TF-IDF", "majority", "rows"):
         table.add_column(header, justify="right")
     before = None
     for row in rows:
@@ -55,7 +56,8 @@ def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
         style = "bold" if row["split"] == "in domain" else None
         task = "" if before == row["task"] else row["task"]
         numbers = [_number(row["graft"]), interval, _number(row["tfidf"]), _number(row["majority"]), str(row["rows"])]
-        table.add_row(task, row["split"], row["metric"], *numbers, style=style)
+        metric = row["metric"].removeprefix("out_of_scope_")
+        table.add_row(task, row["split"], metric, *numbers, style=style)
         before = row["task"]
     return table
 

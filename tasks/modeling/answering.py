@@ -100,11 +100,17 @@ def _check_folder(output: str) -> None:
 
 def _write_rows(rows: list[dict[str, Any]], path: str) -> None:
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    if "://" in path:
-        with fsspec.open(path, "wt", encoding="utf-8") as file:
-            file.write(content)
-        return
-    target = Path(path)
+    try:
+        if "://" in path:
+            with fsspec.open(path, "wt", encoding="utf-8") as file:
+                file.write(content)
+        else:
+            _replace(Path(path), content)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}. Free space, grant access or choose another.") from error
+
+
+def _replace(target: Path, content: str) -> None:
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         draft.write_text(content, encoding="utf-8")

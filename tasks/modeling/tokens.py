@@ -30,8 +30,8 @@ class TextEncoder:
         positions = token_positions(folder)
         if positions is not None and max_tokens > positions:
             raise InputError(
-                f"`tokenization.max_tokens: {max_tokens}` is more than the {positions} tokens that encoder {folder} has "
-                "positions for. Lower it, or choose an encoder for longer texts."
+                f"`tokenization.max_tokens: {max_tokens}` is more than the {positions} tokens that the encoder in "
+                f"{folder} has positions for. Lower it, or choose an encoder for longer texts."
             )
         self._tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
         self._max_tokens = max_tokens

@@ -33,10 +33,11 @@ class Registry:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         # With MLflow's seven, four minutes pass before anybody hears that there is no server.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
+        # Importing MLflow sets its own levels, so these come after.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.pipeline = pipeline
         # A tracking server places artifacts itself; a bare database would put them below the working directory.
         self._artifact_location = None if tracking_uri.startswith("http") else artifacts.as_uri()

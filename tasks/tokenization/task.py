@@ -6,6 +6,8 @@ from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 from tasks.tokenization.settings import Tokenization
 
+__all__ = ["Tokenization", "tokenize"]
+
 
 @cached_task("tokenization")
 def tokenize(

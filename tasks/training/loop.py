@@ -196,7 +196,7 @@ def _check_validation(rows: Rows) -> None:
     unlabelled = [task for task, labels in rows.labels.items() if all(label is None for label in labels)]
     if unlabelled:
         raise InputError(
-            f"no row of validation has a label for {', '.join(unlabelled)}, and the best epoch is chosen by every task. "
+            f"no row of validation has a label for {', '.join(unlabelled)}, but the best epoch is chosen by all tasks. "
             "Label some rows, or leave out the head."
         )
 

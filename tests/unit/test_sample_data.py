@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, triu
 
 from data_contracts.dataset import load_contract
 from tasks.validation.tags import tag_problem
@@ -66,16 +66,15 @@ def near_duplicates(texts: list[str]) -> list[tuple[int, int]]:
     """
     sets = [{text[start : start + GRAM] for start in range(max(1, len(text) - GRAM + 1))} for text in texts]
     frequency = Counter(gram for grams in sets for gram in grams)
-    columns = {gram: position for position, gram in enumerate(frequency)}
-    rarest = [
-        sorted(grams, key=lambda gram: (frequency[gram], gram))[: len(grams) - math.ceil(NEAR * len(grams)) + 1]
-        for grams in sets
-    ]
-    ends = np.cumsum([0, *(len(grams) for grams in rarest)])
-    places = np.array([columns[gram] for grams in rarest for gram in grams])
-    matrix = csr_array((np.ones(len(places)), places, ends), shape=(len(texts), len(columns)))
-    shared = (matrix @ matrix.T).tocoo()
-    candidates = [(int(a), int(b)) for a, b in zip(*shared.coords, strict=True) if a < b]
+    rank = {gram: position for position, (gram, _) in enumerate(reversed(frequency.most_common()))}
+    rarest = [sorted(rank[gram] for gram in grams)[: len(grams) - math.ceil(NEAR * len(grams)) + 1] for grams in sets]
+    ends = np.cumsum([0, *(len(ranks) for ranks in rarest)])
+    places = np.concatenate(rarest)
+    matrix = csr_array((np.ones(len(places)), places, ends), shape=(len(texts), len(rank)))
+    left, right = triu(matrix @ matrix.T, k=1).coords
+    sizes = np.array([len(grams) for grams in sets])
+    alike = np.minimum(sizes[left], sizes[right]) > NEAR * np.maximum(sizes[left], sizes[right])
+    candidates = zip(left[alike].tolist(), right[alike].tolist(), strict=True)
     return [(a, b) for a, b in candidates if len(sets[a] & sets[b]) > NEAR * len(sets[a] | sets[b])]
 
 
@@ -104,7 +103,7 @@ def test_no_text_occurs_twice_or_nearly_twice_in_any_files() -> None:
 
 
 def test_a_planted_near_duplicate_is_found() -> None:
-    known = [text for _, text in texts()]
+    known = [text for _, text in texts()[:300]]
     position = max(range(len(known)), key=lambda n: len(known[n]))
     words = known[position].split()
     reworded = " ".join(["hello", *words[:-3]])
@@ -129,14 +128,13 @@ def test_no_more_than_five_rows_begin_with_the_same_four_words() -> None:
 
 
 @pytest.mark.parametrize("name", LABELLED)
-def test_tags_are_legal_and_their_tokens_stand_in_the_text_in_order(name: str) -> None:
+def test_tags_are_legal_and_their_tokens_in_order_are_the_text_but_for_its_spaces(name: str) -> None:
     kinds = load_contract("support").column("entities").tag_kinds
     assert kinds
     for number, row in enumerate(rows_of(name), start=1):
         tokens, tags = row["entities"]["tokens"], row["entities"]["tags"]
         assert tag_problem(tokens, tags, kinds) is None, f"{name}:{number}"
-        pattern = r"\s*".join(re.escape(token) for token in tokens)
-        assert re.fullmatch(rf"\s*{pattern}\s*", row["text"]), f"{name}:{number}"
+        assert "".join(tokens) == "".join(row["text"].split()), f"{name}:{number}"
 
 
 @pytest.mark.parametrize("name", LABELLED)

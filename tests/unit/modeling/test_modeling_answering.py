@@ -1,6 +1,7 @@
 """A file of texts in, the same rows with answers out."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,29 @@ def test_a_new_output_replaces_an_earlier_one_and_leaves_no_draft(saved_network:
     answer_rows(saved_network, write(tmp_path / "in.jsonl", row(text="thanks")), str(output), "text")
     assert [line["text"] for line in read(output)] == ["thanks"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_a_disk_that_is_full_half_way_leaves_an_earlier_output_as_it_was(saved_network: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.jsonl"
+    output.write_text("earlier\n")
+    source = write(tmp_path / "in.jsonl", *[row(text="thanks")] * 9)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"out\.jsonl cannot be written: .*File too large"):
+            answer_rows(saved_network, source, str(output), "text")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert output.read_text() == "earlier\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_an_output_that_is_a_folder_is_refused(saved_network: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"out\.jsonl cannot be written"):
+        answer_rows(
+            saved_network, write(tmp_path / "in.jsonl", row(text="thanks")), str(tmp_path / "out.jsonl"), "text"
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import s3fs
 import torch
 
 from data_contracts.errors import InputError
@@ -110,7 +111,7 @@ def test_an_unchanged_folder_on_s3_is_fetched_once_and_a_changed_one_again(
 def test_an_address_on_s3_without_files_is_refused(bucket: str) -> None:
     with pytest.raises(InputError, match=f"s3://{bucket}/nothing holds no files"):
         encoder_folder(f"s3://{bucket}/nothing", None)
-    with pytest.raises(InputError, match="s3://no-such-bucket/tiny cannot be listed: .*does not exist"):
+    with pytest.raises(InputError, match=r"s3://no-such-bucket/tiny cannot be listed: .*does not exist"):
         encoder_folder("s3://no-such-bucket/tiny", None)
 
 
@@ -122,6 +123,7 @@ def test_an_address_of_an_unknown_kind_is_refused() -> None:
 def test_a_store_without_credentials_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
+    s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(InputError, match=f"s3://{bucket}/tiny cannot be listed: .*[Cc]redentials"):
         encoder_folder(f"s3://{bucket}/tiny", None)
 
@@ -129,6 +131,7 @@ def test_a_store_without_credentials_is_refused(bucket: str, monkeypatch: pytest
 def test_a_store_that_does_not_answer_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(InputError, match=f"s3://{bucket}/tiny cannot be listed: .*127.0.0.1:9"):
         encoder_folder(f"s3://{bucket}/tiny", None)
 

@@ -94,7 +94,7 @@ def test_a_word_beyond_the_token_limit_is_tagged_o(network: MultiTaskNetwork, te
 def test_what_was_cut_off_does_not_change_the_answers_to_the_rest(
     network: MultiTaskNetwork, text_encoder: TextEncoder
 ) -> None:
-    words = ["my", "order", "of", "two", "lamps", "went", "from", "hue", "to", "oslo", "and", "then", "to", "lima", "again"]
+    words = words_of("my order of two lamps went from hue to oslo and then to lima again")
     assert len(words) == 15
     found = answers_for(network, [" ".join(words[:14]), " ".join(words), " ".join(words * 2)], text_encoder)
     short, cut, longer = found.answers["places"]

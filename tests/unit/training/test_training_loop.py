@@ -60,14 +60,14 @@ def test_the_model_that_is_kept_scores_what_was_reported(train: Train, toy_split
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(train: Train, tmp_path: Path) -> None:
     for name, seed in {"first": 1, "again": 1, "other": 2}.items():
-        train(name, epochs=2, seed=seed, encoder_dropout=0.1)
+        train(name, epochs=1, seed=seed, encoder_dropout=0.1)
     assert same(weights(tmp_path / "first"), weights(tmp_path / "again"))
     assert not same(weights(tmp_path / "first"), weights(tmp_path / "other"))
 
 
 def test_the_cut_into_micro_batches_does_not_change_the_weights(train: Train, tmp_path: Path) -> None:
-    train("whole", epochs=4, tokens_per_batch=4096)
-    train("cut", epochs=4, tokens_per_batch=16)
+    train("whole", epochs=2, tokens_per_batch=4096)
+    train("cut", epochs=2, tokens_per_batch=16)
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert not same(whole, cut)  # or nothing was cut
     for name, value in whole.items():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from data_contracts.errors import InputError
 
 Train = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
-TRAIN = (
-    "import pickle, sys; from tasks.training.loop import fine_tune; fine_tune(**pickle.load(open(sys.argv[1], 'rb')))"
-)
+TRAIN = """
+import pickle, sys
+from tasks.training.loop import fine_tune
+fine_tune(**pickle.load(open(sys.argv[1], "rb")))
+"""
 # Dropout, so that the random state matters too.
 LONG = {"epochs": 8, "encoder_dropout": 0.1, "checkpoint_steps": 3}
 SHORT = {**LONG, "epochs": 3, "checkpoint_steps": 5}
+NO_CHECKPOINT = {"checkpoint_steps": 1000}
 
 
 def weights(folder: Path) -> bytes:
@@ -50,14 +54,16 @@ class InterruptAfter(logging.Handler):
             raise KeyboardInterrupt
 
 
-@pytest.fixture
-def interrupt_after_the_second_epoch(caplog: pytest.LogCaptureFixture) -> Iterator[logging.Handler]:
-    """A handler that stays until it is removed."""
-    logger, handler = logging.getLogger("tasks.training.loop"), InterruptAfter("epoch 2 of")
-    caplog.set_level(logging.INFO, logger="tasks.training.loop")
+@contextmanager
+def interrupted_after(beginning: str) -> Iterator[None]:
+    """Interrupts what is trained in the block when it logs that message, and expects it to end so."""
+    logger, handler = logging.getLogger("tasks.training.loop"), InterruptAfter(beginning)
     logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
@@ -65,12 +71,12 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
 ) -> None:
     arguments = training("killed", **LONG)
     (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
-    process = subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path / "arguments")], cwd=ROOT)
-    whole = train("whole", **LONG)  # while the other process imports torch
-    while process.poll() is None and not (tmp_path / "killed" / "checkpoints" / "checkpoint.pt").exists():
-        time.sleep(0.002)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    with subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path / "arguments")], cwd=ROOT) as process:
+        whole = train("whole", **LONG | NO_CHECKPOINT)  # while the other process imports torch
+        while process.poll() is None and not (tmp_path / "killed" / "checkpoints" / "checkpoint.pt").exists():
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert (tmp_path / "killed" / "checkpoints" / "checkpoint.pt").exists()
     assert list((tmp_path / "killed" / "model").iterdir()) == []
 
@@ -86,14 +92,13 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
 
 
 def test_a_training_that_was_interrupted_at_the_end_of_an_epoch_repeats_only_its_validation(
-    train: Train, interrupt_after_the_second_epoch: logging.Handler, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    train: Train, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    with pytest.raises(KeyboardInterrupt):
+    caplog.set_level(logging.INFO, logger="tasks.training.loop")
+    with interrupted_after("epoch 2 of"):
         train("broken", **SHORT)
-    logging.getLogger("tasks.training.loop").removeHandler(interrupt_after_the_second_epoch)
-    caplog.clear()
 
-    resumed, whole = train("broken", **SHORT), train("whole", **SHORT)
+    resumed, whole = train("broken", **SHORT), train("whole", **SHORT | NO_CHECKPOINT)
 
     assert "resuming at epoch 2, step 10" in caplog.text
     assert resumed == whole
@@ -107,11 +112,3 @@ def test_a_damaged_checkpoint_stops_the_training_and_says_what_to_do(train: Trai
     (tmp_path / "damaged" / "checkpoints" / "checkpoint.pt").write_bytes(b"PK\x03\x04 and then nothing")
     with pytest.raises(InputError, match=r"damaged/checkpoints/checkpoint\.pt cannot be used.*Delete it"):
         train("damaged", epochs=1)
-
-
-def test_a_checkpoint_does_not_disturb_the_training_that_writes_it(train: Train, tmp_path: Path) -> None:
-    for name, steps in {"every step": 1, "never": 1000}.items():
-        train(name, epochs=2, encoder_dropout=0.1, checkpoint_steps=steps)
-    assert (tmp_path / "every step" / "checkpoints" / "checkpoint.pt").exists()
-    assert not (tmp_path / "never" / "checkpoints").exists()
-    assert weights(tmp_path / "every step") == weights(tmp_path / "never")
