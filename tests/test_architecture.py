@@ -26,8 +26,6 @@ STAGES = {
 USERS_OF_THE_MODEL = {"tokenization", "training", "evaluation", "drift", "registry"}
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
-# To read rows as a model reads them, assess builds the settings that the model was trained with.
-EXCEPTIONS = {("flows/assess.py", "tasks.tokenization.settings.Tokenization")}
 # The command line is no flow: it starts the services of a home and shows what lies in its store.
 COMMAND_LINE = {"flows/__main__.py", "flows/services.py", "flows/terminal.py"}
 TOP_LEVEL = {
@@ -81,7 +79,7 @@ def flow_may(path: str, name: str) -> bool:
         return True
     if path == "flows/pipeline.py" and is_setting(name):
         return True
-    return (path, name) in EXCEPTIONS or (path in COMMAND_LINE and is_below(name, ["tasks.storage.home"]))
+    return path in COMMAND_LINE and is_below(name, ["tasks.storage.home"])
 
 
 def is_setting(name: str) -> bool:
@@ -123,11 +121,6 @@ def test_imports_point_down_only(package: str) -> None:
         for name in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
         if not is_allowed(path, name)
     ] == []
-
-
-def test_every_exception_is_still_needed() -> None:
-    for path, name in EXCEPTIONS:
-        assert name in imports_of(path, (ROOT / path).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
