@@ -49,7 +49,7 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "graft,tasks",
         # The terminal shows graft's own lines; everything else is in the run's log at the server.
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "0" if debug else "60",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET" if debug else "CRITICAL",
         "TOKENIZERS_PARALLELISM": "true",
         # Threads that wait by spinning make a training ten times slower as soon as anything else wants a core.
         "OMP_WAIT_POLICY": "passive",
@@ -282,7 +282,7 @@ def _spawn(
     environment: dict[str, Any] = {**os.environ, **(extra or {})}
     if detached:
         # What a service writes goes to its log file, so it may write everything.
-        environment["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "0"
+        environment["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "NOTSET"
     with (home.services / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
             command,

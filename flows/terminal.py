@@ -43,16 +43,16 @@ def show_release(name: str, released: Release, page: str, seconds: float) -> Non
 
 def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
     """Every task in and out of domain beside the baselines."""
-    table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, pad_edge=False)
     for header in ("task", "split", "metric"):
-        table.add_column(header)
+        table.add_column(header, no_wrap=True)
     for header in ("graft", "95%", "TF-IDF", "majority", "rows"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     before = None
     for row in rows:
         if before not in (None, row["task"]):
             table.add_section()
-        interval = "" if row["low"] is None else f"{row['low']:.3f} – {row['high']:.3f}"
+        interval = "" if row["low"] is None else f"{row['low']:.2f}–{row['high']:.2f}"
         style = "bold" if row["split"] == "in domain" else None
         task = "" if before == row["task"] else row["task"]
         numbers = [_number(row["graft"]), interval, _number(row["tfidf"]), _number(row["majority"]), str(row["rows"])]
