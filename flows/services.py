@@ -265,10 +265,10 @@ def is_alive(pid: int) -> bool:
 
 def stop_process(pid: int, process: "subprocess.Popen[bytes] | None" = None) -> None:
     """Asks the process group to end, and ends it where it does not within 20 seconds."""
-    for ask in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    for ask in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, ask)
-        deadline = time.monotonic() + STOP_SECONDS / 2
+        deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None if process else not is_alive(pid):
                 return
