@@ -68,7 +68,9 @@ def decide(
     from tasks.drift.decision import measure_window, triage
     from tasks.modeling.network import heads_of
 
-    counts = WindowCounts(checked.rows.get("window", 0), sum(checked.quarantined.values()), fresh_rows)
+    # Rows that a retraining already learned from are no reason for another one.
+    unlearned = 0 if window in ledger.learned_windows() else fresh_rows
+    counts = WindowCounts(checked.rows.get("window", 0), sum(checked.quarantined.values()), unlearned)
     measures: dict[str, float] = {}
     if counts.can_be_measured(policy):
         heads = heads_of(store.directory(champion.model.digest))
