@@ -87,6 +87,8 @@ def judge_candidate(
             policy,
         )
         write_evidence(draft / "evidence.json", evidence)
+        # Part of the digest, so that another verdict on the same evidence is another judgement.
+        (draft / "verdict.json").write_text(json.dumps({"verdict": verdict, "reasons": reasons}), encoding="utf-8")
         return Judgement(
             digest=store.publish(draft),
             parents=(candidate.digest, *((champion.digest,) if champion else ()), baselines.digest),
