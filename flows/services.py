@@ -26,6 +26,7 @@ from tasks.storage.home import Home
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_START_SECONDS = 90
 STOP_SECONDS = 20
+SENDING_SECONDS = 15
 CPU_RUNS = 4
 PR_SET_PDEATHSIG = 1
 
@@ -99,7 +100,19 @@ def server_for_a_run(home: Home, *, debug: bool = False) -> Iterator[RunServer]:
     try:
         yield RunServer(url, False, lambda: wait_for_server(url, process, home))
     finally:
+        send_what_waits()
         stop_process(process.pid, process)
+
+
+def send_what_waits() -> None:
+    """Logs and events of this process to the server: once that has stopped, each would be tried again at exit."""
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=SENDING_SECONDS)
 
 
 def up(home: Home, port: int, say: Callable[[str], None]) -> str:
