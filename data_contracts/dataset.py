@@ -7,7 +7,7 @@ what it lacks (label sets, tag kinds, the quarantine budget) stands under `custo
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -192,6 +192,21 @@ def load_contract(name: str, directory: Path | None = None) -> DatasetContract:
     return parse_yaml(path, DatasetContract)
 
 
+class UniqueKeys(yaml.CSafeLoader):
+    """Reads YAML as it is meant: of a key given twice, plain YAML would drop the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping of a node. Raises ConstructorError for a key given twice."""
+        seen: dict[str, yaml.Mark] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    f"key {key.value!r} is given twice, first", seen[key.value], "and again", key.start_mark
+                )
+            seen[key.value] = key.start_mark
+        return super().construct_mapping(node, deep=deep)
+
+
 def parse_yaml(path: Path, model: type[Model]) -> Model:
     """The YAML file as a model. Raises InputError with every mistake and the path of its key."""
     return model_of(read_yaml(path), model, str(path))
@@ -200,7 +215,7 @@ def parse_yaml(path: Path, model: type[Model]) -> Model:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises InputError where it is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:

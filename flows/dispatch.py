@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import os
 from typing import Any, TypeVar, cast
 
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 R = TypeVar("R")
+# Prefect's engine sets it in the process of a deployed run (prefect.runtime.flow_run reads it, too). To ask
+# prefect.runtime.deployment instead costs a run by hand a call to the server each time.
+RUN_OF_A_WORKER = "PREFECT__FLOW_RUN_ID"
 
 
 def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
@@ -18,7 +22,7 @@ def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
 
     The idempotency key is that of the run and the parameters, so a run that is retried finds the work it had sent.
     """
-    if deployment.id is None:
+    if not started_by_a_worker():
         result: R = target(**parameters)
         return result
     name = target.name.replace("_", "-")
@@ -34,3 +38,8 @@ def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
         raise RuntimeError(f"flow run {sent.id} of {name} has no state")
     answer: R = sent.state.result()
     return answer
+
+
+def started_by_a_worker() -> bool:
+    """Whether this process works off a run of a deployment."""
+    return RUN_OF_A_WORKER in os.environ

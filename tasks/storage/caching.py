@@ -129,10 +129,16 @@ def code_components(stage: str) -> dict[str, str]:
         name = f"code {path.relative_to(ROOT).as_posix()}"
         if name in found:
             continue
-        source = path.read_bytes()
-        found[name] = hashlib.sha256(source).hexdigest()[:16]
-        waiting.extend(_imported_files(ast.parse(source)))
+        found[name], imported = _source_file(path)
+        waiting.extend(imported)
     return found
+
+
+@cache
+def _source_file(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """Short sha256 of a source file, and the project's files that it imports."""
+    source = path.read_bytes()
+    return hashlib.sha256(source).hexdigest()[:16], tuple(_imported_files(ast.parse(source)))
 
 
 def _imported_files(tree: ast.Module) -> Iterable[Path]:

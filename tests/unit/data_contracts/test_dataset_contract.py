@@ -207,6 +207,7 @@ def test_a_contract_may_lie_beside_the_pipeline(content: dict[str, Any], tmp_pat
         (b"", "holds NoneType, not a mapping"),
         (b"a: [1\n", "is not YAML"),
         (b"name: caf\xe9\n", "cannot be read"),
+        (b"heads:\n  a: 1\n  b: 2\n  a: 3\n", "key 'a' is given twice"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_named_with_the_reason(tmp_path: Path, written: bytes, complaint: str) -> None:

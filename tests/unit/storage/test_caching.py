@@ -148,9 +148,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(source, encoding="utf-8")
     monkeypatch.setattr(caching, "ROOT", tmp_path)
-    code_components.cache_clear()
+    forget_sources()
     yield tmp_path
+    forget_sources()
+
+
+def forget_sources() -> None:
+    """Reads source files anew, as a new process does."""
     code_components.cache_clear()
+    caching._source_file.cache_clear()
 
 
 def touched(project: Path, name: str) -> list[str]:
@@ -158,7 +164,7 @@ def touched(project: Path, name: str) -> list[str]:
     before = code_components("cooking")
     with (project / name).open("a", encoding="utf-8") as file:
         file.write("\nx = 1\n")
-    code_components.cache_clear()
+    forget_sources()
     after = code_components("cooking")
     return [key for key in after if before.get(key) != after[key]]
 
@@ -186,7 +192,7 @@ def test_a_change_in_storage_or_in_a_file_that_is_not_imported_does_not(project:
 def test_a_new_file_in_the_stage_counts(project: Path) -> None:
     before = code_components("cooking")
     (project / "tasks/cooking/bake.py").touch()
-    code_components.cache_clear()
+    forget_sources()
     assert set(code_components("cooking")) - set(before) == {"code tasks/cooking/bake.py"}
 
 
