@@ -2,15 +2,15 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import Assessment, Encoder, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import Assessment, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
 from tasks.evaluation.task import score_predictions
-from tasks.modeling.task import predict_rows
+from tasks.modeling.task import predict_rows, tag_columns_of
 from tasks.tokenization.task import Tokenization, tokenize
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{pipeline}", persist_result=True)
 def assess(
     model: TrainedModel, snapshot: ValidatedSnapshot, pipeline: str = "support", overrides: list[str] | None = None
 ) -> tuple[Assessment, Reference]:
@@ -23,13 +23,12 @@ def assess(
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
     plan = load_pipeline(pipeline, overrides)
-    tokens = tokens_for(model.encoder, snapshot, plan.tokenization.text_column, model.max_tokens, plan.tag_columns)
+    tokens = tokens_for(model, snapshot, plan.tokenization.text_column)
     predictions = predict_rows(model, snapshot, tokens)
     return score_predictions(predictions, snapshot, model), keep_reference(model, predictions, snapshot)
 
 
-def tokens_for(
-    encoder: Encoder, snapshot: ValidatedSnapshot, text_column: str, max_tokens: int, tag_columns: tuple[str, ...]
-) -> TokenizedDataset:
-    """The rows' token ids as that model reads them; a champion may have another tokenizer than the candidate."""
-    return tokenize(snapshot, encoder, Tokenization(text_column=text_column, max_tokens=max_tokens), tag_columns)
+def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:
+    """The rows' token ids as that model reads them; a champion may have other heads and another tokenizer."""
+    settings = Tokenization(text_column=text_column, max_tokens=model.max_tokens)
+    return tokenize(snapshot, model.encoder, settings, tag_columns_of(model))

@@ -10,7 +10,7 @@ from flows.prepare_data import prepare_data
 from flows.release import release
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{pipeline}", persist_result=True)
 def data_to_model(pipeline: str = "support", overrides: list[str] | None = None) -> Release:
     """Prepare the data, fine-tune a model, assess it in and out of domain, and let the gate decide on its release.
 

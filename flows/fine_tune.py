@@ -7,7 +7,7 @@ from flows.pipeline import load_pipeline
 from tasks.training.task import Lesson, train
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{pipeline}", persist_result=True)
 def fine_tune(
     snapshot: ValidatedSnapshot,
     tokens: TokenizedDataset,

@@ -11,6 +11,7 @@ from data_contracts.errors import InputError, complain
 from tasks.drift.decision import DriftPolicy
 from tasks.evaluation.gate import SKILL, GatePolicy
 from tasks.ingestion.plan import DataSettings
+from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
 from tasks.tokenization.settings import Tokenization
@@ -47,11 +48,6 @@ class Pipeline(BaseModel):
     def contract(self) -> DatasetContract:
         """The contract that `data.contract` names."""
         return self._contract
-
-    @property
-    def tag_columns(self) -> tuple[str, ...]:
-        """Columns whose words carry tags."""
-        return tuple(dict.fromkeys(head.column for head in self.heads.values() if head.kind == "token_tags"))
 
 
 def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
@@ -131,6 +127,13 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
     problems = []
     if SKILL in pipeline.heads:
         problems.append(f"heads.{SKILL}: the mean over all heads is called so; take another name")
+    # Answers are kept in columns called by the task, and their confidences in others.
+    taken = {f"{task}{CONFIDENCE}": task for task in pipeline.heads}
+    problems += [
+        f"heads.{task}: the confidences of {taken[task]} are called so; take another name"
+        for task in pipeline.heads
+        if task in taken
+    ]
     try:
         contract.column(pipeline.tokenization.text_column)
     except InputError as error:

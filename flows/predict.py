@@ -7,7 +7,7 @@ from tasks.modeling.task import answer_file
 from tasks.registry.task import require_champion
 
 
-@flow
+@flow(flow_run_name="{pipeline}")
 def predict(input_path: str, output_path: str, pipeline: str = "support") -> int:
     """Score every text of a JSON Lines file with the champion; returns how many there were.
 

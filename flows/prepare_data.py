@@ -6,12 +6,12 @@ from data_contracts.artifacts import TokenizedDataset, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import find_learned_windows
 from tasks.ingestion.task import ingest, locate_sources
-from tasks.modeling.task import locate_encoder
+from tasks.modeling.task import locate_encoder, tag_columns
 from tasks.tokenization.task import tokenize
 from tasks.validation.task import check_contract, enforce_budget
 
 
-@flow(log_prints=True)
+@flow(flow_run_name="{pipeline}", persist_result=True)
 def prepare_data(
     pipeline: str = "support", overrides: list[str] | None = None
 ) -> tuple[ValidatedSnapshot, TokenizedDataset]:
@@ -28,4 +28,4 @@ def prepare_data(
     snapshot = ingest(sources, plan.contract)
     checked = enforce_budget(check_contract(snapshot, plan.contract), plan.contract)
     encoder = locate_encoder(plan.encoder)
-    return checked, tokenize(checked, encoder, plan.tokenization, plan.tag_columns)
+    return checked, tokenize(checked, encoder, plan.tokenization, tag_columns(plan.heads))

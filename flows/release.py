@@ -10,7 +10,7 @@ from tasks.evaluation.task import ReportFacts, answer_baselines, judge_candidate
 from tasks.registry.task import find_opponent, register_version
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{pipeline}", persist_result=True)
 def release(
     model: TrainedModel,
     snapshot: ValidatedSnapshot,
@@ -39,7 +39,11 @@ def release(
         champion, _ = on_pool(assess, model=opponent, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
     judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate)
     facts = ReportFacts(
-        pipeline=plan.name, contract=plan.contract.name, rows=snapshot.rows, quarantined=snapshot.quarantined
+        pipeline=plan.name,
+        contract=plan.contract.name,
+        text_column=plan.tokenization.text_column,
+        rows=snapshot.rows,
+        quarantined=snapshot.quarantined,
     )
     report = write_report(facts, assessment, baselines, judgement, model)
     version = register_version(plan.name, model, reference, judgement, assessment, report, plan.training.model_dump())

@@ -8,7 +8,7 @@ from flows.pipeline import load_pipeline
 from tasks.drift.task import take_up
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{drift.pipeline} {drift.window}", persist_result=True)
 def retrain(drift: DriftDecision) -> Release | None:
     """Train again because of a drift decision; nothing happens where another run already does.
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from data_contracts.artifacts import DriftDecision, ModelVersion, Release
 from tasks.storage.home import Home, open_home, open_store
 
+FILE_COLUMNS = 200
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "REJECT": "red"}
 
 
@@ -34,20 +35,26 @@ def show_release(name: str, released: Release, page: str, seconds: float) -> Non
     """The results table, the verdict and why, the version, and where everything is."""
     home, store = open_home(), open_store()
     report = store.directory(released.report.digest)
-    console = Console()
+    console = open_console()
     console.print(results_table(name, json.loads((report / "table.json").read_text(encoding="utf-8"))))
     show_verdict(console, released)
     _show_places(report, released, page, home)
     print(f"{seconds:.0f} s")
 
 
+def open_console() -> Console:
+    """The terminal in its own width; a file or a pipe has none, so nothing is cut to fit it."""
+    return Console() if Console().is_terminal else Console(width=FILE_COLUMNS)
+
+
 def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
     """Every task in and out of domain beside the baselines."""
-    table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, padding=0)
     for header in ("task", "split", "metric"):
         table.add_column(header, no_wrap=True)
-    for header in ("graft", "95%", "TF-IDF", "majority", "rows"):
-        table.add_column(header, justify="right", no_wrap=True)
+    # In a narrow terminal names are cut, numbers never.
+    for header, width in {"graft": 6, "95%": 11, "TF-IDF": 6, "majority": 8, "rows": 4}.items():
+        table.add_column(header, justify="right", no_wrap=True, min_width=width)
     before = None
     for row in rows:
         if before not in (None, row["task"]):
@@ -55,7 +62,9 @@ def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
         interval = "" if row["low"] is None else f"{row['low']:.2f}–{row['high']:.2f}"
         style = "bold" if row["split"] == "in domain" else None
         task = "" if before == row["task"] else row["task"]
-        numbers = [_number(row["graft"]), interval, _number(row["tfidf"]), _number(row["majority"]), str(row["rows"])]
+        behind = row["tfidf"] is not None and row["graft"] is not None and row["graft"] < row["tfidf"]
+        ours = f"[yellow]{_number(row['graft'])}[/]" if behind else _number(row["graft"])
+        numbers = [ours, interval, _number(row["tfidf"]), _number(row["majority"]), str(row["rows"])]
         metric = row["metric"].removeprefix("out_of_scope_")
         table.add_row(task, row["split"], metric, *numbers, style=style)
         before = row["task"]
@@ -96,7 +105,7 @@ def show_versions(name: str, versions: list[ModelVersion]) -> None:
         skill, why = f"{found.model.validation_skill:.3f}", found.judgement.reasons[0]
         aliases, verdict = ", ".join(found.aliases), found.judgement.verdict
         table.add_row(str(found.version), aliases, verdict, skill, found.model.digest[:12], why)
-    Console().print(table)
+    open_console().print(table)
 
 
 def _show_places(report: Path, released: Release, page: str, home: Home) -> None:

@@ -12,7 +12,7 @@ from tasks.registry.task import require_champion
 from tasks.validation.task import check_contract
 
 
-@flow(persist_result=True)
+@flow(flow_run_name="{pipeline} {window}", persist_result=True)
 def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | None = None) -> DriftDecision:
     """Measure a window of production texts; a confirmed, harmful drift starts `retrain` through the server's trigger.
 
@@ -26,9 +26,7 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     contract = plan.contract.without_labels()
     source = locate_sources(plan.data, window=window)
     checked = check_contract(ingest(source, contract), contract)
-    tokens = tokens_for(
-        champion.model.encoder, checked, plan.tokenization.text_column, champion.model.max_tokens, plan.tag_columns
-    )
+    tokens = tokens_for(champion.model, checked, plan.tokenization.text_column)
     predictions = predict_rows(champion.model, checked, tokens)
     fresh = count_fresh_rows(plan.data, window)
     reference = pipeline_reference(pipeline)

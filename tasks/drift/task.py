@@ -19,6 +19,7 @@ from data_contracts.artifacts import (
 )
 from tasks.drift.decision import DriftPolicy, WindowCounts
 from tasks.drift.ledger import Ledger
+from tasks.modeling.heads import heads_of
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 
@@ -29,7 +30,6 @@ EVENT = "graft.drift.confirmed"
 def keep_reference(model: TrainedModel, predictions: Predictions, snapshot: ValidatedSnapshot) -> Reference:
     """The held-out rows in domain as the model sees them."""
     from tasks.drift.reference import freeze_reference
-    from tasks.modeling.network import heads_of
 
     store = open_store()
     with store.draft() as draft:
@@ -66,7 +66,6 @@ def decide(
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
     from tasks.drift.decision import measure_window, triage
-    from tasks.modeling.network import heads_of
 
     # Rows that a retraining already learned from are no reason for another one.
     unlearned = 0 if window in ledger.learned_windows() else fresh_rows

@@ -12,6 +12,7 @@ class ReportFacts(BaseModel):
 
     pipeline: str
     contract: str
+    text_column: str
     rows: dict[str, int]
     quarantined: dict[str, int]
 

@@ -16,8 +16,7 @@ from tasks.evaluation.gate import read_evidence
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
 from tasks.modeling.answers import read_answers, read_labels
-from tasks.modeling.heads import AnyHead
-from tasks.modeling.network import heads_of
+from tasks.modeling.heads import AnyHead, heads_of
 
 MISTAKES_SHOWN = 12
 
@@ -57,7 +56,7 @@ def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, ou
         details=[asdict(score) for score in own],
         differences=[d for d in read_evidence(evidence.differences) if d.opponent == "champion"],
         pictures={name: base64.b64encode(png).decode() for name, png in drawn.items()},
-        mistakes=_mistakes(evidence, heads),
+        mistakes=_mistakes(evidence, heads, facts.text_column),
     )
     (output / "report.html").write_text(page, encoding="utf-8")
 
@@ -102,14 +101,14 @@ def _classifier_pictures(evidence: Evidence, heads: dict[str, AnyHead]) -> dict[
     return drawn
 
 
-def _mistakes(evidence: Evidence, heads: dict[str, AnyHead]) -> list[dict[str, Any]]:
+def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_column: str) -> list[dict[str, Any]]:
     """In-domain rows that a classifier got wrong most confidently."""
     rows = pq.read_table(evidence.snapshot / f"{IN_DOMAIN}.parquet").to_pylist()
     found = read_answers(evidence.answers / f"{IN_DOMAIN}.parquet", heads)
     wrong = [
         {
             "task": task,
-            "text": row["text"] if "text" in row else str(next(iter(row.values()))),
+            "text": row[text_column],
             "wanted": row[head.column],
             "given": found.answers[task][position],
             "confidence": found.confidences[task][position],

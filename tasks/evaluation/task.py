@@ -19,7 +19,7 @@ from data_contracts.artifacts import (
 )
 from tasks.evaluation.gate import GatePolicy
 from tasks.evaluation.pages import ReportFacts, lineage_page
-from tasks.modeling.heads import AnyHead
+from tasks.modeling.heads import AnyHead, heads_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
@@ -43,7 +43,6 @@ def answer_baselines(snapshot: ValidatedSnapshot, heads: dict[str, AnyHead], tex
 def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, model: TrainedModel) -> Assessment:
     """Every metric of every task on every evaluation split."""
     from tasks.evaluation.scoring import score_splits, write_scores
-    from tasks.modeling.network import heads_of
 
     store = open_store()
     with store.draft() as draft:

@@ -2,13 +2,17 @@
 
 import glob
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.errors import InputError
 from tasks.ingestion.sources import Source, readable_read_errors
+
+OWN_SPLITS = ("train", "validation", "test")
+FRESH = "fresh_"
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class WindowSource(BaseModel):
@@ -66,9 +70,19 @@ class DataSettings(BaseModel):
     train: Source
     validation: Source
     test: Source
-    out_of_domain: dict[str, Source] = Field({}, description="split name: where its rows are")
+    out_of_domain: dict[SplitName, Source] = Field({}, description="split name: where its rows are")
     windows: WindowSource | None = Field(None, description="production texts without labels, a file a window")
     fresh: WindowSource | None = Field(None, description="rows labelled since, a file a window; a retraining adds them")
+
+    @model_validator(mode="after")
+    def _splits_have_names_of_their_own(self) -> "DataSettings":
+        taken = [name for name in self.out_of_domain if name in OWN_SPLITS or name.startswith(FRESH)]
+        if taken:
+            raise ValueError(
+                f"out_of_domain: {', '.join(taken)} cannot be called so; {', '.join(OWN_SPLITS)} and {FRESH}... are "
+                "splits of graft's own"
+            )
+        return self
 
 
 class PlannedFile(BaseModel):
@@ -98,7 +112,9 @@ def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: st
     if data.fresh is not None:
         share = data.fresh.held_out_share
         files += [
-            PlannedFile(split="train", source=data.fresh.at(name), held_out_split=f"fresh_{name}", held_out_share=share)
+            PlannedFile(
+                split="train", source=data.fresh.at(name), held_out_split=f"{FRESH}{name}", held_out_share=share
+            )
             for name in fresh_windows
         ]
     return files

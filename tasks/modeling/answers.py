@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from tasks.modeling.heads import AnyHead
 
+CONFIDENCE = "_confidence"
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -26,14 +28,14 @@ def write_answers(path: Path, ids: list[str], found: Answers) -> None:
     columns: dict[str, Any] = {"_id": ids}
     for task, values in found.answers.items():
         columns[task] = values
-        columns[f"{task}_confidence"] = found.confidences[task]
+        columns[f"{task}{CONFIDENCE}"] = found.confidences[task]
     pq.write_table(pa.table(columns), path)
 
 
 def read_answers(path: Path, tasks: Mapping[str, AnyHead]) -> Answers:
     """What `write_answers` wrote."""
     columns = pq.read_table(path).to_pydict()
-    return Answers({task: columns[task] for task in tasks}, {task: columns[f"{task}_confidence"] for task in tasks})
+    return Answers({task: columns[task] for task in tasks}, {task: columns[f"{task}{CONFIDENCE}"] for task in tasks})
 
 
 def read_labels(snapshot: Path, split: str, heads: Mapping[str, AnyHead]) -> dict[str, list[Any]]:

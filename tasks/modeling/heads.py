@@ -5,11 +5,13 @@ Shapes: `states` is (batch, tokens, width), `mask` (batch, tokens) with 1 for re
 of each word (-1 for padding) and its shape, both (batch, words). A label that is missing takes no part in the loss.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
@@ -270,6 +272,18 @@ class RegressionHead(Head):
 
 
 AnyHead = Annotated[SingleLabelHead | TokenTagHead | RegressionHead, Field(discriminator="kind")]
+Heads = dict[str, AnyHead]
+HeadsAdapter: TypeAdapter[Heads] = TypeAdapter(Heads)
+
+
+def heads_of(folder: Path) -> Heads:
+    """The heads of the network saved in that folder, without loading its weights."""
+    return HeadsAdapter.validate_python(json.loads((folder / "model.json").read_text(encoding="utf-8"))["heads"])
+
+
+def tag_columns(heads: Mapping[str, AnyHead]) -> tuple[str, ...]:
+    """Columns whose words carry tags, each once."""
+    return tuple(dict.fromkeys(head.column for head in heads.values() if head.kind == "token_tags"))
 
 
 def mean_states(states: "Tensor", mask: "Tensor") -> "Tensor":

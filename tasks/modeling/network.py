@@ -5,15 +5,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tasks.modeling.encoder import load_encoder
-from tasks.modeling.heads import AnyHead, WordTensors
-
-Heads = dict[str, AnyHead]
-HeadsAdapter: TypeAdapter[Heads] = TypeAdapter(Heads)
+from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors
 
 
 class MultiTaskNetwork(nn.Module):
@@ -69,8 +65,3 @@ def load_network(folder: Path) -> tuple[MultiTaskNetwork, int]:
     network = MultiTaskNetwork(encoder, HeadsAdapter.validate_python(facts["heads"]))
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.eval(), int(facts["max_tokens"])
-
-
-def heads_of(folder: Path) -> Heads:
-    """The heads of a saved network, without loading its weights."""
-    return HeadsAdapter.validate_python(json.loads((folder / "model.json").read_text(encoding="utf-8"))["heads"])

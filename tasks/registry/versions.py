@@ -83,7 +83,7 @@ class Registry:
             )
             if judgement.verdict == "PROMOTE":
                 self._promote(int(created.version))
-            else:
+            elif judgement.verdict != "REJECT":
                 self._client.set_registered_model_alias(self.pipeline, CHALLENGER, created.version)
         found = self.version_of(model.digest)
         assert found is not None, "the version just created is listed"

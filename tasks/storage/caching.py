@@ -29,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 ROOT = Path(__file__).resolve().parents[2]
 REMEMBERED_RUNS = 8
+SOURCE_SUFFIXES = (".py", ".html")
 steps = logging.getLogger("graft.steps")
 
 
@@ -121,8 +122,8 @@ def what_changed(components: dict[str, str], earlier: list[dict[str, str]]) -> s
 
 @cache
 def code_components(stage: str) -> dict[str, str]:
-    """sha256 of each source file of the stage and of what these import from the project, storage left out."""
-    waiting = sorted((ROOT / "tasks" / stage).rglob("*.py"))
+    """sha256 of each source file of the stage, templates too, and of what it imports from us, storage left out."""
+    waiting = [path for path in sorted((ROOT / "tasks" / stage).rglob("*")) if path.suffix in SOURCE_SUFFIXES]
     found: dict[str, str] = {}
     while waiting:
         path = waiting.pop()
@@ -138,7 +139,8 @@ def code_components(stage: str) -> dict[str, str]:
 def _source_file(path: Path) -> tuple[str, tuple[Path, ...]]:
     """Short sha256 of a source file, and the project's files that it imports."""
     source = path.read_bytes()
-    return hashlib.sha256(source).hexdigest()[:16], tuple(_imported_files(ast.parse(source)))
+    imported = tuple(_imported_files(ast.parse(source))) if path.suffix == ".py" else ()
+    return hashlib.sha256(source).hexdigest()[:16], imported
 
 
 def _imported_files(tree: ast.Module) -> Iterable[Path]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from data_contracts.artifacts import TokenizedDataset, TrainedModel, ValidatedSnapshot
 from tasks.modeling.encoder import encoder_folder
 from tasks.modeling.heads import AnyHead
-from tasks.storage.caching import cached_task
+from tasks.storage.caching import cached_task, code_components
 from tasks.storage.home import open_home, open_store
 from tasks.training.recipe import Recipe
 
@@ -29,9 +29,9 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
     from tasks.training.loop import fine_tune
 
     store, home = open_store(), open_home()
-    name = hashlib.sha256(
-        json.dumps([snapshot.digest, tokens.digest, lesson.model_dump(mode="json")], sort_keys=True).encode()
-    ).hexdigest()[:12]
+    # A checkpoint is taken up only by the code that wrote it.
+    made_of = [snapshot.digest, tokens.digest, lesson.model_dump(mode="json"), code_components("training")]
+    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
     with store.draft() as draft:
         facts = fine_tune(
             store.directory(snapshot.digest),

@@ -71,6 +71,26 @@ def test_watching_a_window_that_does_not_exist_names_those_that_do(shop: Shop, s
     _refused(shop.graft("watch", shop.pipeline, "--window", "week_9"), "week_9", "week_1", "week_2")
 
 
-def test_a_fault_of_ours_ends_with_1_and_says_how_to_see_more(shop: Shop, services: Outcome) -> None:
+def test_a_file_without_rows_gets_no_predictions(shop: Shop, services: Outcome) -> None:
     outcome = shop.graft("predict", shop.pipeline, "--input", "/dev/null", "--output", "answers.jsonl")
     _refused(outcome, "holds no rows")
+
+
+def test_what_is_no_mistake_of_the_user_ends_with_1_and_debug_shows_where(
+    shop: Shop, services: Outcome, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "texts.jsonl", tmp_path / "answers.jsonl"
+    source.write_text('{"text": "Where is my parcel?"}\n', encoding="utf-8")
+    command = ("predict", shop.pipeline, "--input", str(source), "--output", str(target))
+    (weights,) = shop.home.glob("store/objects/*/weights.safetensors")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    try:
+        brief, long = shop.graft(*command), shop.graft(*command, "--debug")
+    finally:
+        weights.write_bytes(whole)
+    assert (brief.code, long.code) == (1, 1)
+    assert "a fault of graft's; --debug shows where" in brief.text
+    assert "Traceback" not in brief.text
+    assert "Traceback" in long.text
+    assert not target.exists()

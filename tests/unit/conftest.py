@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_contracts.artifacts import Encoder, TrainedModel
 from tasks.modeling.answers import Answers, write_answers, write_embeddings
 
 
@@ -47,6 +48,23 @@ class Folder:
 
 def _ids(split: str, rows: int) -> list[str]:
     return [f"{split}-{row}" for row in range(rows)]
+
+
+@pytest.fixture(scope="session")
+def trained_model() -> Callable[[str], TrainedModel]:
+    """Makes the handle of a model that was trained, by the digest of its folder."""
+    return lambda digest: TrainedModel(
+        digest=digest,
+        parents=("5" * 64, "7" * 64),
+        encoder=Encoder(digest="e" * 64, name="package:tiny"),
+        max_tokens=32,
+        tasks=("intent",),
+        best_epoch=1,
+        epochs=2,
+        steps=10,
+        validation_skill=0.5,
+        curves="curves",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.artifacts import Encoder, Judgement, ModelVersion, Reference, TrainedModel
+from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
 from tasks.evaluation.gate import Difference, write_evidence
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.scoring import Score, score_splits, write_scores
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
-from tasks.modeling.network import HeadsAdapter
+from tasks.modeling.heads import AnyHead, HeadsAdapter, RegressionHead, SingleLabelHead
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -22,7 +21,9 @@ HEADS: dict[str, AnyHead] = {
     "urgency": RegressionHead(column="urgency"),
 }
 NASTY = "<script>alert('x')</script> & <b>bold</b>"
-FACTS = ReportFacts(pipeline="shop", contract="tickets", rows={"train": 9, "test": 20}, quarantined={"test": 3})
+FACTS = ReportFacts(
+    pipeline="shop", contract="tickets", text_column="text", rows={"train": 9, "test": 20}, quarantined={"test": 3}
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -163,23 +164,11 @@ def test_the_table_beside_the_page_is_that_of_the_page(folder: Path) -> None:
     assert [row["graft"] for row in table] == pytest.approx([0.0, 1.0, 1.0, 1.0])
 
 
-def test_the_lineage_names_everything_a_version_was_made_from() -> None:
-    model = TrainedModel(
-        digest="c" * 64,
-        parents=("5" * 64, "7" * 64),
-        encoder=Encoder(digest="e" * 64, name="package:tiny"),
-        max_tokens=32,
-        tasks=("intent",),
-        best_epoch=1,
-        epochs=2,
-        steps=10,
-        validation_skill=0.5,
-        curves="curves",
-    )
+def test_the_lineage_names_everything_a_version_was_made_from(trained_model: Callable[[str], TrainedModel]) -> None:
     version = ModelVersion(
         pipeline="shop",
         version=4,
-        model=model,
+        model=trained_model("c" * 64),
         reference=Reference(digest="8" * 64, model="c" * 64, rows=20),
         judgement=judgement("d" * 64),
         run_id="run",

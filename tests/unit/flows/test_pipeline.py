@@ -98,10 +98,6 @@ def test_heads_come_with_the_columns_and_labels_of_the_contract(name: str) -> No
         assert head.kind != "single_label" or head.labels == column.labels
 
 
-def test_the_columns_of_tags_are_those_of_the_tagging_heads() -> None:
-    assert load_pipeline("support").tag_columns == ("entities",)
-
-
 # Names and paths
 
 
@@ -195,6 +191,19 @@ def test_what_does_not_fit_the_contract_or_the_heads_is_shown_at_once(folder: Pa
     assert "heads.size: head regression on column 'body': its logicalType is string" in found
     assert "tokenization.text_column: contract letters has no column 'text'" in found
     assert "gate.floors: no head is called moods; heads are mood, weight, tags, size, topic" in found
+
+
+def test_no_two_heads_may_write_the_same_column_of_answers(folder: Path) -> None:
+    heads = {"load": LETTERS["heads"]["load"], "load_confidence": LETTERS["heads"]["load"]}
+    assert "heads.load_confidence: the confidences of load are called so" in complaint(write(folder, heads=heads))
+
+
+@pytest.mark.parametrize("split", ["test", "fresh_june", "a/b"])
+def test_no_split_out_of_domain_may_hide_another_or_be_no_file_name(folder: Path, split: str) -> None:
+    out_of_domain = {split: {"kind": "json_lines", "path": "old.jsonl"}}
+    found = complaint(write(folder, data=LETTERS["data"] | {"out_of_domain": out_of_domain}))
+    assert "1 mistake(s)" in found
+    assert split in found
 
 
 def test_no_head_may_be_called_as_the_mean_over_heads(folder: Path) -> None:

@@ -18,6 +18,7 @@ from tasks.modeling.heads import (
     WordTensors,
     legal_tags,
     mean_states,
+    tag_columns,
 )
 from tasks.modeling.words import SHAPES
 
@@ -313,3 +314,13 @@ def test_a_regression_takes_mean_and_deviation_from_the_labels_there_are() -> No
 def test_other_heads_are_fitted_as_they_are() -> None:
     assert TONE.fit(["good", "bad"]) == TONE
     assert PLACES.fit([{"tags": ["B-PLACE"]}]) == PLACES
+
+
+def test_the_columns_of_tags_are_those_of_the_tagging_heads_each_once() -> None:
+    heads = {
+        "a": SingleLabelHead(column="topic"),
+        "b": TokenTagHead(column="places"),
+        "c": TokenTagHead(column="names"),
+        "d": TokenTagHead(column="places"),
+    }
+    assert tag_columns(heads) == ("places", "names")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.modeling.heads import AnyHead, WordTensors
-from tasks.modeling.network import heads_of, load_network, new_network, save_network
+from tasks.modeling.heads import AnyHead, WordTensors, heads_of
+from tasks.modeling.network import load_network, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 
 IDS = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])

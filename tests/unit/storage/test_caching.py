@@ -117,7 +117,11 @@ def test_many_changes_are_counted_and_long_values_cut() -> None:
 def test_a_stage_is_its_files_and_what_they_import_without_storage(stage: str) -> None:
     found = set(code_components(stage))
     folder = caching.ROOT / "tasks" / stage
-    own = {f"code {path.relative_to(caching.ROOT).as_posix()}" for path in folder.rglob("*.py")}
+    own = {
+        f"code {path.relative_to(caching.ROOT).as_posix()}"
+        for path in folder.rglob("*")
+        if path.suffix in (".py", ".html")
+    }
     assert f"code tasks/{stage}/task.py" in own
     assert own <= found
     assert "code data_contracts/artifacts.py" in found
@@ -136,6 +140,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A small project in place of this one."""
     files = {
         "tasks/cooking/task.py": "from data_contracts.food import Food\nimport tasks.storage.store\n",
+        "tasks/cooking/menu.html": "<h1>",
         "tasks/cooking/steps/stir.py": "import tasks.tools.spoon\nfrom tasks.tools import pot, missing\n",
         "tasks/tools/spoon.py": "",
         "tasks/tools/pot.py": "def lid() -> None:\n    import tasks.tools.handle\n",
@@ -174,6 +179,7 @@ def touched(project: Path, name: str) -> list[str]:
     [
         "tasks/cooking/task.py",
         "tasks/cooking/steps/stir.py",
+        "tasks/cooking/menu.html",
         "tasks/tools/spoon.py",
         "tasks/tools/pot.py",
         "tasks/tools/handle.py",

@@ -9,8 +9,7 @@ import pytest
 
 from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapshot
 from tasks.modeling.encoder import encoder_digest
-from tasks.modeling.heads import AnyHead
-from tasks.modeling.network import heads_of
+from tasks.modeling.heads import AnyHead, heads_of
 from tasks.modeling.task import answer_file, predict_rows
 from tasks.storage.home import open_home, open_store
 from tasks.training.recipe import Recipe
