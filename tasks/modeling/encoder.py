@@ -100,17 +100,23 @@ def freeze(encoder: "nn.Module", layers: int) -> None:
 
     Raises InputError where the encoder's layers cannot be told apart or are fewer.
     """
-    from torch import nn
-
     embeddings = getattr(encoder, "embeddings", None)
-    stacks = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
-    if embeddings is None or not stacks or layers > len(stacks[0]):
+    _, stack = layer_stack(encoder)
+    if embeddings is None or layers > len(stack):
         raise InputError(
             f"`frozen_layers: {layers}` does not fit encoder {type(encoder).__name__}, which has "
-            f"{len(stacks[0]) if stacks else 'no'} layers that can be frozen."
+            f"{len(stack) or 'no'} layers that can be frozen."
         )
-    for part in (embeddings, *stacks[0][:layers]):
+    for part in (embeddings, *stack[:layers]):
         part.requires_grad_(False)
+
+
+def layer_stack(encoder: "nn.Module") -> tuple[str, "nn.ModuleList"]:
+    """The encoder's layers from the first to the last, and their path in it; an empty list where it has none."""
+    from torch import nn
+
+    stacks = ((name, part) for name, part in encoder.named_modules() if isinstance(part, nn.ModuleList))
+    return next(stacks, ("", nn.ModuleList()))
 
 
 def set_dropout(encoder: "nn.Module", share: float) -> None:

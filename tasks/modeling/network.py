@@ -32,11 +32,16 @@ class MultiTaskNetwork(nn.Module):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Logits of each task in `tasks`, and the token states they were read from; `words` are by tag column."""
         states = self.states(input_ids, mask)
-        logits = {
+        return self.logits(states, mask, words, tasks), states
+
+    def logits(
+        self, states: Tensor, mask: Tensor, words: Mapping[str, WordTensors], tasks: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Logits of each task in `tasks` from token states, (batch, tokens, width)."""
+        return {
             name: self.heads[name].logits(self.layers[name], states, mask, words.get(self.heads[name].column))
             for name in tasks
         }
-        return logits, states
 
 
 def new_network(encoder_folder: Path, heads: Mapping[str, AnyHead]) -> MultiTaskNetwork:

@@ -23,6 +23,7 @@ from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tasks.training.plan import Step, plan_epoch
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows, read_rows
+from tasks.training.trunk import Trunk, trunk_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class _Trainer:
             self.optimiser, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
         )
         self.progress = Progress()
+        self.trunk = self._trunk()
 
     def run(self, validation: Rows) -> Progress:
         """Trains to the last epoch, or until validation has not improved for `patience_epochs`."""
@@ -130,6 +132,15 @@ class _Trainer:
                 self._end_epoch(validation, writer)
         return now
 
+    def _trunk(self) -> Trunk | None:
+        frozen, recipe = self.recipe.frozen_layers, self.recipe
+        if not frozen or recipe.encoder_dropout:
+            return None
+        self.network.train()
+        return trunk_of(
+            self.network.encoder, frozen, self.rows.input_ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16
+        )
+
     def _plan(self, epoch: int) -> list[Step]:
         return plan_epoch(
             self.rows.lengths,
@@ -147,10 +158,14 @@ class _Trainer:
         counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
         active = [task for task, count in counts.items() if count]
         totals = dict.fromkeys(active, 0.0)
-        for batch in batches if active else []:
+        for rows, batch in zip(step.micro_batches, batches, strict=True) if active else []:
             words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
+            input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
             with lower_precision(self.device, self.bf16):
-                logits, _ = self.network(batch.input_ids.to(self.device), batch.mask.to(self.device), words, active)
+                states = (
+                    self.trunk.states(rows, input_ids, mask) if self.trunk else self.network.states(input_ids, mask)
+                )
+                logits = self.network.logits(states, mask, words, active)
             # Divided by the labels of the whole step, so that the cut into micro-batches changes nothing.
             losses = {
                 task: heads[task].loss(logits[task], batch.targets[task].to(self.device)) / counts[task]

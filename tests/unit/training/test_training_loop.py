@@ -13,6 +13,7 @@ from torch import Tensor
 from data_contracts.errors import InputError
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.network import load_network, new_network
+from tasks.training import trunk
 from tasks.training.loop import parameter_groups, validation_scores
 from tasks.training.recipe import Recipe
 from tasks.training.rows import read_rows
@@ -159,6 +160,18 @@ def test_frozen_layers_keep_their_weights_and_the_rest_learns(train: Train, tiny
     kept = {name for name in after if name.startswith("encoder.") and torch.equal(after[name], before[name[8:]])}
     assert any("embeddings" in name for name in kept)
     assert {name for name in after if "embeddings" in name or "layer.0." in name} == kept
+
+
+def test_frozen_layers_computed_once_lead_to_the_weights_that_computing_them_in_every_step_does(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("kept", epochs=2, frozen_layers=1)
+    monkeypatch.setattr(trunk, "MOST_BYTES", 0)
+    train("computed", epochs=2, frozen_layers=1)
+    kept, computed = weights(tmp_path / "kept"), weights(tmp_path / "computed")
+    assert not same(kept, computed)  # or both were the one
+    for name, value in kept.items():
+        assert torch.allclose(value, computed[name], rtol=0, atol=1e-4), name
 
 
 def test_heads_can_be_trained_on_an_encoder_that_is_frozen_whole(train: Train, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""The frozen part of an encoder, computed once: the same states and gradients as computing it in every step."""
+
+import logging
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
+    ModernBertConfig,
+    ModernBertModel,
+)
+
+from tasks.modeling.encoder import freeze, set_dropout
+from tasks.modeling.inference import mask_of, pad
+from tasks.training import trunk as module
+from tasks.training.trunk import trunk_of
+
+WIDTH = {"vocab_size": 500, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+IDS = [[5 + row + at for at in range(3 + 2 * row)] for row in range(12)]
+BATCH = [7, 0, 3]
+
+
+def encoders() -> dict[str, nn.Module]:
+    """Small encoders of three layers with random weights, as different as these come."""
+    torch.manual_seed(0)
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    distil = DistilBertConfig(vocab_size=500, dim=32, n_layers=3, n_heads=2, hidden_dim=64)
+    return {
+        "bert": BertModel(BertConfig(**WIDTH, num_hidden_layers=3), add_pooling_layer=False),
+        "distilbert": DistilBertModel(distil),
+        "modernbert": ModernBertModel(ModernBertConfig(**WIDTH, **special, num_hidden_layers=3)),
+    }
+
+
+def states(encoder: nn.Module, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Padded ids of those rows, their mask, and the states that the encoder computes as a whole."""
+    ids = [IDS[row] for row in rows]
+    batch, mask = pad(ids, 0), mask_of(ids)
+    return batch, mask, encoder(input_ids=batch, attention_mask=mask).last_hidden_state
+
+
+def prepared(encoder: nn.Module, layers: int) -> nn.Module:
+    """The encoder as a training has it: without dropout, and frozen below `layers`."""
+    set_dropout(encoder, 0.0)
+    freeze(encoder, layers)
+    return encoder.train()
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("name", ["bert", "distilbert", "modernbert"])
+def test_states_and_gradients_are_those_of_the_whole_encoder(name: str, layers: int) -> None:
+    encoder = prepared(encoders()[name], layers)
+    trunk = trunk_of(encoder, layers, IDS, 0, 64, bf16=False)
+    assert trunk is not None
+    learning = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+    batch, mask, whole = states(encoder, BATCH)
+    kept = trunk.states(BATCH, batch, mask)
+    assert torch.allclose(kept[mask.bool()], whole[mask.bool()], rtol=0, atol=1e-5)
+    for found in (whole, kept):
+        if learning:
+            (found * mask.unsqueeze(-1)).square().sum().backward()  # type: ignore[no-untyped-call]
+    # Both went into the same weights: twice the gradient of one.
+    twice = [parameter.grad for parameter in learning]
+    encoder.zero_grad()
+    if learning:
+        (states(encoder, BATCH)[2] * mask.unsqueeze(-1)).square().sum().backward()  # type: ignore[no-untyped-call]
+    for gradient, parameter in zip(twice, learning, strict=True):
+        if parameter.grad is not None:
+            assert gradient is not None
+            assert torch.allclose(gradient, 2 * parameter.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_frozen_layers_are_not_computed_again() -> None:
+    encoder = prepared(encoders()["bert"], 2)
+    trunk = trunk_of(encoder, 2, IDS, 0, 64, bf16=False)
+    assert trunk is not None
+    computed: list[int] = []
+    for number, layer in enumerate(encoder.encoder.layer):  # type: ignore[union-attr, arg-type]
+        layer.register_forward_hook(lambda _, __, ___, number=number: computed.append(number))
+    batch, mask = pad([IDS[row] for row in BATCH], 0), mask_of([IDS[row] for row in BATCH])
+    trunk.states(BATCH, batch, mask)
+    assert computed == [2]
+
+
+def test_an_encoder_that_cannot_be_cut_is_computed_as_a_whole_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Between embeddings and layers it has a projection, which the states would go through a second time.
+    electra = prepared(ElectraModel(ElectraConfig(**WIDTH, num_hidden_layers=3, embedding_size=16)), 2)
+    with caplog.at_level(logging.INFO):
+        assert trunk_of(electra, 2, IDS, 0, 64, bf16=False) is None
+    assert "the frozen layers of ElectraModel are computed in every step" in caplog.text
+
+
+def test_states_that_differ_are_not_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = prepared(encoders()["bert"], 2)
+    monkeypatch.setattr(module.Trunk, "states", lambda *_: states(encoder, list(range(8)))[2] + 1e-3)
+    monkeypatch.setattr(module, "ROWS_COMPARED", 8)
+    with caplog.at_level(logging.INFO):
+        assert trunk_of(encoder, 2, IDS[:8], 0, 64, bf16=False) is None
+    assert "a state differs by 1.0e-03" in caplog.text
+
+
+def test_more_states_than_memory_is_for_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = prepared(encoders()["bert"], 2)
+    bytes_needed = 4 * 32 * sum(len(ids) for ids in IDS)
+    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed)
+    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False) is not None
+    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed - 1)
+    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False) is None
