@@ -173,14 +173,14 @@ def run_flow(pipeline: str, debug: bool, call: "Callable[[], State[Any]]") -> "t
 
     terminal.show_steps()
     with services.server_for_a_run(open_home(), debug=debug) as server:
-        terminal.say(f"server: {'found' if server.lasting else 'starting one for this run'} at {server.url}")
+        terminal.say(f"server: {server.about} at {server.url}")
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         server.wait()
         # Heartbeats are for runs that nobody watches; they make the end of every flow wait up to a second.
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             state = call()
-        page = f"runs/flow-run/{state.state_details.flow_run_id}"
+        page = f"v2/runs/flow-run/{state.state_details.flow_run_id}"
         result = state.result()
     if server.lasting:
         return result, f"{services.pages_of(server.url)}/{page}"

@@ -87,6 +87,7 @@ class RunServer:
 
     url: str
     lasting: bool
+    about: str
     wait: Callable[[], None]
 
 
@@ -99,14 +100,17 @@ def server_for_a_run(home: Home, *, debug: bool = False) -> Iterator[RunServer]:
     url = running_server(home)
     if url is not None:
         configure_environment(home, url, debug=debug)
-        yield RunServer(url, True, lambda: threading.Thread(target=_import, args=("mlflow",)).start())
+        yield RunServer(url, True, "found", lambda: threading.Thread(target=_import, args=("mlflow",)).start())
         return
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     configure_environment(home, url, debug=debug)
+    about = "starting one for this run"
+    if not any((home.root / "prefect").glob("*.db")):
+        about += " (the first has to lay out its database, which takes some 20 s)"
     process = start_server(home, port, detached=False)
     try:
-        yield RunServer(url, False, lambda: wait_for_server(url, process, home, SLOW_IMPORTS))
+        yield RunServer(url, False, about, lambda: wait_for_server(url, process, home, SLOW_IMPORTS))
     finally:
         send_what_waits()
         stop_process(process.pid, process)
