@@ -74,7 +74,9 @@ def test_a_word_without_a_piece_is_outside_of_every_entity_for_certain() -> None
     logits = head.logits(layers, torch.randn(1, 3, 4), torch.ones(1, 3), words)
     answers, confidences = head.decode(logits, [3])
     assert answers[0][1] == "O"  # type: ignore[index]
-    assert head.decode(logits[:, [0, 2]], [2])[1] == confidences
+    shares = logits.detach().softmax(dim=-1)
+    others = [float(shares[0, word, head.labels.index(answers[0][word])]) for word in (0, 2)]  # type: ignore[index]
+    assert confidences == [pytest.approx(min(others))]
 
 
 def test_a_tagger_without_words_is_a_mistake_of_the_caller() -> None:
@@ -160,7 +162,19 @@ def test_tags_are_decoded_for_the_words_of_each_text_and_made_legal() -> None:
     logits = torch.stack([sure[[2, 2, 0]], sure[[0, 1, 2]], sure[[0, 0, 0]]])
     answers, confidences = PLACES.decode(logits, [3, 2, 0])
     assert answers == [["B-PLACE", "I-PLACE", "O"], ["O", "B-PLACE"], []]
-    assert confidences == pytest.approx([1.0, 1.0, 1.0])
+    # That the first text begins inside of an entity is what the network is sure of, and what cannot be.
+    assert confidences == pytest.approx([0.0, 1.0, 1.0], abs=1e-6)
+
+
+def test_tags_of_training_decide_where_the_network_is_not_sure() -> None:
+    head = PLACES.fit([{"tags": ["B-PLACE", "I-PLACE", "I-PLACE"]}, None])
+    unsure = torch.tensor([[[0.0, 3.0, 0.0], [0.2, 0.1, 0.0], [0.2, 0.0, 0.1]]])
+    assert PLACES.decode(unsure, [3])[0] == [["B-PLACE", "O", "O"]]
+    answers, confidences = head.decode(unsure, [3])
+    assert answers == [["B-PLACE", "I-PLACE", "I-PLACE"]]
+    assert confidences == [pytest.approx(1 / (1 + math.exp(0.2) + math.exp(0.1)))]
+    ignored = head.model_copy(update={"transition_weight": 0.0})
+    assert ignored.decode(unsure, [3]) == PLACES.decode(unsure, [3])
 
 
 def test_the_confidence_in_tags_is_that_of_the_least_certain_word() -> None:
@@ -311,9 +325,16 @@ def test_a_regression_takes_mean_and_deviation_from_the_labels_there_are() -> No
     assert (fitted.mean, fitted.deviation) == (2.0, 1.0)
 
 
-def test_other_heads_are_fitted_as_they_are() -> None:
+def test_a_classifier_is_fitted_as_it_is() -> None:
     assert TONE.fit(["good", "bad"]) == TONE
-    assert PLACES.fit([{"tags": ["B-PLACE"]}]) == PLACES
+
+
+def test_a_tagger_is_fitted_with_the_bigrams_of_its_tags() -> None:
+    fitted = PLACES.fit([{"tags": ["B-PLACE", "I-PLACE"]}, None])
+    assert fitted.model_copy(update={"transitions": ()}) == PLACES
+    assert np.exp(fitted.transitions) == pytest.approx(
+        np.array([[1, 1, 1], [1, 1, 11], [1, 1, 1], [1, 11, 1]]) / [[3], [13], [3], [13]], abs=1e-4
+    )
 
 
 def test_the_columns_of_tags_are_those_of_the_tagging_heads_each_once() -> None:

@@ -1,0 +1,56 @@
+"""The best sequence of tags: the Viterbi algorithm (Viterbi 1967, IEEE Transactions on Information Theory 13)."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMPOSSIBLE = -1e4
+SMOOTHING = 0.1
+
+
+def best_sequences(
+    scores: NDArray[np.float64], transitions: NDArray[np.float64], counts: Sequence[int]
+) -> list[list[int]]:
+    """Of each row's first `counts` words, the tags whose scores and transitions have the largest sum.
+
+    `scores` is (rows, words, tags). `transitions` is (tags + 1, tags): from the tag of a row to the tag of a column,
+    and in the last row to the first tag of a text.
+    """
+    rows, words, tags = scores.shape
+    best = scores[:, 0] + transitions[tags] if words else np.zeros((rows, tags))
+    at_each = [best]
+    before = [np.zeros((rows, tags), dtype=np.int64)]
+    for word in range(1, words):
+        through = best[:, :, None] + transitions[None, :tags]
+        before.append(through.argmax(axis=1))
+        best = through.max(axis=1) + scores[:, word]
+        at_each.append(best)
+    found = []
+    for row, count in enumerate(counts):
+        path = [int(at_each[count - 1][row].argmax())] if count else []
+        for word in range(count - 1, 0, -1):
+            path.append(int(before[word][row, path[-1]]))
+        found.append(path[::-1])
+    return found
+
+
+def legal_transitions(tags: Sequence[str]) -> NDArray[np.float64]:
+    """(tags + 1, tags): 0 where BIO allows the step, and what no sequence overcomes where I- continues nothing."""
+    steps = [
+        [IMPOSSIBLE if tag.startswith("I-") and before[1:] != tag[1:] else 0.0 for tag in tags]
+        for before in (*tags, "O")
+    ]
+    return np.array(steps)
+
+
+def tag_bigrams(tags: Sequence[str], sequences: Iterable[Sequence[str]]) -> NDArray[np.float64]:
+    """(tags + 1, tags): log probability of each tag after each tag, and at the beginning, smoothed by 0.1."""
+    position = {tag: number for number, tag in enumerate(tags)}
+    counts = np.full((len(tags) + 1, len(tags)), SMOOTHING)
+    for sequence in sequences:
+        before = len(tags)
+        for tag in sequence:
+            counts[before, position[tag]] += 1
+            before = position[tag]
+    return np.asarray(np.log(counts / counts.sum(axis=1, keepdims=True)))
