@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check install clean
+.PHONY: demo test install clean
 
 demo: .venv/installed
 	$(BIN)/graft run support

@@ -47,7 +47,7 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
     with failures(debug):
         name = load_pipeline(pipeline, overrides).name
         started = time.monotonic()
-        released, page = run_flow(name, debug, call)
+        released, page = run_flow(debug, call)
         terminal.show_release(name, released, page, time.monotonic() - started)
 
 
@@ -67,8 +67,9 @@ def watch(
         return watch_drift(window, pipeline, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
-        decision, page = run_flow(name, debug, call)
+        # What is wrong with it is said before a server is started.
+        load_pipeline(pipeline, overrides)
+        decision, page = run_flow(debug, call)
         terminal.show_decision(decision, page)
 
 
@@ -88,7 +89,8 @@ def predict(
         return predict_flow(input_path, output_path, pipeline, return_state=True)
 
     with failures(debug):
-        count, _ = run_flow(load_pipeline(pipeline).name, debug, call)
+        load_pipeline(pipeline)
+        count, _ = run_flow(debug, call)
         print(f"{count} rows scored; the answers are in {output_path}")
 
 
@@ -118,25 +120,23 @@ def rollback(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
 @app.command()
 def up(port: Annotated[int, typer.Option(help="Port of the server on loopback.")] = 4200, debug: DEBUG = False) -> None:
     """Start (or find) server, pools, deployments and a worker for each pool. `graft down` stops them."""
-    from flows import services
+    from flows.server import pages_of
+    from flows.services import up as start_services
     from tasks.storage.home import open_home
 
     with failures(debug):
-        url = services.up(open_home(), port, print)
-        print(f"\nPages: {services.pages_of(url)}   Logs: {open_home().services}   Stop: graft down")
+        url = start_services(open_home(), port, print)
+        print(f"\nPages: {pages_of(url)}   Logs: {open_home().services}   Stop: graft down")
 
 
 @app.command()
 def down(debug: DEBUG = False) -> None:
     """Stop what `graft up` started, workers first."""
-    from flows import services
+    from flows.services import down as stop_services
     from tasks.storage.home import open_home
 
     with failures(debug):
-        home = open_home()
-        if not services.read_services(home):
-            print("nothing is running that `graft up` started")
-        services.down(home, print)
+        stop_services(open_home(), print)
 
 
 @contextlib.contextmanager
@@ -163,16 +163,16 @@ def failures(debug: bool) -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def run_flow(pipeline: str, debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]":
+def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]":
     """Runs a flow beside a server; returns its result and where the run is to be seen.
 
     `call` imports the flow, which has to happen after the environment is set, and calls it for its state.
     """
-    from flows import services
+    from flows.server import pages_of, server_for_a_run
     from tasks.storage.home import open_home
 
     terminal.show_steps()
-    with services.server_for_a_run(open_home(), debug=debug) as server:
+    with server_for_a_run(open_home(), debug=debug) as server:
         terminal.say(f"server: {server.about} at {server.url}")
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -183,7 +183,7 @@ def run_flow(pipeline: str, debug: bool, call: "Callable[[], State[Any]]") -> "t
         page = f"v2/runs/flow-run/{state.state_details.flow_run_id}"
         result = state.result()
     if server.lasting:
-        return result, f"{services.pages_of(server.url)}/{page}"
+        return result, f"{pages_of(server.url)}/{page}"
     return result, f"graft up, then http://127.0.0.1:4200/{page}"
 
 

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 
 R = TypeVar("R")
-# Prefect's engine sets it in the process of a deployed run (prefect.runtime.flow_run reads it, too). To ask
+# Prefect's workers set it in the process of a run, and prefect.runtime.flow_run reads it. To ask
 # prefect.runtime.deployment instead costs a run by hand a call to the server each time.
 RUN_OF_A_WORKER = "PREFECT__FLOW_RUN_ID"
 

@@ -44,15 +44,16 @@ def show_release(name: str, released: Release, page: str, seconds: float) -> Non
 
 def open_console() -> Console:
     """The terminal in its own width; a file or a pipe has none, so nothing is cut to fit it."""
-    return Console() if Console().is_terminal else Console(width=FILE_COLUMNS)
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_COLUMNS)
 
 
 def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
     """Every task in and out of domain beside the baselines."""
     table = Table(title=f"{name}: every task, in and out of domain", box=box.SIMPLE_HEAD, padding=0)
+    # In a narrow terminal names are cut, numbers never: rich takes the room first from columns that may wrap.
     for header in ("task", "split", "metric"):
-        table.add_column(header, no_wrap=True)
-    # In a narrow terminal names are cut, numbers never.
+        table.add_column(header, overflow="ellipsis")
     for header, width in {"graft": 6, "95%": 11, "TF-IDF": 6, "majority": 8, "rows": 4}.items():
         table.add_column(header, justify="right", no_wrap=True, min_width=width)
     before = None

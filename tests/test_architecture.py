@@ -27,7 +27,7 @@ USERS_OF_THE_MODEL = {"tokenization", "training", "evaluation", "drift", "regist
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
 # The command line is no flow: it starts the services of a home and shows what lies in its store.
-COMMAND_LINE = {"flows/__main__.py", "flows/services.py", "flows/terminal.py"}
+COMMAND_LINE = {f"flows/{name}.py" for name in ("__main__", "processes", "server", "services", "terminal")}
 TOP_LEVEL = {
     *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),
     *("Makefile", "constraints.txt", "benchmarks", "docs"),

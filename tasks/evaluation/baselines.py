@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from tasks.modeling.answers import Answers, read_ids, read_labels, write_answers
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead, legal_tags
+from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.modeling.words import words_of
 
 BASELINES = ("majority", "tfidf")
 SEED = 13
+LEAST_SHARE = 1e-9
 
 
 def answer_with_baselines(
@@ -66,7 +67,10 @@ def _tfidf(head: AnyHead, texts: list[str], labels: list[Any]) -> Any:
         tagger.fit(
             [f for words in given for f in _word_features(words)], [t for value in labels for t in value["tags"]]
         )
-        return lambda texts, words: _tag(tagger, words)
+        # Legal tags alone: with a weight for the tag before, which its features hold already, the tagger gets worse
+        # (entity F1 0.817, and 0.753 with 0.5, on the validation rows of support).
+        decoder = head.model_copy(update={"transition_weight": 0.0})
+        return lambda texts, words: _tag(decoder, tagger, words)
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, min_df=2),
@@ -85,17 +89,19 @@ def _tfidf(head: AnyHead, texts: list[str], labels: list[Any]) -> Any:
     return classify
 
 
-def _tag(tagger: Any, words: list[list[str]]) -> tuple[list[Any], list[float]]:
-    features = [feature for of_text in words for feature in _word_features(of_text)]
-    shares = tagger.predict_proba(features)
-    tags, confidences = tagger.classes_[shares.argmax(axis=1)], shares.max(axis=1)
-    answers, means, position = [], [], 0
-    for of_text in words:
-        span = slice(position, position + len(of_text))
-        answers.append(legal_tags([str(tag) for tag in tags[span]]))
-        means.append(float(confidences[span].mean()) if len(of_text) else 1.0)
-        position += len(of_text)
-    return answers, means
+def _tag(head: TokenTagHead, tagger: Any, words: list[list[str]]) -> tuple[list[Any], list[float]]:
+    """The best legal tags of each text, and the probability of the least certain of them."""
+    import torch
+
+    counts = [len(of_text) for of_text in words]
+    shares = tagger.predict_proba([feature for of_text in words for feature in _word_features(of_text)])
+    # A tag that training holds no example of has no share at all.
+    log_shares = np.full((len(words), max(counts, default=0), len(head.labels)), np.log(LEAST_SHARE))
+    at_tags = [head.labels.index(tag) for tag in tagger.classes_]
+    ends = np.cumsum(counts)
+    for row, (count, end) in enumerate(zip(counts, ends, strict=True)):
+        log_shares[row, :count, at_tags] = np.log(np.maximum(shares[end - count : end], LEAST_SHARE)).T
+    return head.decode(torch.from_numpy(log_shares), counts)
 
 
 def _word_features(words: Sequence[str]) -> list[list[str]]:

@@ -306,15 +306,6 @@ def mean_states(states: "Tensor", mask: "Tensor") -> "Tensor":
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
-def legal_tags(tags: list[str]) -> list[str]:
-    """The tags with every I- that continues nothing turned into a B-."""
-    legal: list[str] = []
-    for tag in tags:
-        before = legal[-1] if legal else "O"
-        legal.append(f"B{tag[1:]}" if tag.startswith("I-") and before[1:] != tag[1:] else tag)
-    return legal
-
-
 def _in_order(given: tuple[str, ...], labels: tuple[str, ...], column: Property) -> tuple[str, ...]:
     """The contract's labels, in the order that a pipeline gives them where it does."""
     if given and sorted(given) != sorted(labels):

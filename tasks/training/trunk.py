@@ -36,16 +36,20 @@ class Trunk:
         hook = self._last.register_forward_hook(lambda _, __, output: reached.append(_first(output)))
         rows: list[Tensor] = [torch.empty(0)] * len(input_ids)
         bar = tqdm(total=len(input_ids), desc="frozen layers", unit="row", disable=None, leave=False)
-        with torch.no_grad(), bar:
+        try:
             for batch in batches_by_length([len(ids) for ids in input_ids], tokens):
                 ids = [input_ids[row] for row in batch]
                 reached.clear()
-                self._lower(input_ids=pad(ids, pad_id).to(device), attention_mask=mask_of(ids).to(device))
+                with torch.no_grad():
+                    self._lower(input_ids=pad(ids, pad_id).to(device), attention_mask=mask_of(ids).to(device))
                 for row, states in zip(batch, reached[-1].cpu(), strict=True):
                     # A copy: a view would keep the whole batch, padding and all.
                     rows[row] = states[: len(input_ids[row])].clone()
                 bar.update(len(batch))
-        hook.remove()
+        finally:
+            # Left in place, it would go on keeping what every step of the training computes.
+            hook.remove()
+            bar.close()
         self._rows = rows
 
     def states(self, rows: Sequence[int], input_ids: Tensor, mask: Tensor) -> Tensor:
@@ -79,13 +83,14 @@ def trunk_of(
             trunk.remember(ids, pad_id, tokens, device)
             whole = encoder(input_ids=batch, attention_mask=mask).last_hidden_state
             difference = (trunk.states(range(len(rows)), batch, mask) - whole)[mask.bool()].abs().max()
-            if difference > TOLERANCE[torch.bfloat16 if bf16 else torch.float32]:
-                raise ValueError(f"a state differs by {float(difference):.1e}")
-            trunk.remember(input_ids, pad_id, tokens, device)
+        if difference > TOLERANCE[torch.bfloat16 if bf16 else torch.float32]:
+            raise ValueError(f"a state differs by {float(difference):.1e}")
     except Exception as error:
         # An encoder of another make may take other arguments or hold its layers otherwise.
         logger.info("the frozen layers of %s are computed in every step (%s)", type(encoder).__name__, error)
         return None
+    with lower_precision(device, bf16):
+        trunk.remember(input_ids, pad_id, tokens, device)
     return trunk
 
 

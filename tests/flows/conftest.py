@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.services import free_port
+from flows.server import free_port
 
 SAMPLES = Path(__file__).parents[2] / "data_contracts" / "samples" / "support"
 PIPELINE = {
@@ -70,7 +70,7 @@ class Shop:
     def graft(self, *arguments: str, timeout: float = 400) -> Outcome:
         """Runs the command line in a process of its own, from another folder than the repository."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OMP_"))}
-        environment |= {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1", "COLUMNS": "160"}
+        environment |= {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, "-m", "flows", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False

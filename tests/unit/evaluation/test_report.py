@@ -121,6 +121,19 @@ def test_a_first_model_has_no_change_to_show(evidence: Evidence, tmp_path: Path)
     assert "Change since the champion" not in text
 
 
+def test_mistakes_are_read_from_the_column_of_texts(
+    evidence: Evidence, writers: Callable[[Path], tuple[Write, Write]], tmp_path: Path
+) -> None:
+    write_rows, _ = writers(tmp_path)
+    urgency = [row / 20 for row in range(20)]
+    write_rows("poems", number=["1", "2"], body=["a rose", "a stone"], intent=[None, None], urgency=[0.1, 0.9])
+    bodies = [f"letter {row}" for row in range(20)]
+    snapshot = write_rows("test", number=["x"] * 20, body=bodies, intent=["refund"] * 20, urgency=urgency)
+    facts = FACTS.model_copy(update={"text_column": "body"})
+    make_report(facts, replace(evidence, snapshot=snapshot), judgement(None), tmp_path)
+    assert "letter 0" in Elements((tmp_path / "report.html").read_text(encoding="utf-8")).text
+
+
 def test_the_most_confident_mistakes_are_shown_first_and_no_more_than_a_page_of_them(folder: Path) -> None:
     text = Elements((folder / "report.html").read_text(encoding="utf-8")).text
     assert [row for row in range(1, 20) if f"ticket {row}\n" in f"{text}\n" or f"ticket {row}intent" in text] == list(

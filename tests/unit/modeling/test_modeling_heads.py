@@ -16,7 +16,6 @@ from tasks.modeling.heads import (
     SingleLabelHead,
     TokenTagHead,
     WordTensors,
-    legal_tags,
     mean_states,
     tag_columns,
 )
@@ -189,21 +188,6 @@ def test_a_number_is_decoded_into_the_labels_own_units() -> None:
 def test_decoding_undoes_targets() -> None:
     answers, _ = URGENCY.decode(URGENCY.targets([0.25, 7.5]), [0, 0])
     assert answers == pytest.approx([0.25, 7.5])
-
-
-@pytest.mark.parametrize(
-    ("tags", "legal"),
-    [
-        (["I-A", "I-A", "O"], ["B-A", "I-A", "O"]),
-        (["B-A", "I-B", "I-B"], ["B-A", "B-B", "I-B"]),
-        (["O", "I-A", "O", "I-A"], ["O", "B-A", "O", "B-A"]),
-        (["B-A", "B-A", "I-A"], ["B-A", "B-A", "I-A"]),
-        ([], []),
-    ],
-)
-def test_an_inside_tag_that_continues_nothing_begins_an_entity(tags: list[str], legal: list[str]) -> None:
-    assert legal_tags(tags) == legal
-    assert legal_tags(legal) == legal
 
 
 def sums_of_draws(

@@ -25,6 +25,8 @@ fine_tune(**pickle.load(open(sys.argv[1], "rb")))
 """
 # Dropout, so that the random state matters too.
 LONG = {"epochs": 8, "encoder_dropout": 0.1, "checkpoint_steps": 3}
+# Layers that are computed once, and once more after the interruption.
+FROZEN = {**LONG, "encoder_dropout": 0.0, "frozen_layers": 1}
 SHORT = {**LONG, "epochs": 3, "checkpoint_steps": 5}
 NO_CHECKPOINT = {"checkpoint_steps": 1000}
 
@@ -66,13 +68,14 @@ def interrupted_after(beginning: str) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+@pytest.mark.parametrize("settings", [LONG, FROZEN], ids=["dropout", "frozen"])
 def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
-    training: Callable[..., dict[str, Any]], train: Train, tmp_path: Path
+    training: Callable[..., dict[str, Any]], train: Train, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    arguments = training("killed", **LONG)
+    arguments = training("killed", **settings)
     (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
     with subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path / "arguments")], cwd=ROOT) as process:
-        whole = train("whole", **LONG | NO_CHECKPOINT)  # while the other process imports torch
+        whole = train("whole", **settings | NO_CHECKPOINT)  # while the other process imports torch
         while process.poll() is None and not (tmp_path / "killed" / "checkpoints" / "checkpoint.pt").exists():
             time.sleep(0.002)
         process.kill()
@@ -81,7 +84,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
     assert list((tmp_path / "killed" / "model").iterdir()) == []
 
     time.sleep(1)  # TensorBoard orders files by the second; no process starts again within one
-    resumed = train("killed", **LONG)
+    resumed = train("killed", **settings)
 
     assert resumed == whole
     assert whole.steps == 40

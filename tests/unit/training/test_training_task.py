@@ -10,8 +10,9 @@ import pytest
 from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapshot
 from tasks.modeling.encoder import encoder_digest
 from tasks.modeling.heads import AnyHead, heads_of
-from tasks.modeling.task import answer_file, predict_rows
+from tasks.modeling.task import answer_file, predict_rows, tag_columns_of
 from tasks.storage.home import open_home, open_store
+from tasks.training import task
 from tasks.training.recipe import Recipe
 from tasks.training.task import Lesson, train
 
@@ -60,6 +61,12 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
     assert heads_of(open_store().directory(model.digest))["urgency"].mean == pytest.approx(0.5)  # type: ignore[union-attr]
     assert list(open_home().curves.glob(f"{model.curves}/events.*"))
     assert list(open_home().scratch.glob("*")) == []
+
+    # The pipeline of today may have other heads than a champion of yesterday.
+    assert tag_columns_of(model) == ("places",)
+    # A checkpoint, which is called as the curves are, is not taken up by other code.
+    monkeypatch.setattr(task, "code_components", lambda stage: {"code of": stage})
+    assert train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe)).curves != model.curves
 
     predictions = predict_rows.fn(model, snapshot, tokens)
     assert predictions.rows == {"validation": 12}
