@@ -90,7 +90,7 @@ def _tfidf(head: AnyHead, texts: list[str], labels: list[Any]) -> Any:
 
 
 def _tag(head: TokenTagHead, tagger: Any, words: list[list[str]]) -> tuple[list[Any], list[float]]:
-    """The best legal tags of each text, and the probability of the least certain of them."""
+    """The best legal tags of each text, and the probability that all of them are right."""
     import torch
 
     counts = [len(of_text) for of_text in words]

@@ -181,19 +181,13 @@ class TokenTagHead(Head):
         return _cross_entropy(logits.flatten(0, 1), targets.flatten(), 0.0)
 
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
-        """The best legal tags of each text's `counts` words, and the probability of the least certain of them."""
+        """The best legal tags of each text's `counts` words, and the probability that all of them are right."""
         log_shares = logits.detach().double().log_softmax(dim=-1).numpy()
         transitions = legal_transitions(self.labels)
         if self.transitions:
             transitions += self.transition_weight * np.array(self.transitions)
-        answers: list[Answer] = []
-        confidences = []
-        for row, path in enumerate(best_sequences(log_shares, transitions, counts)):
-            answers.append([self.labels[position] for position in path])
-            confidences.append(
-                float(np.exp(min((log_shares[row, word, tag] for word, tag in enumerate(path)), default=0)))
-            )
-        return answers, confidences
+        found = best_sequences(log_shares, transitions, counts)
+        return [[self.labels[position] for position in path] for path, _ in found], [share for _, share in found]
 
     def metric_inputs(
         self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]

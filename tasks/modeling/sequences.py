@@ -11,27 +11,33 @@ SMOOTHING = 0.1
 
 def best_sequences(
     scores: NDArray[np.float64], transitions: NDArray[np.float64], counts: Sequence[int]
-) -> list[list[int]]:
-    """Of each row's first `counts` words, the tags whose scores and transitions have the largest sum.
+) -> list[tuple[list[int], float]]:
+    """Of each row's first `counts` words, the tags whose scores and transitions have the largest sum, and their share.
 
     `scores` is (rows, words, tags). `transitions` is (tags + 1, tags): from the tag of a row to the tag of a column,
-    and in the last row to the first tag of a text.
+    and in the last row to the first tag of a text. The share is that of exp(sum) in the total over all sequences, by
+    the forward algorithm: the sequence's probability in a linear chain (Lafferty et al. 2001, ICML).
     """
     rows, words, tags = scores.shape
-    best = scores[:, 0] + transitions[tags] if words else np.zeros((rows, tags))
-    at_each = [best]
+    best = total = scores[:, 0] + transitions[tags] if words else np.zeros((rows, tags))
+    sums = [(best, total)]
     before = [np.zeros((rows, tags), dtype=np.int64)]
     for word in range(1, words):
         through = best[:, :, None] + transitions[None, :tags]
         before.append(through.argmax(axis=1))
         best = through.max(axis=1) + scores[:, word]
-        at_each.append(best)
-    found = []
+        total = np.logaddexp.reduce(total[:, :, None] + transitions[None, :tags], axis=1) + scores[:, word]
+        sums.append((best, total))
+    found: list[tuple[list[int], float]] = []
     for row, count in enumerate(counts):
-        path = [int(at_each[count - 1][row].argmax())] if count else []
+        if not count:
+            found.append(([], 1.0))
+            continue
+        best, total = (of_word[row] for of_word in sums[count - 1])
+        path = [int(best.argmax())]
         for word in range(count - 1, 0, -1):
             path.append(int(before[word][row, path[-1]]))
-        found.append(path[::-1])
+        found.append((path[::-1], float(np.exp(best.max() - np.logaddexp.reduce(total)))))
     return found
 
 

@@ -125,7 +125,7 @@ class _Trainer:
                     now.step_in_epoch += 1
                     now.step += 1
                     bar.update()
-                    bar.set_postfix(epoch=now.epoch + 1, best=f"{max(now.best_skill, 0):.3f}", loss=f"{losses:.3f}")
+                    bar.set_postfix(epoch=now.epoch + 1, loss=f"{losses:.2f}")
                     if now.step % self.recipe.checkpoint_steps == 0:
                         writer.flush()
                         save_checkpoint(self.checkpoint, self.network, self.optimiser, self.schedule, now)

@@ -73,9 +73,9 @@ def test_a_word_without_a_piece_is_outside_of_every_entity_for_certain() -> None
     logits = head.logits(layers, torch.randn(1, 3, 4), torch.ones(1, 3), words)
     answers, confidences = head.decode(logits, [3])
     assert answers[0][1] == "O"  # type: ignore[index]
-    shares = logits.detach().softmax(dim=-1)
-    others = [float(shares[0, word, head.labels.index(answers[0][word])]) for word in (0, 2)]  # type: ignore[index]
-    assert confidences == [pytest.approx(min(others))]
+    # After it begins a text of its own, as it were.
+    first, last = (head.decode(logits[:, [word]], [1])[1][0] for word in (0, 2))
+    assert confidences == [pytest.approx(first * last)]
 
 
 def test_a_tagger_without_words_is_a_mistake_of_the_caller() -> None:
@@ -161,24 +161,22 @@ def test_tags_are_decoded_for_the_words_of_each_text_and_made_legal() -> None:
     logits = torch.stack([sure[[2, 2, 0]], sure[[0, 1, 2]], sure[[0, 0, 0]]])
     answers, confidences = PLACES.decode(logits, [3, 2, 0])
     assert answers == [["B-PLACE", "I-PLACE", "O"], ["O", "B-PLACE"], []]
-    # That the first text begins inside of an entity is what the network is sure of, and what cannot be.
-    assert confidences == pytest.approx([0.0, 1.0, 1.0], abs=1e-6)
+    assert confidences == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_tags_of_training_decide_where_the_network_is_not_sure() -> None:
     head = PLACES.fit([{"tags": ["B-PLACE", "I-PLACE", "I-PLACE"]}, None])
     unsure = torch.tensor([[[0.0, 3.0, 0.0], [0.2, 0.1, 0.0], [0.2, 0.0, 0.1]]])
     assert PLACES.decode(unsure, [3])[0] == [["B-PLACE", "O", "O"]]
-    answers, confidences = head.decode(unsure, [3])
-    assert answers == [["B-PLACE", "I-PLACE", "I-PLACE"]]
-    assert confidences == [pytest.approx(1 / (1 + math.exp(0.2) + math.exp(0.1)))]
+    assert head.decode(unsure, [3])[0] == [["B-PLACE", "I-PLACE", "I-PLACE"]]
     ignored = head.model_copy(update={"transition_weight": 0.0})
     assert ignored.decode(unsure, [3]) == PLACES.decode(unsure, [3])
 
 
-def test_the_confidence_in_tags_is_that_of_the_least_certain_word() -> None:
+def test_the_confidence_in_tags_is_the_share_of_their_sequence_among_the_legal_ones() -> None:
+    # 0.8, 0.1 and 0.1, then 0.5, 0.25 and 0.25 of O, B and I: with I neither first nor after O, 0.6 + 0.1 are legal.
     logits = torch.tensor([[[math.log(8), 0.0, 0.0], [math.log(2), 0.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert PLACES.decode(logits, [2])[1] == [pytest.approx(0.5)]
+    assert PLACES.decode(logits, [2]) == ([["O", "O"]], [pytest.approx(0.8 * 0.5 / (0.8 * 0.75 + 0.1))])
 
 
 def test_a_number_is_decoded_into_the_labels_own_units() -> None:

@@ -15,19 +15,20 @@ def test_it_is_the_best_of_all_sequences() -> None:
     counts = [5, 0, 3, 1, 4]
     for _ in range(20):
         scores, transitions = random.normal(size=(5, 5, 3)), random.normal(size=(4, 3))
-        for row, found in enumerate(best_sequences(scores, transitions, counts)):
+        for row, (found, share) in enumerate(best_sequences(scores, transitions, counts)):
             sums = {
                 path: sum(scores[row, word, tag] for word, tag in enumerate(path))
                 + sum(transitions[step] for step in zip((3, *path), path, strict=False))
                 for path in itertools.product(range(3), repeat=counts[row])
             }
             assert tuple(found) == max(sums, key=lambda path: sums[path])
+            assert share == pytest.approx(np.exp(sums[tuple(found)]) / np.exp(list(sums.values())).sum())
 
 
 def test_what_no_sequence_may_do_none_does() -> None:
     random = np.random.default_rng(1)
     paths = best_sequences(random.normal(scale=30, size=(50, 12, 5)), legal_transitions(TAGS), [12] * 50)
-    for path in paths:
+    for path, _ in paths:
         for before, tag in zip(["O", *(TAGS[at] for at in path)], [TAGS[at] for at in path], strict=False):
             assert not tag.startswith("I-") or before[2:] == tag[2:]
 
