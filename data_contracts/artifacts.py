@@ -5,8 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_contracts.cleaning import Cleaning
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the content")]
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
+DataVerdict = Literal["PASS", "PASS_WITH_QUARANTINE", "FAIL"]
 DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 
 
@@ -20,11 +23,11 @@ class Handle(BaseModel):
 
 
 class SourceFile(BaseModel):
-    """One file that holds rows of one split."""
+    """One file that holds rows of one split, or of rows that a rule divides among splits where `split` is None."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    split: str
+    split: str | None
     address: str
     sha256: Digest
     reader: dict[str, Any] = Field(description="settings of the source, without its address")
@@ -39,11 +42,25 @@ class SourceFiles(Handle):
     files: tuple[SourceFile, ...]
 
 
+class SplitPlan(Handle):
+    """Where the lines between splits lie, so that a row stays where it is when the data grows."""
+
+    kind: Literal["split_plan"] = "split_plan"
+
+
+class Corrections(Handle):
+    """Rows that an owner mended, by the id of the row that each stands for."""
+
+    kind: Literal["corrections"] = "corrections"
+    rows: int
+
+
 class Snapshot(Handle):
-    """Rows as they were read, a Parquet file a split, each row with its address and number."""
+    """Rows as they were read and cleaned, a Parquet file a split, each row with its file's sha256 and its number."""
 
     kind: Literal["snapshot"] = "snapshot"
     rows: dict[str, int]
+    cleaning: Cleaning = Cleaning()
 
 
 class ValidatedSnapshot(Handle):
@@ -54,6 +71,13 @@ class ValidatedSnapshot(Handle):
     contract_digest: Digest
     rows: dict[str, int]
     quarantined: dict[str, int]
+    cleaning: Cleaning = Cleaning()
+
+
+class DataDocs(Handle):
+    """What a contract asks and how a snapshot fared, as Great Expectations' pages; `index.html` is the first."""
+
+    kind: Literal["data_docs"] = "data_docs"
 
 
 class Encoder(Handle):
@@ -65,14 +89,16 @@ class Encoder(Handle):
 
 
 class TokenizedDataset(Handle):
-    """Token ids of every row of every split."""
+    """Token ids of every row of every split; a text beyond the limit is cut (`truncated`) or takes several windows."""
 
     kind: Literal["tokenized_dataset"] = "tokenized_dataset"
     encoder: Encoder
     max_tokens: int
     rows: dict[str, int]
+    windows: dict[str, int]
     tokens: dict[str, int]
     truncated: dict[str, int]
+    cleaning: Cleaning = Cleaning()
 
 
 class TrainedModel(Handle):
@@ -87,6 +113,7 @@ class TrainedModel(Handle):
     steps: int
     validation_skill: float
     curves: str
+    cleaning: Cleaning = Cleaning()
 
 
 class Predictions(Handle):

@@ -7,18 +7,28 @@ what it lacks (label sets, tag kinds, the quarantine budget) stands under `custo
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from data_contracts.errors import InputError, complain
+from data_contracts.errors import InputError
+from data_contracts.rules import KNOWN_RULES, LABEL_RULES, TEXT_RULES, ColumnRules
+from data_contracts.yaml_files import in_words, parse_yaml
 
 DATASETS = Path(__file__).parent / "datasets"
-Model = TypeVar("Model", bound=BaseModel)
-LogicalType = Literal["string", "number", "integer", "boolean", "timestamp", "object"]
+TEXT = "text"
+FRESHNESS = "freshness"
+UNITS = {
+    **dict.fromkeys(("m", "min", "minute", "minutes"), timedelta(minutes=1)),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), timedelta(hours=1)),
+    **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
+    **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
+}
+LogicalType = Literal["string", "number", "integer", "boolean", "timestamp", "array", "object"]
 
 
 class Closed(BaseModel):
@@ -66,7 +76,7 @@ class Quality(Closed):
 
 
 class Property(Closed):
-    """One column."""
+    """One column. `object` is {tokens, tags}; `array` is a list of text. What ODCS says beyond that is for people."""
 
     name: str
     logical_type: LogicalType = Field(alias="logicalType")
@@ -76,6 +86,11 @@ class Property(Closed):
     logical_type_options: LogicalTypeOptions = Field(LogicalTypeOptions(), alias="logicalTypeOptions")
     quality: tuple[Quality, ...] = ()
     custom_properties: tuple[CustomProperty, ...] = Field((), alias="customProperties")
+    business_name: str = Field("", alias="businessName")
+    physical_type: str = Field("", alias="physicalType")
+    classification: str = ""
+    tags: tuple[str, ...] = ()
+    examples: tuple[Any, ...] = ()
 
     @model_validator(mode="after")
     def _is_usable(self) -> "Property":
@@ -83,22 +98,40 @@ class Property(Closed):
             raise ValueError("; ".join(problems))
         return self
 
+    @cached_property
+    def rules(self) -> ColumnRules:
+        """What `customProperties` say."""
+        return ColumnRules.model_validate({entry.property: entry.value for entry in self.custom_properties})
+
     @property
     def labels(self) -> tuple[str, ...] | None:
         """Allowed labels, or None for a column that is no class label."""
-        labels = _custom(self.custom_properties, "labels")
-        return tuple(labels) if labels is not None else None
+        return self.rules.labels
 
     @property
     def tag_kinds(self) -> tuple[str, ...] | None:
         """Entity kinds of a column that holds tokens with BIO tags, or None."""
-        kinds = _custom(self.custom_properties, "tagKinds")
-        return tuple(kinds) if kinds is not None else None
+        return self.rules.tag_kinds
 
     @property
     def is_label(self) -> bool:
         """Whether the column is an answer to learn, which a production window does not have."""
-        return bool(_custom(self.custom_properties, "role") == "label")
+        return self.rules.role == "label"
+
+
+class ServiceLevel(Closed):
+    """An entry of `slaProperties`. `freshness` is checked: `element` is no older than `value` `unit`s."""
+
+    property: str
+    value: Any
+    unit: str = ""
+    element: str = ""
+    id: str = ""
+    value_ext: Any = Field(None, alias="valueExt")
+    driver: str = ""
+    description: str = ""
+    scheduler: str = ""
+    schedule: str = ""
 
 
 class SchemaObject(Closed):
@@ -130,7 +163,20 @@ class DatasetContract(Closed):
     owner: str = ""
     description: Description = Description()
     schema_: tuple[SchemaObject, ...] = Field(alias="schema", min_length=1, max_length=1)
+    sla_properties: tuple[ServiceLevel, ...] = Field((), alias="slaProperties")
     custom_properties: tuple[CustomProperty, ...] = Field((), alias="customProperties")
+    # For people: part of the contract, and nothing that could be checked here.
+    tenant: str = ""
+    domain: str = ""
+    data_product: str = Field("", alias="dataProduct")
+    tags: tuple[str, ...] = ()
+    team: Any = None
+    roles: Any = None
+    support: Any = None
+    servers: Any = None
+    price: Any = None
+    authoritative_definitions: Any = Field(None, alias="authoritativeDefinitions")
+    contract_created_ts: Any = Field(None, alias="contractCreatedTs")
 
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> "DatasetContract":
@@ -140,6 +186,8 @@ class DatasetContract(Closed):
         budget = _custom(self.custom_properties, "quarantineBudget")
         if budget is not None and not (type(budget) in (int, float) and 0 <= budget <= 1):
             problems.append(f"quarantineBudget is a share from 0 to 1, not {budget!r}")
+        problems += _unknown_columns(self)
+        problems += _unusable_freshness(self)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -150,6 +198,22 @@ class DatasetContract(Closed):
         return self.schema_[0].properties
 
     @property
+    def text_columns(self) -> tuple[Property, ...]:
+        """Columns of role `text`; where none has that role, the one called `text`."""
+        given = tuple(column for column in self.columns if column.rules.role == TEXT)
+        return given or tuple(c for c in self.columns if c.name == TEXT and c.logical_type == "string")
+
+    @property
+    def freshness(self) -> tuple[str, timedelta] | None:
+        """The column that tells how old the data is and the greatest age of its newest row, or None."""
+        level = next((level for level in self.sla_properties if level.property == FRESHNESS), None)
+        return (_element(level), float(level.value) * UNITS[level.unit]) if level else None
+
+    def text_column_of(self, column: Property) -> str | None:
+        """The text that the tokens of a tagged column stand in."""
+        return column.rules.text_column or next((text.name for text in self.text_columns), None)
+
+    @property
     def quarantine_budget(self) -> float:
         """Share of a split's rows that may be quarantined before the run stops; 0 where the contract is silent."""
         return float(_custom(self.custom_properties, "quarantineBudget") or 0.0)
@@ -157,7 +221,8 @@ class DatasetContract(Closed):
     @property
     def digest(self) -> str:
         """sha256 of the contract."""
-        content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        # Without what is left at its default: a key that graft learns later leaves older contracts what they are.
+        content = json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def column(self, name: str) -> Property:
@@ -192,80 +257,55 @@ def load_contract(name: str, directory: Path | None = None) -> DatasetContract:
     return parse_yaml(path, DatasetContract)
 
 
-class UniqueKeys(yaml.CSafeLoader):
-    """Reads YAML as it is meant: of a key given twice, plain YAML would drop the first without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """The mapping of a node. Raises ConstructorError for a key given twice."""
-        seen: dict[str, yaml.Mark] = {}
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    f"key {key.value!r} is given twice, first", seen[key.value], "and again", key.start_mark
-                )
-            seen[key.value] = key.start_mark
-        return super().construct_mapping(node, deep=deep)
-
-
-def parse_yaml(path: Path, model: type[Model]) -> Model:
-    """The YAML file as a model. Raises InputError with every mistake and the path of its key."""
-    return model_of(read_yaml(path), model, str(path))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds. Raises InputError where it is none."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}, not a mapping of keys to values")
-    return content
-
-
-def model_of(content: dict[str, Any], model: type[Model], where: str) -> Model:
-    """`content` as a model. Raises InputError with every mistake and the path of its key."""
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problems = [_in_words(problem) for problem in error.errors() if not _only_follows(problem, error.errors())]
-        raise complain(f"{where}: {len(problems)} mistake(s)", problems) from error
-
-
-def _only_follows(problem: Any, problems: Sequence[Any]) -> bool:
-    """Whether a list is called too short only because pydantic did not count its entries that have mistakes."""
-    depth = len(problem["loc"])
-    return problem["type"] == "too_short" and any(
-        len(other["loc"]) > depth and other["loc"][:depth] == problem["loc"] for other in problems
-    )
-
-
-def _in_words(problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"]) or "(top)"
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key"
-    if problem["type"] == "missing":
-        return f"{path}: missing"
-    return f"{path}: {problem['msg']}, found {str(problem.get('input'))[:80]!r}"
-
-
 def _problems_of(column: Property) -> Iterator[str]:
     if column.name.startswith("_"):
         yield f"column {column.name!r}: names with a leading underscore are those of graft's own columns"
-    yield from _unknown(column.custom_properties, ("labels", "role", "tagKinds", "tagScheme"))
-    for name in ("labels", "tagKinds"):
-        value = _custom(column.custom_properties, name)
-        if value is None:
+    unknown = _unknown(column.custom_properties, KNOWN_RULES)
+    yield from unknown
+    given = [entry.property for entry in column.custom_properties]
+    yield from (f"custom property {name!r} is given twice" for name in sorted({n for n in given if given.count(n) > 1}))
+    if unknown:
+        return
+    try:
+        rules = column.rules
+    except ValidationError as error:
+        for problem in error.errors():
+            yield in_words(problem)
+        return
+    if rules.labels is not None and column.logical_type not in ("string", "array"):
+        yield f"labels are those of a string or an array of strings, not of a column of type {column.logical_type}"
+    if rules.tag_kinds is not None and column.logical_type != "object":
+        yield f"tagKinds are those of an object of tokens and tags, not of a column of type {column.logical_type}"
+    misplaced = [name for name in TEXT_RULES if name in given] if column.logical_type != "string" else []
+    misplaced += [name for name in LABEL_RULES[1:] if name in given] if rules.labels is None else []
+    yield from (f"{name} says nothing about a column of this kind" for name in misplaced)
+
+
+def _unknown_columns(contract: DatasetContract) -> Iterator[str]:
+    texts = [column.name for column in contract.columns if column.logical_type == "string"]
+    for column in contract.columns:
+        named = column.rules.text_column
+        if named is not None and named not in texts:
+            yield f"column {column.name!r}: textColumn {named!r} is none of the columns of text: {', '.join(texts)}"
+
+
+def _unusable_freshness(contract: DatasetContract) -> Iterator[str]:
+    moments = [column.name for column in contract.columns if column.logical_type == "timestamp"]
+    for level in contract.sla_properties:
+        if level.property != FRESHNESS:
             continue
-        if not isinstance(value, list) or not value or not all(isinstance(entry, str) for entry in value):
-            yield f"{name} is a list of text, not {value!r}; YAML reads yes, no, on, off and numbers as text in quotes"
-        elif len(set(value)) < len(value):
-            yield f"{name} holds an entry twice: {value}"
-    for name, allowed in (("role", "label"), ("tagScheme", "BIO")):
-        if (value := _custom(column.custom_properties, name)) not in (None, allowed):
-            yield f"{name} is {allowed!r} or absent, not {value!r}"
+        if _element(level) not in moments:
+            known = ", ".join(moments) or "none"
+            yield f"slaProperties: freshness names element {level.element!r}; columns of type timestamp: {known}"
+        if level.unit not in UNITS:
+            yield f"slaProperties: freshness has unit {level.unit!r}; units are {', '.join(UNITS)}"
+        if not (type(level.value) in (int, float) and level.value > 0):
+            yield f"slaProperties: freshness is a number above 0, not {level.value!r}"
+
+
+def _element(level: ServiceLevel) -> str:
+    """The column that `table.column` or `column` names."""
+    return level.element.rpartition(".")[2]
 
 
 def _unknown(entries: tuple[CustomProperty, ...], known: tuple[str, ...]) -> list[str]:

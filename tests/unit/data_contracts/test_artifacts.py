@@ -23,6 +23,7 @@ def tokens() -> TokenizedDataset:
         encoder=encoder,
         max_tokens=128,
         rows={"train": 3},
+        windows={"train": 3},
         tokens={"train": 30},
         truncated={"train": 0},
     )

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from data_contracts.dataset import DATASETS, DatasetContract, load_contract, model_of, parse_yaml, read_yaml
+from data_contracts.dataset import DATASETS, DatasetContract, load_contract
 from data_contracts.errors import InputError
+from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
 
 CONTRACTS = sorted(DATASETS.glob("*.yaml"))
 
@@ -83,14 +84,14 @@ def test_all_mistakes_are_shown_at_once_with_the_paths_of_their_keys(content: di
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
-        ({"property": "labls", "value": ["good"]}, "unknown custom property 'labls'; known: labels, role"),
-        ({"property": "labels", "value": [True, False]}, "text in quotes"),
-        ({"property": "labels", "value": []}, "labels is a list of text"),
-        ({"property": "labels", "value": "good"}, "labels is a list of text"),
-        ({"property": "labels", "value": ["good", "good"]}, "labels holds an entry twice"),
-        ({"property": "tagKinds", "value": {"PLACE": 1}}, "tagKinds is a list of text"),
-        ({"property": "role", "value": "lable"}, "role is 'label' or absent, not 'lable'"),
-        ({"property": "tagScheme", "value": "BILOU"}, "tagScheme is 'BIO' or absent"),
+        ({"property": "labls", "value": ["good"]}, "unknown custom property 'labls'; known: role, labels"),
+        ({"property": "labels", "value": [True, False]}, "write yes, no, on, off and numbers in quotes"),
+        ({"property": "labels", "value": []}, "labels: a list of text"),
+        ({"property": "labels", "value": "good"}, "labels: a list of text"),
+        ({"property": "labels", "value": ["good", "good"]}, "labels: holds an entry twice"),
+        ({"property": "tagKinds", "value": {"PLACE": 1}}, "tagKinds: a list of text"),
+        ({"property": "role", "value": "lable"}, "role: Input should be 'label' or 'text', found 'lable'"),
+        ({"property": "tagScheme", "value": "BILOU"}, "tagScheme: Input should be 'BIO'"),
     ],
 )
 def test_a_custom_property_that_cannot_be_used_is_named_with_its_column(
