@@ -7,10 +7,13 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
-from tasks.ingestion.sources import Source, readable_read_errors
+from tasks.ingestion.addresses import readable_read_errors
+from tasks.ingestion.sources import Source
+from tasks.ingestion.splits import TEST, TRAIN, VALIDATION, ByShare, Splits
 
-OWN_SPLITS = ("train", "validation", "test")
+OWN_SPLITS = (TRAIN, VALIDATION, TEST)
 FRESH = "fresh_"
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -29,6 +32,8 @@ class WindowSource(BaseModel):
     def _path_names_the_window(self) -> "WindowSource":
         if "{window}" not in self.source.path:
             raise ValueError(f"source.path needs {{window}} where the window's name stands, found {self.source.path!r}")
+        if "*" in self.source.path:
+            raise ValueError(f"source.path: a window is one file, and {self.source.path!r} is a pattern for many")
         return self
 
     def at(self, window: str) -> Source:
@@ -62,17 +67,26 @@ class WindowSource(BaseModel):
 
 
 class DataSettings(BaseModel):
-    """Contract and sources of a pipeline."""
+    """Contract and sources of a pipeline: a source for each split, or one, `undivided`, that `splits` divides."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     contract: str = Field(description="name of a contract in data_contracts/datasets, or path of a YAML file")
-    train: Source
-    validation: Source
-    test: Source
+    train: Source | None = None
+    validation: Source | None = None
+    test: Source | None = None
+    undivided: Source | None = Field(None, description="rows that `splits` divides among train, validation and test")
+    splits: Splits | None = Field(None, description="random, stratified, grouped, time or folds")
     out_of_domain: dict[SplitName, Source] = Field({}, description="split name: where its rows are")
     windows: WindowSource | None = Field(None, description="production texts without labels, a file a window")
     fresh: WindowSource | None = Field(None, description="rows labelled since, a file a window; a retraining adds them")
+    cleaning: Cleaning = Cleaning()
+
+    @property
+    def given(self) -> dict[str, Source]:
+        """Splits that have a source of their own."""
+        own = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
+        return {**{name: source for name, source in own.items() if source is not None}, **self.out_of_domain}
 
     @model_validator(mode="after")
     def _splits_have_names_of_their_own(self) -> "DataSettings":
@@ -84,14 +98,33 @@ class DataSettings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _every_split_gets_rows(self) -> "DataSettings":
+        absent = [name for name in OWN_SPLITS if name not in self.given]
+        if (self.undivided is None) != (self.splits is None):
+            raise ValueError("`undivided` and `splits` go together: rows, and the rule that divides them")
+        if absent and self.undivided is None:
+            raise ValueError(
+                f"{', '.join(absent)}: no source; give one, or `undivided` rows and `splits` to divide them"
+            )
+        if isinstance(self.splits, ByShare):
+            unfed = [name for name in absent if name != TRAIN and not getattr(self.splits, name)]
+            if unfed:
+                raise ValueError(f"{', '.join(unfed)}: no source, and `splits` gives it a share of 0")
+        return self
+
 
 class PlannedFile(BaseModel):
-    """A source with the split it feeds."""
+    """A source with the split it feeds; None where a rule divides its rows."""
 
-    split: str
+    split: str | None
     source: Source
     held_out_split: str | None = None
     held_out_share: float = 0.0
+
+    def shards(self) -> list["PlannedFile"]:
+        """One for each file of the source. Raises InputError where there is none."""
+        return [self.model_copy(update={"source": self.source.at(address)}) for address in self.source.shards()]
 
     def facts(self) -> dict[str, Any]:
         """What a SourceFile records."""
@@ -107,14 +140,12 @@ def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: st
                 "the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML."
             )
         return [PlannedFile(split="window", source=data.windows.at(window))]
-    given = {"train": data.train, "validation": data.validation, "test": data.test, **data.out_of_domain}
-    files = [PlannedFile(split=split, source=source) for split, source in given.items()]
+    files = [PlannedFile(split=split, source=source) for split, source in data.given.items()]
+    files += [PlannedFile(split=None, source=data.undivided)] if data.undivided is not None else []
     if data.fresh is not None:
         share = data.fresh.held_out_share
         files += [
-            PlannedFile(
-                split="train", source=data.fresh.at(name), held_out_split=f"{FRESH}{name}", held_out_share=share
-            )
+            PlannedFile(split=TRAIN, source=data.fresh.at(name), held_out_split=f"{FRESH}{name}", held_out_share=share)
             for name in fresh_windows
         ]
     return files

@@ -1,116 +1,231 @@
-"""From bytes to typed rows: a snapshot with a Parquet file a split, and a note of every row that could not be read."""
+"""From bytes to typed rows: a snapshot with a Parquet file a split, and a note of every row that could not be read.
 
-import hashlib
+Files are read batch by batch, so memory does not grow with them.
+"""
+
+import io
 import json
-import math
-from datetime import UTC, datetime
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from tqdm import tqdm
 
 from data_contracts.artifacts import SourceFile
-from data_contracts.dataset import DatasetContract, Property
+from data_contracts.cleaning import Cleaning, clean_tagged, clean_texts
+from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
-from tasks.ingestion.sources import Source, Unreadable
+from tasks.ingestion.identity import file_digest, raw_id, row_ids
+from tasks.ingestion.rows import RawRows
+from tasks.ingestion.sources import Source
+from tasks.ingestion.splits import TRAIN, Lines, Names, Splits, StratifiedSplit
+from tasks.ingestion.values import ARROW_TYPES, typed_column
 
-ARROW_TYPES = {
-    "string": pa.string(),
-    "number": pa.float64(),
-    "integer": pa.int64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "object": pa.struct([("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))]),
-}
-ADDRESS = [("_id", pa.string()), ("_address", pa.string()), ("_row", pa.int64())]
+ORIGIN = [("_id", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]
+Corrected = Mapping[str, Mapping[str, Any]]
+Problem = dict[str, Any]
 SourceAdapter: TypeAdapter[Source] = TypeAdapter(Source)
+SHOWN = 200
 
 
-def read_sources(files: tuple[SourceFile, ...], contract: DatasetContract, output: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Reading:
+    """How rows are read: the contract, the cleaning, the rule that divides them, and what an owner has mended.
+
+    `lines` are those that `split_lines` drew; `corrected` holds rows by the id of the row that each stands for.
+    """
+
+    contract: DatasetContract
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    splits: Splits | None = None
+    lines: Lines = field(default_factory=dict)
+    corrected: Corrected = field(default_factory=dict)
+
+
+def read_sources(files: Sequence[SourceFile], reading: Reading, output: Path) -> dict[str, int]:
     """Writes `<split>.parquet` for every split and `problems.jsonl`; returns the rows of each split.
 
-    A value of the wrong type makes its row a problem: {split, address, row, column, rule, value}. Raises InputError
-    for an empty file, a missing column, and a column the contract lacks.
+    A value of the wrong type makes its row a problem: {id, split, file, row, column, rule, value, content}. Raises
+    InputError for a file that is empty, changed since it was located or lacks a column, and for a column that the
+    contract lacks.
     """
-    rows: dict[str, list[dict[str, Any]]] = {}
-    problems: list[dict[str, Any]] = []
-    for file in files:
-        for row in _read_file(file, contract, problems):
-            rows.setdefault(_split_of(row["_id"], file), []).append(row)
-    for split, found in rows.items():
-        pq.write_table(pa.Table.from_pylist(found, schema=arrow_schema(contract)), output / f"{split}.parquet")
-    with (output / "problems.jsonl").open("w", encoding="utf-8") as log:
-        log.writelines(json.dumps(problem, ensure_ascii=False) + "\n" for problem in problems)
-    return {split: len(found) for split, found in rows.items()}
+    rows: dict[str, int] = {}
+    schema = arrow_schema(reading.contract)
+    with ExitStack() as stack:
+        writers: dict[str, pq.ParquetWriter] = {}
+        log = stack.enter_context((output / "problems.jsonl").open("w", encoding="utf-8"))
+        bar = stack.enter_context(tqdm(desc="reading", unit="row", disable=None, leave=False))
+        for file in files:
+            for table in read_file(file, reading, log):
+                names = splits_of(table, file, reading)
+                for split in sorted(set(names)):
+                    if split not in writers:
+                        writers[split] = stack.enter_context(pq.ParquetWriter(output / f"{split}.parquet", schema))
+                    part = table.filter(pa.array(names == split))
+                    writers[split].write_table(part)
+                    rows[split] = rows.get(split, 0) + part.num_rows
+                bar.update(table.num_rows)
+    return rows
+
+
+def read_file(file: SourceFile, reading: Reading, log: TextIO) -> Iterator[pa.Table]:
+    """The rows of one file in typed batches, cleaned and corrected; problems go to `log`, a line each."""
+    source = source_of(file)
+    columns: set[str] = set()
+    first: Problem | None = None
+    with tempfile.TemporaryDirectory() as folder, source.local_copy(Path(folder)) as local:
+        if file_digest(local) != file.sha256:
+            raise InputError(f"{file.address} changed while the run was reading it. Run again once it is written.")
+        for raw in source.batches(local):
+            columns |= raw.columns.keys()
+            table, problems = _typed(raw, file, reading)
+            log.writelines(json.dumps(problem, ensure_ascii=False, default=str) + "\n" for problem in problems)
+            first = first or next(iter(problems), None)
+            if table.num_rows:
+                yield table
+    split = file.split or TRAIN
+    if not columns:
+        unread = f" that can be read; the first, row {first['row']}, is {first['rule']}" if first else ""
+        raise InputError(f"{file.address} holds no rows{unread}; split {split!r} needs some. Fill it or take it out.")
+    _check_columns(columns, reading.contract, file.address)
+
+
+def split_lines(files: Sequence[SourceFile], reading: Reading, kept: Lines) -> Lines:
+    """Where the lines between splits lie in each stratum, `kept` ones unmoved; nothing is read where there are none."""
+    rule = reading.splits
+    undivided = [file for file in files if file.split is None]
+    if not isinstance(rule, StratifiedSplit) or not undivided:
+        return {}
+    values: list[str] = []
+    places: list[NDArray[np.float64]] = []
+    for file in undivided:
+        for table in read_file(file, reading, io.StringIO()):
+            values += map(str, table.column(rule.column).to_pylist())
+            places.append(rule.positions(table, reading.contract))
+    return rule.lines(values, np.concatenate(places), kept)
+
+
+def source_of(file: SourceFile) -> Source:
+    """The source that reads one file."""
+    return SourceAdapter.validate_python({**file.reader, "path": file.address})
+
+
+def splits_of(table: pa.Table, file: SourceFile, reading: Reading) -> Names:
+    """The split of each row of a file."""
+    if file.split is None:
+        assert reading.splits is not None, "a file without a split comes with a rule that divides it"
+        return reading.splits.assign(table, reading.contract, reading.lines)
+    if file.held_out_split is None:
+        return np.full(table.num_rows, file.split, dtype=object)
+    places = np.array([int(of_row[:8], 16) / 0xFFFFFFFF for of_row in table.column("_id").to_pylist()])
+    return np.where(places < file.held_out_share, file.held_out_split, file.split).astype(object)
 
 
 def arrow_schema(contract: DatasetContract) -> pa.Schema:
     """Columns of a snapshot's Parquet files: the contract's, then where each row came from."""
-    return pa.schema([(column.name, ARROW_TYPES[column.logical_type]) for column in contract.columns] + ADDRESS)
+    return pa.schema([(column.name, ARROW_TYPES[column.logical_type]) for column in contract.columns] + ORIGIN)
 
 
-def convert(value: Any, column: Property) -> Any:
-    """The value in the column's type; None and NaN are None. Raises ValueError, saying what was expected."""
-    if value is None:
-        return None
-    match column.logical_type:
-        case "string" if isinstance(value, str):
-            return value
-        case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return _number(float(value))
-        case "integer" if isinstance(value, int | str) and not isinstance(value, bool):
-            return _integer(int(value))
-        case "boolean" if isinstance(value, bool):
-            return value
-        case "timestamp" if isinstance(value, str | datetime):
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        case "object":
-            return _tagged_tokens(json.loads(value) if isinstance(value, str) else value)
-    raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")
+def _typed(raw: RawRows, file: SourceFile, reading: Reading) -> tuple[pa.Table, list[Problem]]:
+    """The rows of a batch in the contract's types, and what is wrong with those that are left out."""
+    origin = {"split": file.split or TRAIN, "file": file.sha256}
+    problems = [
+        {"id": raw_id(row.value), **origin, "row": row.number, "column": "", "rule": row.problem}
+        | {"value": row.value[:SHOWN], "content": row.value}
+        for row in raw.unreadable
+    ]
+    columns, mistakes = _columns_of(raw.columns, len(raw.numbers), reading.contract)
+    for position in sorted(mistakes):
+        content = {name: _python(values[position]) for name, values in raw.columns.items()}
+        problems += [
+            {"id": raw_id(content), **origin, "row": int(raw.numbers[position]), "column": name}
+            | {"rule": f"type: {mistake}", "value": str(content.get(name))[:SHOWN], "content": content}
+            for name, mistake in mistakes[position].items()
+        ]
+    table = pa.table(columns | {"_row": pa.array(raw.numbers, type=pa.int64())})
+    if mistakes:
+        table = table.filter(pa.array([position not in mistakes for position in range(table.num_rows)]))
+    table = _with_ids(_cleaned(table, reading), file)
+    return _put_right(table, problems, file, reading) if reading.corrected else (table, problems)
 
 
-def _read_file(file: SourceFile, contract: DatasetContract, problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    source = SourceAdapter.validate_python({**file.reader, "path": file.address})
-    content = source.read_bytes()
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise InputError(f"{file.address} changed while the run was reading it. Run again once it is written.")
-    rows: list[dict[str, Any]] = []
-    seen: dict[str, int] = {}
-    columns: set[str] = set()
-    for number, row in source.rows(content):
-        note = {"split": file.split, "address": file.address, "row": number}
-        if isinstance(row, Unreadable):
-            problems.append({**note, "column": "", "rule": row.problem, "value": row.value})
-            continue
-        columns |= row.keys()
-        typed, mistakes = _typed(row, contract)
-        problems.extend({**note, **mistake} for mistake in mistakes)
-        if not mistakes:
-            identity = _row_id(typed, seen)
-            rows.append({**typed, "_id": identity, "_address": file.address, "_row": number})
-    if not columns:
-        first = next((p for p in problems if p["address"] == file.address), None)
-        unread = f" that can be read; the first, row {first['row']}, is {first['rule']}" if first else ""
-        raise InputError(
-            f"{file.address} holds no rows{unread}; split {file.split!r} needs some. Fill it or take it out."
-        )
-    _check_columns(columns, contract, file.address)
-    return rows
-
-
-def _typed(row: dict[str, Any], contract: DatasetContract) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    typed: dict[str, Any] = {}
-    mistakes = []
+def _columns_of(
+    raw: Mapping[str, Any], rows: int, contract: DatasetContract
+) -> tuple[dict[str, pa.Array], dict[int, dict[str, str]]]:
+    """Typed columns, and {position: {column: what is wrong}}."""
+    typed: dict[str, pa.Array] = {}
+    mistakes: dict[int, dict[str, str]] = {}
     for column in contract.columns:
-        value = row.get(column.name)
-        try:
-            typed[column.name] = convert(value, column)
-        except (ValueError, TypeError, OverflowError) as error:
-            mistakes.append({"column": column.name, "rule": f"type: {error}", "value": str(value)[:200]})
+        typed[column.name], wrong = typed_column(raw.get(column.name, [None] * rows), column)
+        for position, mistake in wrong.items():
+            mistakes.setdefault(position, {})[column.name] = mistake
     return typed, mistakes
+
+
+def _cleaned(table: pa.Table, reading: Reading) -> pa.Table:
+    if reading.cleaning.changes_nothing:
+        return table
+    for column in reading.contract.columns:
+        at = table.column_names.index(column.name)
+        values = table.column(at).to_pylist()
+        if column in reading.contract.text_columns:
+            known = [position for position, value in enumerate(values) if value is not None]
+            for position, text in zip(known, clean_texts([values[p] for p in known], reading.cleaning), strict=True):
+                values[position] = text
+        elif column.logical_type == "object":
+            values = [value and _clean_object(value, reading.cleaning) for value in values]
+        else:
+            continue
+        table = table.set_column(at, column.name, pa.array(values, type=ARROW_TYPES[column.logical_type]))
+    return table
+
+
+def _clean_object(value: dict[str, list[str]], cleaning: Cleaning) -> dict[str, list[str]]:
+    if len(value["tokens"]) != len(value["tags"]):
+        # Which tag is whose cannot be known, and the contract refuses the row.
+        return value
+    tokens, tags = clean_tagged(value["tokens"], value["tags"], cleaning)
+    return {"tokens": tokens, "tags": tags}
+
+
+def _with_ids(table: pa.Table, file: SourceFile) -> pa.Table:
+    numbers = table.column("_row")
+    table = table.drop_columns(["_row"])
+    ids = pa.array(row_ids(table), type=pa.string())
+    files = pa.array([file.sha256] * table.num_rows, type=pa.string())
+    return table.append_column("_id", ids).append_column("_file", files).append_column("_row", numbers)
+
+
+def _put_right(
+    table: pa.Table, problems: list[Problem], file: SourceFile, reading: Reading
+) -> tuple[pa.Table, list[Problem]]:
+    """The batch with the owner's rows in place of those that they stand for, each where it was."""
+    mended = {p["row"]: reading.corrected[p["id"]] for p in problems if p["id"] in reading.corrected}
+    ids, numbers = table.column("_id").to_pylist(), table.column("_row").to_pylist()
+    mended |= {row: reading.corrected[i] for i, row in zip(ids, numbers, strict=True) if i in reading.corrected}
+    if not mended:
+        return table, problems
+    rows = sorted(mended)
+    names = [column.name for column in reading.contract.columns]
+    raw = RawRows(rows, {name: [mended[row].get(name) for row in rows] for name in names}, ())
+    replaced, still = _typed(raw, file, Reading(reading.contract, reading.cleaning))
+    kept = table.filter(pa.array([row not in mended for row in numbers], type=pa.bool_()))
+    return (
+        pa.concat_tables([kept, replaced]).sort_by("_row"),
+        [problem for problem in problems if problem["row"] not in mended] + still,
+    )
+
+
+def _python(value: Any) -> Any:
+    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _check_columns(found: set[str], contract: DatasetContract, address: str) -> None:
@@ -121,39 +236,5 @@ def _check_columns(found: set[str], contract: DatasetContract, address: str) -> 
         raise complain(
             f"{address} does not have the columns of contract {contract.name}",
             problems,
-            "Name the file's columns under `columns` of the source, or change the contract.",
+            "Name the file's columns under `columns` of the source, `drop` some, or change the contract.",
         )
-
-
-def _row_id(row: dict[str, Any], seen: dict[str, int]) -> str:
-    """From the content alone, so a row keeps its id when the file grows; repeats are numbered."""
-    content = hashlib.sha256(json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:24]
-    seen[content] = seen.get(content, 0) + 1
-    return content if seen[content] == 1 else f"{content}-{seen[content]}"
-
-
-def _split_of(row_id: str, file: SourceFile) -> str:
-    if file.held_out_split and int(row_id[:8], 16) / 0xFFFFFFFF < file.held_out_share:
-        return file.held_out_split
-    return file.split
-
-
-def _number(value: float) -> float | None:
-    if math.isinf(value):
-        raise ValueError("expected a finite number")
-    # What wrote the file had no other way to say that the value is missing.
-    return None if math.isnan(value) else value
-
-
-def _integer(value: int) -> int:
-    if not -(2**63) <= value < 2**63:
-        raise ValueError("expected an integer of 64 bits")
-    return value
-
-
-def _tagged_tokens(value: Any) -> dict[str, list[str]]:
-    if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("tokens", "tags")):
-        raise ValueError("expected an object with the lists `tokens` and `tags`")
-    if not all(isinstance(item, str) for key in ("tokens", "tags") for item in value[key]):
-        raise ValueError("tokens and tags have to be text")
-    return {"tokens": value["tokens"], "tags": value["tags"]}

@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.artifacts import SourceFile
+from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract, Property, load_contract
 from data_contracts.errors import InputError
-from tasks.ingestion.reading import convert, read_sources
+from tasks.ingestion.reading import Reading, read_sources, split_lines
+from tasks.ingestion.splits import RandomSplit, StratifiedSplit
+from tasks.ingestion.values import convert
 
 Row = dict[str, Any]
 Read = Callable[..., Path]
@@ -33,7 +36,7 @@ def snapshot(tmp_path: Path, contract: DatasetContract) -> Read:
     def read(*files: SourceFile) -> Path:
         output = tmp_path / f"snapshot-{len(list(tmp_path.iterdir()))}"
         output.mkdir()
-        read_sources(files, contract, output)
+        read_sources(files, Reading(contract), output)
         return output
 
     return read
@@ -64,7 +67,7 @@ def problems_of(folder: Path) -> list[Row]:
 
 
 def without_origin(rows: list[Row]) -> list[Row]:
-    return [{name: value for name, value in row.items() if name not in ("_address", "_row")} for row in rows]
+    return [{name: value for name, value in row.items() if name not in ("_file", "_row")} for row in rows]
 
 
 def test_the_same_rows_in_any_format_are_the_same_snapshot_rows(
@@ -83,7 +86,7 @@ def test_the_same_rows_in_any_format_are_the_same_snapshot_rows(
     for name, kind in kinds.items():
         output = tmp_path / f"{name}-read"
         output.mkdir()
-        assert read_sources((located(tmp_path / name, kind=kind),), contract, output) == {"train": 4}
+        assert read_sources((located(tmp_path / name, kind=kind),), Reading(contract), output) == {"train": 4}
         found.append(without_origin(rows_of(output)))
     assert found[0][3]["intent"] is None
     assert found[0][0]["urgency"] == 0.5
@@ -93,10 +96,8 @@ def test_the_same_rows_in_any_format_are_the_same_snapshot_rows(
 def test_rows_keep_their_file_and_line(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n" + json.dumps(ticket) + "\n\n" + json.dumps({**ticket, "urgency": 1}), encoding="utf-8")
-    assert [(row["_address"], row["_row"]) for row in rows_of(snapshot(located(path)))] == [
-        (str(path), 2),
-        (str(path), 4),
-    ]
+    file = located(path)
+    assert [(row["_file"], row["_row"]) for row in rows_of(snapshot(file))] == [(file.sha256, 2), (file.sha256, 4)]
 
 
 def test_columns_named_otherwise_are_read_under_the_contracts_names(
@@ -114,12 +115,13 @@ def test_an_unreadable_line_and_a_wrong_type_are_problems_with_their_row(
     path = tmp_path / "a.jsonl"
     wrong = {**ticket, "urgency": "high", "created_at": "yesterday"}
     path.write_text("\n".join([json.dumps(ticket), '{"text": ', json.dumps(wrong)]), encoding="utf-8")
-    folder = snapshot(located(path))
+    file = located(path)
+    folder = snapshot(file)
     assert [row["_row"] for row in rows_of(folder)] == [1]
     problems = problems_of(folder)
-    assert {(p["split"], p["address"]) for p in problems} == {("train", str(path))}
+    assert {(p["split"], p["file"]) for p in problems} == {("train", file.sha256)}
     assert [(p["row"], p["column"], p["value"]) for p in problems] == [
-        (2, "", "b'{\"text\": '"),
+        (2, "", '{"text": '),
         (3, "urgency", "high"),
         (3, "created_at", "yesterday"),
     ]
@@ -143,7 +145,7 @@ def test_missing_and_extra_columns_are_shown_together(ticket: Row, tmp_path: Pat
         "  - column 'language' is missing",
         "  - column 'urgency' is missing",
         "  - column 'mood' is not in the contract",
-        "Name the file's columns under `columns` of the source, or change the contract.",
+        "Name the file's columns under `columns` of the source, `drop` some, or change the contract.",
     ]
 
 
@@ -191,9 +193,9 @@ def test_any_changed_value_gives_another_id(ticket: Row, tmp_path: Path, snapsho
     assert len({row["_id"] for row in rows_of(snapshot(located(written(tmp_path / "a.jsonl", rows))))}) == 4
 
 
-def test_repeated_rows_are_numbered(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+def test_rows_of_the_same_content_have_the_same_id(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
     ids = [row["_id"] for row in rows_of(snapshot(located(written(tmp_path / "a.jsonl", [ticket] * 3))))]
-    assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
+    assert len(set(ids)) == 1
     assert len(ids[0]) == 24
 
 
@@ -230,7 +232,7 @@ def test_files_of_one_split_are_put_together(ticket: Row, tmp_path: Path, contra
         located(written(tmp_path / "b.jsonl", [second])),
         located(written(tmp_path / "c.jsonl", [ticket]), "test"),
     )
-    assert read_sources(files, contract, tmp_path) == {"train": 2, "test": 1}
+    assert read_sources(files, Reading(contract), tmp_path) == {"train": 2, "test": 1}
     assert [row["text"] for row in rows_of(tmp_path)] == [first["text"], second["text"]]
 
 
@@ -248,6 +250,9 @@ MOMENT = datetime(2026, 1, 5, 8, tzinfo=UTC)
         ("integer", "-7", -7),
         ("integer", 2**63 - 1, 2**63 - 1),
         ("boolean", False, False),
+        ("boolean", "True", True),
+        ("array", ["a", "b"], ["a", "b"]),
+        ("array", '["a"]', ["a"]),
         ("timestamp", "2026-01-05T08:00:00Z", MOMENT),
         ("timestamp", "2026-01-05T15:00:00+07:00", MOMENT),
         ("timestamp", "2026-01-05 08:00", MOMENT),
@@ -277,7 +282,9 @@ def test_a_moment_without_zone_is_in_utc() -> None:
         ("integer", 1.0),
         ("integer", False),
         ("integer", 2**63),
-        ("boolean", "true"),
+        ("boolean", "yes"),
+        ("array", "a"),
+        ("array", ["a", 1]),
         ("timestamp", 1767600000),
         ("timestamp", "05.01.2026"),
         ("object", "not json"),
@@ -289,3 +296,100 @@ def test_a_moment_without_zone_is_in_utc() -> None:
 def test_a_value_of_another_type_is_not_bent_to_fit(logical_type: str, value: object) -> None:
     with pytest.raises(ValueError, match=r".+"):
         convert(value, Property.model_validate({"name": "x", "logicalType": logical_type}))
+
+
+def test_a_row_that_its_owner_mended_stands_in_for_the_one_that_was_read(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    rows = [ticket, {**ticket, "urgency": "high"}, {**ticket, "text": "My k\ufffdttle leaks"}]
+    path = written(tmp_path / "a.jsonl", rows)
+    path.write_text(path.read_text(encoding="utf-8") + '{"text": \n', encoding="utf-8")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    read_sources((located(path),), Reading(contract), first)
+    bad = {problem["row"]: problem["id"] for problem in problems_of(first)}
+    bad[3] = rows_of(first)[1]["_id"]
+    corrected = {
+        bad[2]: {**ticket, "urgency": 0.9},
+        bad[3]: {**ticket, "text": "My kettle leaks"},
+        bad[4]: {**ticket, "text": "A whole row"},
+        "0" * 24: {**ticket, "text": "stands for a row that is not there"},
+    }
+    second.mkdir()
+    assert read_sources((located(path),), Reading(contract, corrected=corrected), second) == {"train": 4}
+    assert problems_of(second) == []
+    found = rows_of(second)
+    assert [(row["_row"], row["text"], row["urgency"]) for row in found] == [
+        (1, ticket["text"], 0.5),
+        (2, ticket["text"], 0.9),
+        (3, "My kettle leaks", 0.5),
+        (4, "A whole row", 0.5),
+    ]
+    assert found[2]["_id"] != bad[3]
+
+
+def test_a_mended_row_that_is_still_of_the_wrong_type_is_a_problem_where_it_stands(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    path = written(tmp_path / "a.jsonl", [ticket, {**ticket, "urgency": "high"}])
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    read_sources((located(path),), Reading(contract), first)
+    corrected = {problems_of(first)[0]["id"]: {**ticket, "urgency": "higher"}}
+    assert read_sources((located(path),), Reading(contract, corrected=corrected), second) == {"train": 1}
+    assert [(p["row"], p["value"]) for p in problems_of(second)] == [(2, "higher")]
+
+
+def test_texts_and_their_tokens_are_cleaned_before_anything_else_sees_them(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    tokens = {"tokens": ["Cafe\u0301", "<br>", "opens"], "tags": ["B-PLACE", "O", "O"]}
+    rows = [
+        {**ticket, "text": "  Cafe\u0301 <br> opens\tat 9 ", "entities": tokens},
+        {
+            **ticket,
+            "text": "Caf\u00e9 opens at 9",
+            "entities": {"tokens": ["Caf\u00e9", "opens"], "tags": ["B-PLACE", "O"]},
+        },
+    ]
+    cleaning = Cleaning(unicode="NFC", markup=True, whitespace=True)
+    path = written(tmp_path / "a.jsonl", rows)
+    read_sources((located(path),), Reading(contract, cleaning), tmp_path)
+    first, second = rows_of(tmp_path)
+    assert first["text"] == "Caf\u00e9 opens at 9"
+    assert first["entities"] == {"tokens": ["Caf\u00e9", "opens"], "tags": ["B-PLACE", "O"]}
+    assert first["_id"] == second["_id"]
+
+
+def test_rows_of_an_undivided_file_go_where_the_rule_sends_them(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    path = written(tmp_path / "a.jsonl", [*many(ticket, 200), {**ticket, "urgency": "high"}])
+    splits = RandomSplit(validation=0.2, test=0.2)
+    file = located(path).model_copy(update={"split": None})
+    rows = read_sources((file,), Reading(contract, splits=splits), tmp_path)
+    assert set(rows) == {"train", "validation", "test"}
+    assert sum(rows.values()) == 200
+    assert 20 <= rows["test"] <= 60
+    # A row that cannot be placed counts against the split that can least do without it.
+    assert [problem["split"] for problem in problems_of(tmp_path)] == ["train"]
+
+
+def test_lines_of_strata_are_drawn_from_the_undivided_files_alone(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    rows = [{**row, "sentiment": ("neutral", "negative")[n % 2]} for n, row in enumerate(many(ticket, 40))]
+    undivided = located(written(tmp_path / "a.jsonl", rows)).model_copy(update={"split": None})
+    given = located(written(tmp_path / "b.jsonl", [{**ticket, "sentiment": "positive"}]), "slang")
+    reading = Reading(contract, splits=StratifiedSplit(column="sentiment", validation=0.1, test=0.2))
+    lines = split_lines((undivided, given), reading, {})
+    assert sorted(lines) == ["negative", "neutral"]
+    counts = read_sources((undivided, given), Reading(contract, splits=reading.splits, lines=lines), tmp_path)
+    assert counts == {"train": 28, "validation": 4, "test": 8, "slang": 1}
+
+
+def test_reading_holds_no_more_than_a_batch_of_a_file(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    folder = snapshot(located(written(tmp_path / "a.jsonl", many(ticket, 70_000))))
+    assert pq.ParquetFile(folder / "train.parquet").num_row_groups >= 2
+    assert len(rows_of(folder)) == 70_000

@@ -1,0 +1,98 @@
+"""A contract drafted from data: YAML with comments that say what was seen and what its owner has to settle."""
+
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from data_contracts.errors import complain
+from tasks.ingestion.column_facts import MOST_LABELS, ColumnFacts, Facts, gather_facts
+from tasks.ingestion.draft_lines import DraftColumn, draft_lines
+from tasks.ingestion.endings import is_typed
+from tasks.ingestion.rows import RawRows
+from tasks.ingestion.sources import Source
+
+LONGEST_LABEL = 100
+FEW_LABELS = 20
+
+
+def draft_contract(
+    name: str,
+    batches: Iterable[RawRows],
+    labels: Sequence[str] = (),
+    text: str | None = None,
+    typed: bool = True,
+) -> str:
+    """The YAML of a contract that the rows satisfy.
+
+    A column of text is a label where it has at most 500 different values, each in ten rows on average (in three where
+    there are at most 20), or where `labels` names it. `text` names the text that is learned from, otherwise the
+    longest one is. `typed` is False for a format in which every value is text. Raises InputError where there are no
+    rows, or a column that no contract can hold.
+    """
+    facts = gather_facts(batches)
+    types = {column: of.logical_type(typed) for column, of in facts.columns.items()}
+    if problems := _problems_of(facts, types, labels, text):
+        raise complain(
+            "no contract can be drafted from this data",
+            problems,
+            "Leave a column out with `drop`, or make it of others with `columns`, among the settings of the source.",
+        )
+    answers = {c for c, of in facts.columns.items() if c in labels or (c != text and is_label(of, types[c]))}
+    text = text or _longest_text(facts, types, answers)
+    columns = [
+        DraftColumn(column, of, types[column], "text" if column == text else "label" if column in answers else None)
+        for column, of in facts.columns.items()
+    ]
+    return "\n".join(draft_lines(name, facts, columns)) + "\n"
+
+
+def draft_of_source(name: str, source: Source, labels: Sequence[str] = (), text: str | None = None) -> str:
+    """`draft_contract` of all files of a source. Raises InputError where they cannot be read, too."""
+    return draft_contract(name, _batches_of(source), labels, text, typed=is_typed(source))
+
+
+def is_label(facts: ColumnFacts, logical_type: str) -> bool:
+    """Whether the column has few different values that repeat, and so is a class rather than a text or an id."""
+    if logical_type not in ("string", "array") or not facts.counts or facts.are_bio_tags:
+        return False
+    different = len(facts.counts)
+    if different < 2 or max(map(len, facts.counts)) > LONGEST_LABEL:
+        return False
+    return different * (3 if different <= FEW_LABELS else 10) <= facts.present
+
+
+def _batches_of(source: Source) -> Iterator[RawRows]:
+    with tempfile.TemporaryDirectory() as folder:
+        for shard in map(source.at, source.shards()):
+            with shard.local_copy(Path(folder)) as local:
+                yield from shard.batches(local)
+
+
+def _longest_text(facts: Facts, types: Mapping[str, str], labels: Collection[str]) -> str | None:
+    """The column of the longest texts, most of which have several words."""
+    texts = [
+        (of.characters / of.present, column)
+        for column, of in facts.columns.items()
+        if types[column] == "string" and column not in labels and of.spaced * 2 > of.present
+    ]
+    return max(texts)[1] if texts else None
+
+
+def _problems_of(facts: Facts, types: Mapping[str, str], labels: Sequence[str], text: str | None) -> list[str]:
+    if not facts.rows:
+        return ["there is no row that can be read"]
+    known = ", ".join(map(repr, facts.columns))
+    named = [*labels, *([text] if text else [])]
+    problems = [f"there is no column {column!r}; columns are {known}" for column in named if column not in types]
+    for column, of in facts.columns.items():
+        if column.startswith("_"):
+            problems.append(f"column {column!r}: names with a leading underscore are those of graft's own columns")
+        if types[column] == "other":
+            problems.append(f"column {column!r} holds values of a kind that no contract has a type for")
+        if column in labels and of.counts is None:
+            problems.append(f"column {column!r} has more than {MOST_LABELS} different values, too many for a label")
+        if column in labels and types[column] in ("timestamp", "boolean"):
+            problems.append(f"column {column!r} holds values of type {types[column]}, which no head learns")
+        if column == text and types[column] != "string":
+            problems.append(f"column {column!r} holds values of type {types[column]}, so it is no text")
+    return problems

@@ -1,0 +1,46 @@
+"""Which kind of source a file is, by the ending of its name."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from data_contracts.errors import InputError, complain
+from data_contracts.yaml_files import in_words
+from tasks.ingestion.sources import Source
+
+COMPRESSED = (".gz", ".bz2", ".xz")
+KINDS = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json_lines"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".feather"), "arrow"),
+    **dict.fromkeys((".conll", ".iob", ".bio", ".txt"), "conll"),
+}
+SourceAdapter: TypeAdapter[Source] = TypeAdapter(Source)
+
+
+def source_of(address: str, kind: str | None = None, settings: Mapping[str, Any] | None = None) -> Source:
+    """The source that reads a file, of the kind that its ending speaks for unless `kind` is given.
+
+    Raises InputError for an ending that speaks for none, and for settings that the kind does not have.
+    """
+    path = PurePosixPath(address)
+    ending = (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix.lower()
+    if kind is None and ending not in KINDS:
+        raise InputError(
+            f"{address}: the ending {ending!r} does not say what kind of file it is; those that do are "
+            f"{', '.join(KINDS)}, also with {', '.join(COMPRESSED)}. Name the kind with --kind."
+        )
+    tabs = {"delimiter": "\t"} if ending == ".tsv" and kind in (None, "csv") else {}
+    given = {"kind": kind or KINDS[ending], "path": address, **tabs, **(settings or {})}
+    try:
+        return SourceAdapter.validate_python(given)
+    except ValidationError as error:
+        raise complain(f"{address} cannot be read so", [in_words(problem) for problem in error.errors()]) from error
+
+
+def is_typed(source: Source) -> bool:
+    """Whether the format tells numbers and truths from text."""
+    return source.kind != "csv"

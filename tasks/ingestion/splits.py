@@ -1,0 +1,199 @@
+"""Rules that divide rows among train, validation and test. A row's place follows from the row, not from its company."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from data_contracts.dataset import DatasetContract
+from data_contracts.texts import words_alone
+from tasks.ingestion.identity import row_ids
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+Names = NDArray[np.object_]
+Lines = Mapping[str, tuple[float, float]]
+
+
+class ByShare(BaseModel):
+    """What the rules by share have in common. Every row has a position between 0 and 1, from a hash of its text.
+
+    Rows of the same text have the same position, so no text stands on both sides of a line, whatever its label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the rows")
+    test: float = Field(0.1, ge=0, lt=1, description="share of the rows")
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_learn_from(self) -> "ByShare":
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave no rows for training")
+        return self
+
+    @property
+    def strata(self) -> str | None:
+        """Column within which the shares have to hold, or None."""
+        return None
+
+    def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
+        """Columns whose values decide where a row goes."""
+        texts = tuple(column.name for column in contract.text_columns)
+        return texts or tuple(column.name for column in contract.columns)
+
+    def assign(self, table: pa.Table, contract: DatasetContract, lines: Lines) -> Names:
+        """The split of each row; `lines` are those of the strata, by value."""
+        places = self.positions(table, contract)
+        usual = (self.test, self.test + self.validation)
+        if self.strata is None:
+            first, second = np.full(len(places), usual[0]), np.full(len(places), usual[1])
+        else:
+            of_row = [lines.get(str(value), usual) for value in table.column(self.strata).to_pylist()]
+            first, second = np.array(of_row, dtype=float).reshape(-1, 2).T
+        return np.where(places < first, TEST, np.where(places < second, VALIDATION, TRAIN)).astype(object)
+
+    def positions(self, table: pa.Table, contract: DatasetContract) -> NDArray[np.float64]:
+        """Position of each row between 0 and 1, from the columns that decide."""
+        return positions(table.select(self.columns_of(contract)), self.seed)
+
+
+class RandomSplit(ByShare):
+    """Each row by a hash of its text."""
+
+    kind: Literal["random"] = "random"
+
+
+class GroupedSplit(ByShare):
+    """All rows of one group (a customer, a document) on the same side."""
+
+    kind: Literal["grouped"] = "grouped"
+    column: str
+
+    def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
+        """The group's column alone."""
+        return (self.column,)
+
+
+class StratifiedSplit(ByShare):
+    """The shares hold within each label. Where a label's lines lie is kept once it is known, so no row moves."""
+
+    kind: Literal["stratified"] = "stratified"
+    column: str
+
+    @property
+    def strata(self) -> str | None:
+        """The label's column."""
+        return self.column
+
+    def lines(self, values: list[str], places: NDArray[np.float64], kept: Lines) -> dict[str, tuple[float, float]]:
+        """Upper ends of test and of validation, by label: those that are kept, and new ones for new labels.
+
+        The lines of a label are drawn half-way between two of its texts, so that the shares hold to the row.
+        """
+        found = dict(kept)
+        labels = np.array(values, dtype=object)
+        for label in sorted(set(values) - set(kept)):
+            own = np.unique(places[labels == label])
+            ends = np.cumsum([_at_least_one(self.test, len(own)), _at_least_one(self.validation, len(own))])
+            found[label] = (_between(own, int(ends[0])), _between(own, int(ends[1])))
+        return found
+
+
+class Folds(BaseModel):
+    """One of k parts is the test, the next one the validation; `fold` says which, so k runs cross-validate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["folds"] = "folds"
+    folds: int = Field(5, ge=3, le=100)
+    fold: int = Field(0, ge=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "Folds":
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} of {self.folds}: folds are counted from 0 to {self.folds - 1}")
+        return self
+
+    @property
+    def strata(self) -> str | None:
+        """None: folds are cut from all rows alike."""
+        return None
+
+    def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
+        """Columns whose values decide where a row goes."""
+        return RandomSplit(seed=self.seed).columns_of(contract)
+
+    def assign(self, table: pa.Table, contract: DatasetContract, lines: Lines) -> Names:
+        """The split of each row."""
+        parts = (positions(table.select(self.columns_of(contract)), self.seed) * self.folds).astype(int)
+        next_one = (self.fold + 1) % self.folds
+        return np.where(parts == self.fold, TEST, np.where(parts == next_one, VALIDATION, TRAIN)).astype(object)
+
+
+class TimeSplit(BaseModel):
+    """Rows from two moments on are validation and test, as in use: learned from the past, judged by what came after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["time"] = "time"
+    column: str
+    validation_from: AwareDatetime
+    test_from: AwareDatetime
+
+    @model_validator(mode="after")
+    def _moments_are_in_order(self) -> "TimeSplit":
+        if self.validation_from >= self.test_from:
+            raise ValueError("validation_from has to lie before test_from")
+        return self
+
+    @property
+    def strata(self) -> str | None:
+        """None: the lines are given."""
+        return None
+
+    def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
+        """The column of the moment."""
+        return (self.column,)
+
+    def assign(self, table: pa.Table, contract: DatasetContract, lines: Lines) -> Names:
+        """The split of each row; one without a moment goes to train, where the contract has its say."""
+        moments = table.column(self.column)
+        in_test, in_validation = (_reached(moments, line) for line in (self.test_from, self.validation_from))
+        return np.where(in_test, TEST, np.where(in_validation, VALIDATION, TRAIN)).astype(object)
+
+
+Splits = Annotated[RandomSplit | StratifiedSplit | GroupedSplit | TimeSplit | Folds, Field(discriminator="kind")]
+
+
+def positions(table: pa.Table, seed: int) -> NDArray[np.float64]:
+    """(rows,) in [0, 1), the same for the same values and seed; texts are the same where their words are."""
+    columns = {
+        name: words_alone(column.combine_chunks()) if pa.types.is_string(column.type) else column
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    digits = row_ids(pa.table(columns), salt=str(seed).encode())
+    return np.array([int(of_row[:13], 16) for of_row in digits], dtype=float) / 16.0**13
+
+
+def _reached(moments: pa.ChunkedArray, line: datetime) -> NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(pc.greater_equal(moments, pa.scalar(line, moments.type)), False))
+
+
+def _at_least_one(share: float, rows: int) -> int:
+    """Rows of a label for a share of it: never none where it has three or more, one for each split."""
+    wanted = round(share * rows)
+    return max(wanted, 1) if share > 0 and rows >= 3 else wanted
+
+
+def _between(places: NDArray[np.float64], count: int) -> float:
+    """A line with `count` of the sorted places below it."""
+    if count <= 0:
+        return 0.0
+    return float(places[count - 1] + places[count]) / 2 if count < len(places) else 1.0

@@ -1,0 +1,180 @@
+"""Values as they stand in a file, to the type that the contract gives their column."""
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_contracts.dataset import Property
+
+Values: TypeAlias = "Sequence[Any] | pa.Array"
+TAGGED = pa.struct([("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
+MOMENT = pa.timestamp("us", tz="UTC")
+ARROW_TYPES = {
+    "string": pa.string(),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": MOMENT,
+    "array": pa.list_(pa.string()),
+    "object": TAGGED,
+}
+# Which Python types convert as a whole; everything else goes value by value, where the strictness is.
+AS_A_WHOLE: dict[str, set[type]] = {
+    "string": {str},
+    "number": {int, float},
+    "integer": {int},
+    "boolean": {bool},
+    "timestamp": {str},
+    "array": {list},
+    "object": {dict},
+}
+TRUTHS = {"true": True, "false": False}
+
+
+def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, str]]:
+    """The values in the column's type, and what is wrong by position; a value that does not fit is null.
+
+    Whole columns are converted at once where that gives what `convert` gives value by value.
+    """
+    at_once = _of_arrow(values, column) if isinstance(values, pa.Array) else _of_python(values, column)
+    if at_once is not None:
+        return at_once, {}
+    typed: list[Any] = []
+    mistakes: dict[int, str] = {}
+    for position, value in enumerate(values.to_pylist() if isinstance(values, pa.Array) else values):
+        try:
+            typed.append(convert(value, column))
+        except (ValueError, TypeError, OverflowError) as error:
+            mistakes[position] = str(error)
+            typed.append(None)
+    return pa.array(typed, type=ARROW_TYPES[column.logical_type]), mistakes
+
+
+def convert(value: Any, column: Property) -> Any:
+    """The value in the column's type; None and NaN are None. Raises ValueError, saying what was expected."""
+    if value is None:
+        return None
+    match column.logical_type:
+        case "string" if isinstance(value, str):
+            return value
+        case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return _number(float(value))
+        case "integer" if isinstance(value, int | str) and not isinstance(value, bool):
+            return _integer(int(value))
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "boolean" if isinstance(value, str) and value.lower() in TRUTHS:
+            return TRUTHS[value.lower()]
+        case "timestamp" if isinstance(value, str | datetime):
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        case "array":
+            return _texts(json.loads(value) if isinstance(value, str) else value)
+        case "object":
+            return _tagged_tokens(json.loads(value) if isinstance(value, str) else value)
+    raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")
+
+
+def _of_python(values: Sequence[Any], column: Property) -> pa.Array | None:
+    if not set(map(type, values)) <= AS_A_WHOLE[column.logical_type] | {type(None)}:
+        return None
+    wanted = ARROW_TYPES[column.logical_type]
+    try:
+        if column.logical_type == "timestamp":
+            return _moments(pa.array(values, type=pa.string()))
+        if column.logical_type == "array" and not _are_texts(values):
+            return None
+        if column.logical_type == "object" and not _are_tagged(values):
+            return None
+        # A NaN is how some writers say that a value is missing.
+        return _finite(pa.array(values, type=wanted, from_pandas=column.logical_type == "number"))
+    except (pa.ArrowException, OverflowError):
+        return None
+
+
+def _of_arrow(values: pa.Array, column: Property) -> pa.Array | None:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    found, wanted = values.type, ARROW_TYPES[column.logical_type]
+    fits = {
+        "string": pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found),
+        "number": pa.types.is_floating(found) or pa.types.is_integer(found),
+        "integer": pa.types.is_integer(found),
+        "boolean": pa.types.is_boolean(found),
+        "timestamp": pa.types.is_timestamp(found) and found.tz is not None,
+        "array": found in (pa.list_(pa.string()), pa.large_list(pa.string())),
+        "object": found == TAGGED,
+    }[column.logical_type]
+    if pa.types.is_null(found):
+        return pa.nulls(len(values), wanted)
+    try:
+        typed = values.cast(wanted) if fits else None
+    except pa.ArrowException:
+        return None
+    if typed is None or column.logical_type in ("array", "object"):
+        # Lists may hold nulls, which only the look at each value finds.
+        return typed if typed is not None and not _holds_nulls(typed) else None
+    if column.logical_type == "number":
+        typed = pc.if_else(pc.is_nan(typed), None, typed)
+    return _finite(typed)
+
+
+def _finite(values: pa.Array) -> pa.Array | None:
+    if pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py():
+        return None
+    return values
+
+
+def _moments(texts: pa.Array) -> pa.Array:
+    try:
+        return texts.cast(MOMENT)
+    except pa.ArrowInvalid:
+        return texts.cast(pa.timestamp("us")).cast(MOMENT)
+
+
+def _holds_nulls(values: pa.Array) -> bool:
+    if pa.types.is_struct(values.type):
+        return any(_holds_nulls(values.filter(values.is_valid()).field(name)) for name in ("tokens", "tags"))
+    return bool(values.null_count or values.flatten().null_count)
+
+
+def _are_texts(lists: Sequence[list[Any] | None]) -> bool:
+    return set(map(type, itertools.chain.from_iterable(filter(None, lists)))) <= {str}
+
+
+def _are_tagged(values: Sequence[dict[str, Any] | None]) -> bool:
+    lists = [value.get(key) for value in values if value is not None for key in ("tokens", "tags")]
+    return set(map(type, lists)) <= {list} and _are_texts(lists)
+
+
+def _number(value: float) -> float | None:
+    if math.isinf(value):
+        raise ValueError("expected a finite number")
+    # What wrote the file had no other way to say that the value is missing.
+    return None if math.isnan(value) else value
+
+
+def _integer(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("expected an integer of 64 bits")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("expected a list of text")
+    return value
+
+
+def _tagged_tokens(value: Any) -> dict[str, list[str]]:
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("tokens", "tags")):
+        raise ValueError("expected an object with the lists `tokens` and `tags`")
+    if not all(isinstance(item, str) for key in ("tokens", "tags") for item in value[key]):
+        raise ValueError("tokens and tags have to be text")
+    return {"tokens": value["tokens"], "tags": value["tags"]}
