@@ -1,162 +1,119 @@
-"""A contract compiled to a Great Expectations suite, and rows divided by it into accepted and quarantined."""
+"""The gate: the rows of a snapshot divided by their contract into accepted and quarantined, batch by batch."""
 
 import json
-from collections import defaultdict
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import great_expectations as gx
-import great_expectations.expectations as gxe
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.expectations.registry import get_expectation_impl
+from numpy.typing import NDArray
+from tqdm import tqdm
 
-from data_contracts.dataset import DatasetContract, Property
-from data_contracts.errors import InputError
-from tasks.validation.expectations import ExpectColumnValuesToBeLegalBioTags
-from tasks.validation.tags import tag_problem
+from data_contracts.artifacts import SourceFile
+from data_contracts.dataset import DatasetContract
+from tasks.validation.across import check_across
+from tasks.validation.checks import QUARANTINE, QUARANTINED, Checks, Finding, write_checks
+from tasks.validation.masking import mask_table
+from tasks.validation.rows import ROWS_PER_BATCH, RowChecks
+from tasks.validation.suite import compile_suite
+from tasks.validation.totals import Totals
 
-Finding = dict[str, Any]
-
-
-def compile_suite(contract: DatasetContract) -> gx.ExpectationSuite:
-    """The contract's rules as expectations; each carries its rule in words in `meta.rule`."""
-    expectations = [expectation for column in contract.columns for expectation in _expectations(column)]
-    return gx.ExpectationSuite(name=f"{contract.name}-{contract.version}", expectations=expectations)
+Addresses = Mapping[str, str]
 
 
-def check_snapshot(snapshot: Path, contract: DatasetContract, output: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Writes the accepted rows of every split and `quarantine.jsonl`; returns accepted and quarantined rows a split.
+def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: DatasetContract, output: Path) -> Checks:
+    """Writes the accepted rows of every split, the quarantine and `checks.json`, whose content is returned.
 
-    A line of the quarantine is {split, address, row, column, rule, value}; a row that breaks two rules has two lines.
+    A line of `quarantine.jsonl` is a broken rule: {id, split, address, row, column, rule, value}; a row that breaks two
+    has two lines. `quarantined.jsonl` has a line a row with its `content`, as an owner may mend it.
     """
-    suite = compile_suite(contract)
-    findings: list[Finding] = [json.loads(line) for line in (snapshot / "problems.jsonl").open(encoding="utf-8")]
-    accepted: dict[str, int] = {}
-    for path in sorted(snapshot.glob("*.parquet")):
-        table = pq.read_table(path)
-        broken = _broken_rows(table, suite)
-        findings += [{"split": path.stem, **finding} for of_row in broken.values() for finding in of_row]
-        kept = table.filter(pa.array([position not in broken for position in range(table.num_rows)]))
-        pq.write_table(kept, output / path.name)
-        accepted[path.stem] = kept.num_rows
-    with (output / "quarantine.jsonl").open("w", encoding="utf-8") as log:
-        log.writelines(json.dumps(finding, ensure_ascii=False, default=str) + "\n" for finding in findings)
-    lost = {(f["split"], f["address"], f["row"]) for f in findings}
-    splits = {*accepted, *(split for split, _, _ in lost)}
-    return accepted, {split: sum(1 for of, _, _ in lost if of == split) for split in sorted(splits)}
-
-
-def enforce(contract: DatasetContract, rows: dict[str, int], quarantined: dict[str, int], quarantine: Path) -> None:
-    """Raises InputError where a split lost more than the contract's budget, naming the first rows and rules."""
-    over = {
-        split: f"{split}: {lost} of {lost + rows.get(split, 0)} rows ({lost / (lost + rows.get(split, 0)):.1%})"
-        for split, lost in quarantined.items()
-        if lost and (lost > contract.quarantine_budget * (lost + rows.get(split, 0)) or not rows.get(split))
-    }
-    if not over:
-        return
-    findings = [f for f in map(json.loads, quarantine.open(encoding="utf-8")) if f["split"] in over]
-    examples = [
-        f"  {f['address']}, row {f['row']}, {f['column']}: {f['rule']}, found {f['value']}" for f in findings[:8]
-    ]
-    raise InputError(
-        f"contract {contract.name} {contract.version} is broken: it lets {contract.quarantine_budget:.0%} of a split's "
-        f"rows be quarantined\n  - " + "\n  - ".join(over.values()) + "\nfor example\n" + "\n".join(examples) + "\n"
-        f"All of them are in {quarantine}. Mend the rows, or change the contract; the last good data stays in use."
+    addresses = {file.sha256: file.address for file in files}
+    splits = {path.stem: path for path in sorted(snapshot.glob("*.parquet"))}
+    broken = {name: np.zeros(pq.read_metadata(path).num_rows, dtype=bool) for name, path in splits.items()}
+    row_checks, totals = RowChecks(compile_suite(contract)), Totals(contract)
+    with (
+        (output / QUARANTINE).open("w", encoding="utf-8") as quarantine,
+        (output / QUARANTINED).open("w", encoding="utf-8") as rows,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        unread = _take_over_problems(snapshot / "problems.jsonl", addresses, quarantine, rows)
+        for name, path in tqdm(splits.items(), desc="checking", unit="split", disable=None, leave=False):
+            found = ({**finding, "split": name} for finding in row_checks.check(path, broken[name]))
+            _write_findings(found, addresses, quarantine)
+        across = check_across(splits, contract, broken, Path(scratch))
+        _write_findings(across.findings, addresses, quarantine)
+        for name, path in splits.items():
+            accepted = _divide(path, broken[name], contract, output, totals)
+            _write_rows(accepted, name, addresses, rows)
+    names = sorted({*splits, *unread})
+    checks = Checks(
+        contract=contract.digest,
+        rows={name: int((~broken[name]).sum()) for name in splits},
+        quarantined={name: unread.get(name, 0) + int(broken[name].sum() if name in splits else 0) for name in names},
+        failures=(*row_checks.failures, *across.failures, *totals.failures()),
+        rules=(*row_checks.results, *across.results),
+        **totals.facts(),
     )
+    write_checks(output, checks)
+    return checks
 
 
-def _expectations(column: Property) -> list[Any]:
-    name, limits = column.name, column.logical_type_options
-    found: list[Any] = []
-    if column.required:
-        found.append(gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"rule": "required"}))
-    if column.unique:
-        found.append(gxe.ExpectColumnValuesToBeUnique(column=name, meta={"rule": "unique"}))
-    if limits.min_length is not None or limits.max_length is not None:
-        rule = f"{limits.min_length or 0} to {limits.max_length or 'any number of'} characters"
-        found.append(
-            gxe.ExpectColumnValueLengthsToBeBetween(
-                column=name, min_value=limits.min_length, max_value=limits.max_length, meta={"rule": rule}
+def _take_over_problems(path: Path, addresses: Addresses, quarantine: TextIO, rows: TextIO) -> dict[str, int]:
+    """Rows that could not be read, by split, with their lines in the quarantine."""
+    seen: dict[tuple[str, int], Finding] = {}
+    lost: dict[str, int] = {}
+    with path.open(encoding="utf-8") as lines:
+        for problem in map(json.loads, lines):
+            content = problem.pop("content")
+            _write_findings([problem], addresses, quarantine)
+            if (problem["file"], problem["row"]) not in seen:
+                seen[problem["file"], problem["row"]] = problem
+                lost[problem["split"]] = lost.get(problem["split"], 0) + 1
+                _write_rows([{**problem, "content": content}], problem["split"], addresses, rows)
+    return lost
+
+
+def _divide(
+    path: Path, broken: NDArray[np.bool_], contract: DatasetContract, output: Path, totals: Totals
+) -> Iterator[dict[str, Any]]:
+    """Writes the accepted rows of a split, and gives the others."""
+    start = 0
+    with pq.ParquetWriter(output / path.name, pq.read_schema(path)) as writer:
+        for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_BATCH):
+            table = pa.Table.from_batches([batch])
+            out = broken[start : start + table.num_rows]
+            start += table.num_rows
+            kept, masked = mask_table(table.filter(pa.array(~out)) if out.any() else table, contract)
+            totals.add(path.stem, kept, masked)
+            writer.write_table(kept)
+            for row in table.filter(pa.array(out)).to_pylist() if out.any() else []:
+                origin = {"id": row.pop("_id"), "file": row.pop("_file"), "row": row.pop("_row")}
+                yield {**origin, "content": row}
+
+
+def _write_findings(findings: Iterable[Finding], addresses: Addresses, log: TextIO) -> None:
+    for finding in findings:
+        line = {**finding, "address": addresses.get(finding["file"], finding["file"])}
+        log.write(
+            json.dumps(
+                {key: line[key] for key in ("id", "split", "address", "row", "column", "rule", "value")},
+                ensure_ascii=False,
+                default=str,
             )
+            + "\n"
         )
-    if limits.pattern is not None:
-        rule = f"matches {limits.pattern}"
-        found.append(gxe.ExpectColumnValuesToMatchRegex(column=name, regex=limits.pattern, meta={"rule": rule}))
-    if limits.minimum is not None or limits.maximum is not None:
-        rule = f"between {limits.minimum} and {limits.maximum}"
-        found.append(
-            gxe.ExpectColumnValuesToBeBetween(
-                column=name, min_value=limits.minimum, max_value=limits.maximum, meta={"rule": rule}
-            )
-        )
-    if column.labels is not None:
-        rule = f"one of {', '.join(column.labels)}"
-        found.append(gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(column.labels), meta={"rule": rule}))
-    if column.tag_kinds is not None:
-        kinds = list(column.tag_kinds)
-        found.append(
-            ExpectColumnValuesToBeLegalBioTags(
-                column=name, kinds=kinds, meta={"rule": "legal BIO tags", "kinds": kinds}
-            )
-        )
-    return found + [_from_quality(column, entry.implementation, entry.description) for entry in column.quality]
 
 
-def _from_quality(column: Property, implementation: dict[str, Any], description: str) -> Any:
-    kind, arguments = implementation.get("type", ""), implementation.get("kwargs", {})
-    try:
-        expectation = get_expectation_impl(kind)
-        return expectation(**{"column": column.name, **arguments}, meta={"rule": description or kind})
-    except Exception as error:
-        raise InputError(
-            f"contract column {column.name}: Great Expectations makes no {kind!r} from {arguments}: {error}"
-        ) from error
-
-
-def _broken_rows(table: pa.Table, suite: gx.ExpectationSuite) -> dict[int, list[Finding]]:
-    """{position of the row: what is wrong with it}."""
-    if table.num_rows == 0:
-        return {}
-    frame = table.to_pandas()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("rows")
-        .add_dataframe_asset("rows")
-        .add_batch_definition_whole_dataframe("rows")
-        .get_batch(batch_parameters={"dataframe": frame.assign(_position=range(len(frame)))})
-    )
-    wanted = {
-        "result_format": "COMPLETE",
-        "unexpected_index_column_names": ["_position"],
-        "include_unexpected_rows": False,
-    }
-    broken: dict[int, list[Finding]] = defaultdict(list)
-    for result in batch.validate(suite, result_format=wanted).results:
-        config = result.expectation_config
-        if result.exception_info.get("raised_exception") or "unexpected_index_list" not in result.result:
-            if result.success:
-                continue
-            raise InputError(
-                f"expectation {config.type} on {config.kwargs.get('column')} names no failing rows and failed: "
-                f"{result.exception_info.get('exception_message') or result.result}"
-            )
-        for entry in result.result["unexpected_index_list"] or []:
-            position, column = int(entry["_position"]), config.kwargs["column"]
-            value = table.column(column)[position].as_py()
-            rule = config.meta["rule"]
-            if "kinds" in config.meta:
-                rule = f"{rule}: {tag_problem(value['tokens'], value['tags'], config.meta['kinds'])}"
-            broken[position].append(
-                {
-                    "address": frame["_address"].iloc[position],
-                    "row": int(frame["_row"].iloc[position]),
-                    "column": column,
-                    "rule": rule,
-                    "value": str(value)[:200],
-                }
-            )
-    return broken
+def _write_rows(rows: Iterable[dict[str, Any]], split: str, addresses: Addresses, log: TextIO) -> None:
+    for row in rows:
+        line = {
+            "id": row["id"],
+            "split": split,
+            "address": addresses.get(row["file"], row["file"]),
+            "row": row["row"],
+            "content": row["content"],
+        }
+        log.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")

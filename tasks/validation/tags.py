@@ -18,3 +18,15 @@ def tag_problem(tokens: Sequence[str], tags: Sequence[str], kinds: Sequence[str]
             return f"{tag} at token {position} continues nothing"
         before = tag
     return None
+
+
+def entities_in(tokens: Sequence[str], tags: Sequence[str]) -> list[tuple[str, str]]:
+    """(kind, words) of each entity of legal tags; the words without the spaces between, which hang on the tokenizer."""
+    found: list[tuple[str, str]] = []
+    for token, tag in zip(tokens, tags, strict=True):
+        if tag.startswith("B-"):
+            found.append((tag[2:], token.lower()))
+        elif tag.startswith("I-"):
+            kind, words = found[-1]
+            found[-1] = (kind, words + token.lower())
+    return found

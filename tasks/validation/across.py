@@ -1,0 +1,203 @@
+"""Rules that only show when rows are held against each other: duplicates, leakage, and labels that contradict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data_contracts.dataset import DatasetContract, Property
+from data_contracts.rules import Action
+from data_contracts.texts import words_alone
+from tasks.validation.checks import EXAMPLES, Finding, RuleResult
+from tasks.validation.duplicates import find_duplicates, fingerprints
+from tasks.validation.tags import entities_in
+
+TRAIN, VALIDATION = "train", "validation"
+# The row that goes is the one further from the last judgement.
+PRIORITY = {TRAIN: 0, VALIDATION: 1}
+JUDGED = 2
+ORIGIN = ("_file", "_row")
+SHOWN = 200
+Broken = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass
+class Across:
+    """What was found across rows: findings with their split, rules about the whole that are broken, and counts."""
+
+    findings: list[Finding] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    results: list[RuleResult] = field(default_factory=list)
+
+
+def check_across(splits: Mapping[str, Path], contract: DatasetContract, broken: Broken, scratch: Path) -> Across:
+    """Conflicting labels, then duplicates, of rows that are not broken yet; what is to go is marked in `broken`.
+
+    The rules are those of the contract's first text column; where it has several, they count as one text.
+    """
+    found = Across()
+    if not contract.text_columns:
+        return found
+    rules = contract.text_columns[0].rules
+    if rules.conflicting_labels != "allow":
+        for split, path in splits.items():
+            _check_conflicts(split, path, contract, broken[split], found)
+    if rules.duplicates.model_dump(include={"within", "across"}) != {"within": "allow", "across": "allow"} or (
+        rules.duplicates.similarity is not None
+    ):
+        _check_duplicates(splits, contract, broken, scratch, found)
+    return found
+
+
+def words_of(path: Path, contract: DatasetContract, broken: NDArray[np.bool_]) -> pa.Array:
+    """The words of each row's text, "" for a row that is broken."""
+    table = pq.read_table(path, columns=[column.name for column in contract.text_columns])
+    parts = [pc.fill_null(words_alone(column.combine_chunks()), "") for column in table.columns]
+    words = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " \x1f ")
+    return pc.if_else(pa.array(broken), "", words)
+
+
+def _check_conflicts(
+    split: str, path: Path, contract: DatasetContract, broken: NDArray[np.bool_], found: Across
+) -> None:
+    words = words_of(path, contract, broken)
+    marks = fingerprints(words)
+    said = np.asarray(pc.not_equal(words, ""))
+    repeated = np.flatnonzero(pd.Series(marks).duplicated(keep=False).to_numpy() & said)
+    action = contract.text_columns[0].rules.conflicting_labels
+    for column in (column for column in contract.columns if _is_class(column)):
+        taken = pa.array(repeated, type=pa.int64())
+        labels = pq.read_table(path, columns=[column.name]).column(0).take(taken).to_pandas()
+        frame = pd.DataFrame({"mark": marks[repeated], "label": labels.map(_as_text), "position": repeated}).dropna()
+        against = frame.groupby("mark")["label"].transform("nunique") > 1 if len(frame) else frame["label"].notna()
+        rows = frame[against]
+        others = rows.groupby("mark")["label"].agg(lambda of: ", ".join(sorted(set(of))[:4]))
+        positions = rows["position"].to_numpy()
+        values = [str(value) for value in rows["label"]]
+        reasons = [f"one text, conflicting labels: {others[mark][:SHOWN]}" for mark in rows["mark"]]
+        _act(action, split, path, column.name, positions, reasons, values, broken, found)
+        found.results.append(
+            RuleResult(
+                split=split,
+                column=column.name,
+                rule="one text, one label",
+                expectation="conflicting labels",
+                checked=len(words),
+                broken=len(positions),
+                examples=tuple(reasons[:EXAMPLES]),
+            )
+        )
+
+
+def _check_duplicates(
+    splits: Mapping[str, Path], contract: DatasetContract, broken: Broken, scratch: Path, found: Across
+) -> None:
+    column, rules = contract.text_columns[0].name, contract.text_columns[0].rules.duplicates
+    together = _Together(splits, [words_of(path, contract, broken[name]) for name, path in splits.items()])
+    priority = np.array([PRIORITY.get(name, JUDGED) for name in together.names])[together.split_of]
+    twins = find_duplicates(together.words, priority, rules.similarity, scratch)
+    rows = np.flatnonzero(twins.of >= 0)
+    same, exact = together.split_of[rows] == together.split_of[twins.of[rows]], twins.exact[rows]
+    # Rows that are only judged on may well stand in two splits: one may be made from the other.
+    leaks = ~same & (priority[rows] < JUDGED)
+    cases: list[tuple[str, str, Action, NDArray[np.int64]]] = [
+        ("once in its split", "the same text", rules.within, rows[same & exact]),
+        ("in no split that is judged on", "the same text", rules.across, rows[leaks & exact]),
+    ]
+    if rules.similarity is not None:
+        cases += [
+            ("nearly once in its split", "nearly the same text", rules.near_within, rows[same & ~exact]),
+            ("nearly in no split that is judged on", "nearly the same text", rules.near_across, rows[leaks & ~exact]),
+        ]
+    for rule, what, action, chosen in cases:
+        for number, name in enumerate(splits):
+            own = chosen[together.split_of[chosen] == number]
+            positions = own - together.starts[number]
+            texts = [] if action == "allow" else together.words[number].take(pa.array(positions)).to_pylist()
+            reasons = [] if action == "allow" else together.told(what, twins.of[own])
+            _act(action, name, splits[name], column, positions[: len(texts)], reasons, texts, broken[name], found)
+            found.results.append(
+                RuleResult(
+                    split=name,
+                    column=column,
+                    rule=rule,
+                    expectation="duplicates",
+                    arguments={"action": action, "similarity": rules.similarity},
+                    checked=len(together.words[number]),
+                    broken=len(own),
+                    examples=tuple(texts[:EXAMPLES]),
+                )
+            )
+
+
+class _Together:
+    """The words of all splits, one behind the other: `split_of` each row, and where each split `starts`."""
+
+    def __init__(self, splits: Mapping[str, Path], words: list[pa.Array]) -> None:
+        self.names = list(splits)
+        self.words = words
+        sizes = [len(of_split) for of_split in words]
+        self.split_of = np.repeat(np.arange(len(words)), sizes)
+        self.starts = np.cumsum([0, *sizes])
+        self._paths = list(splits.values())
+
+    def told(self, what: str, others: NDArray[np.int64]) -> list[str]:
+        """For each of the rows at `others`, what its duplicate is told: where that one stands."""
+        numbers = {
+            number: pq.read_table(self._paths[number], columns=["_row"]).column(0).to_numpy()
+            for number in set(self.split_of[others].tolist())
+        }
+        return [
+            f"{what} stands in {self.names[number]}, row {numbers[number][other - self.starts[number]]}"
+            for number, other in zip(self.split_of[others].tolist(), others.tolist(), strict=True)
+        ]
+
+
+def _act(
+    action: Action,
+    split: str,
+    path: Path,
+    column: str,
+    positions: NDArray[np.int64],
+    reasons: Sequence[str],
+    values: Sequence[str],
+    broken: NDArray[np.bool_],
+    found: Across,
+) -> None:
+    """Quarantines the rows, or says that the whole cannot be used."""
+    if len(positions) == 0:
+        return
+    origin = pq.read_table(path, columns=["_id", *ORIGIN], read_dictionary=["_file"]).take(pa.array(positions))
+    findings = [
+        {"split": split, "id": of["_id"], "file": of["_file"], "row": of["_row"], "column": column}
+        | {"rule": reason, "value": value[:SHOWN]}
+        for of, reason, value in zip(origin.to_pylist(), reasons, values, strict=True)
+    ]
+    if action == "quarantine":
+        broken[positions] = True
+        found.findings += findings
+    else:
+        shown = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in findings[:3])
+        found.failures.append(f"{split}, {column}: {len(findings)} rows of {len(broken)}, for example {shown}")
+
+
+def _is_class(column: Property) -> bool:
+    return column.is_label and column.logical_type in ("string", "boolean", "array", "object")
+
+
+def _as_text(value: Any) -> str | None:
+    """What is said of a text; of tagged tokens that is the entities, however the tokens are cut."""
+    if isinstance(value, dict):
+        entities = entities_in(value["tokens"], value["tags"])
+        return ", ".join(f"{kind}: {words}" for kind, words in entities) or "no entity"
+    if isinstance(value, str | bool):
+        return str(value)
+    # What is missing is NaN or None by now, and lists are arrays.
+    return ", ".join(value) if isinstance(value, list | np.ndarray) else None

@@ -1,0 +1,96 @@
+"""The quarantine as its owner handles it: what lies there, rows to mend, and rows that were mended."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_contracts.dataset import DatasetContract
+from data_contracts.errors import InputError, complain
+from tasks.validation.checks import QUARANTINED, Finding, read_findings
+
+UNREADABLE = "_content"
+Row = dict[str, Any]
+
+
+def summary(folder: Path) -> list[tuple[str, str, str, int]]:
+    """(split, column, rule, findings), the most frequent first. A rule is named without what was found."""
+    counts = Counter((f["split"], f["column"], f["rule"].partition(":")[0]) for f in read_findings(folder))
+    return [(*key, count) for key, count in counts.most_common()]
+
+
+def rows_to_mend(folder: Path, findings: list[Finding]) -> Iterator[Row]:
+    """The rows of those findings as an owner edits them: `_id`, where each stands, what is wrong, then its columns.
+
+    A row that could not be read at all has its line as `_content` instead of columns.
+    """
+    rules: dict[str, list[str]] = {}
+    for found in findings:
+        told = f"{found['column'] or 'row'}: {found['rule']}"
+        if told not in rules.setdefault(found["id"], []):
+            rules[found["id"]].append(told)
+    for row in _quarantined(folder):
+        if row["id"] in rules:
+            content = row["content"]
+            columns = content if isinstance(content, dict) else {UNREADABLE: content}
+            yield {"_id": row["id"], "_file": row["address"], "_row": row["row"], "_rules": rules[row["id"]], **columns}
+
+
+def read_mended(path: Path, contract: DatasetContract, folder: Path) -> tuple[dict[str, Row], int]:
+    """{id: mended row} of a file that `rows_to_mend` gave and an owner edited, and how many rows were left as they are.
+
+    Raises InputError with every line that is no row, names no row of the quarantine, or has other columns.
+    """
+    known = {row["id"]: row for row in _quarantined(folder)}
+    columns = [column.name for column in contract.columns]
+    mended: dict[str, Row] = {}
+    problems: list[str] = []
+    unchanged = 0
+    for number, line in enumerate(_lines_of(path), start=1):
+        if not line.strip():
+            continue
+        found, problem = _row_of(line, known, columns)
+        if problem:
+            problems.append(f"line {number}: {problem}")
+        else:
+            identity = found["_id"]
+            row = {name: found[name] for name in columns if name in found}
+            if row == known[identity]["content"]:
+                unchanged += 1
+            else:
+                mended[identity] = row
+    if problems:
+        raise complain(f"{path}: {len(problems)} mistake(s)", problems, "Nothing was readmitted.")
+    return mended, unchanged
+
+
+def _row_of(line: str, known: dict[str, Row], columns: list[str]) -> tuple[Row, str | None]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return {}, f"not JSON: {error}"
+    if not isinstance(row, dict) or not isinstance(row.get("_id"), str):
+        return {}, "no object with an `_id`; `graft quarantine show --output` writes such lines"
+    if row["_id"] not in known:
+        return {}, f"_id {row['_id']} is not in the quarantine any more"
+    if UNREADABLE in row:
+        return {}, f"still has `{UNREADABLE}`; write the row's columns instead, or leave the line out"
+    unknown = [name for name in row if not name.startswith("_") and name not in columns]
+    if unknown:
+        return {}, f"{', '.join(unknown)}: no column of the contract; its columns are {', '.join(columns)}"
+    return row, None
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. Give the file that `graft quarantine show` wrote."
+        ) from error
+
+
+def _quarantined(folder: Path) -> Iterator[Row]:
+    with (folder / QUARANTINED).open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
