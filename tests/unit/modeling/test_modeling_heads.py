@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
@@ -130,10 +131,11 @@ def test_the_loss_of_a_regression_is_the_squared_error_in_deviations() -> None:
     [
         (TONE, "good", (2, 3)),
         (TONE.model_copy(update={"label_smoothing": 0.2}), "good", (2, 3)),
+        (TONE.model_copy(update={"label_weights": (0.5, 3.0, 1.0)}), "good", (2, 3)),
         (PLACES, {"tags": ["O", "B-PLACE"]}, (2, 2, 3)),
         (URGENCY, 2.7, (2,)),
     ],
-    ids=["single_label", "smoothed", "token_tags", "regression"],
+    ids=["single_label", "smoothed", "weighted", "token_tags", "regression"],
 )
 def test_a_missing_label_takes_no_part_in_the_loss(head: AnyHead, known: object, shape: tuple[int, ...]) -> None:
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
@@ -307,8 +309,60 @@ def test_a_regression_takes_mean_and_deviation_from_the_labels_there_are() -> No
     assert (fitted.mean, fitted.deviation) == (2.0, 1.0)
 
 
-def test_a_classifier_is_fitted_as_it_is() -> None:
+def test_a_classifier_without_weights_is_fitted_as_it_is() -> None:
     assert TONE.fit(["good", "bad"]) == TONE
+
+
+BALANCED = TONE.model_copy(update={"class_weights": "balanced"})
+
+
+def test_balanced_weights_are_rows_by_labels_that_occur_times_rows_of_the_label() -> None:
+    # 4 rows, 2 labels: 4 / (2 * 3) and 4 / (2 * 1); none does not occur, and a row without a label is not counted.
+    fitted = BALANCED.fit(["bad", "bad", None, "good", "bad"])
+    assert fitted.label_weights == pytest.approx((2 / 3, 2.0, 1.0))
+    assert fitted.model_copy(update={"label_weights": ()}) == BALANCED
+    assert fitted.fit(["good", "good", "bad", None]).label_weights == pytest.approx((1.5, 0.75, 1.0))
+
+
+def test_balanced_weights_are_those_of_scikit_learn() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    values = ["none"] * 7 + ["bad"] * 2 + ["good"] * 3
+    expected = compute_class_weight("balanced", classes=np.array(TONE.labels), y=np.array(values))
+    assert BALANCED.fit(values).label_weights == pytest.approx(expected.tolist())
+
+
+def test_each_labels_loss_counts_by_its_weight() -> None:
+    fitted = BALANCED.fit(["bad", "bad", "bad", "good"])
+    logits = torch.tensor([[0.0, math.log(2), 0.0], [0.0, 0.0, 0.0], [9.0, 9.0, 0.0]])
+    # Of a chance of 1/2 for good, by 2, and one of 1/3 for bad, by 2/3; the last row has no label.
+    found = fitted.loss(logits, fitted.targets(["good", "bad", None]))
+    assert float(found) == pytest.approx(2 * math.log(2) + 2 / 3 * math.log(3))
+
+
+def test_balanced_weights_leave_the_loss_of_all_training_rows_as_large_as_it_was() -> None:
+    values = ["bad"] * 5 + ["good"] * 2 + ["none"]
+    fitted = BALANCED.fit(values)
+    even = torch.zeros(len(values), 3)
+    assert float(fitted.loss(even, fitted.targets(values))) == pytest.approx(
+        float(TONE.loss(even, TONE.targets(values)))
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_without_weights_the_loss_is_that_of_plain_cross_entropy_to_the_bit(smoothing: float) -> None:
+    head = TONE.model_copy(update={"label_smoothing": smoothing}).fit(["good", "bad"])
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(3))
+    targets = head.targets(["good", "bad", None, "none", "bad"])
+    plain = torch.nn.functional.cross_entropy(
+        logits, targets, ignore_index=MISSING, reduction="sum", label_smoothing=smoothing
+    )
+    assert torch.equal(head.loss(logits, targets), plain)
+
+
+def test_an_unknown_kind_of_class_weights_is_refused() -> None:
+    with pytest.raises(ValidationError, match="class_weights"):
+        SingleLabelHead.model_validate({"class_weights": "sqrt"})
 
 
 def test_a_tagger_is_fitted_with_the_bigrams_of_its_tags() -> None:

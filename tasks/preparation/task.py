@@ -1,0 +1,43 @@
+"""Prefect edge of preparation."""
+
+from data_contracts.artifacts import ValidatedSnapshot
+from tasks.modeling.encoder import encoder_digest
+from tasks.preparation.settings import Preparation
+from tasks.storage.caching import cached_task
+from tasks.storage.home import open_store
+
+__all__ = ["Preparation", "prepare", "prepared"]
+
+
+def prepared(
+    snapshot: ValidatedSnapshot, settings: Preparation, text_column: str, tag_columns: tuple[str, ...]
+) -> ValidatedSnapshot:
+    """The snapshot that training sees: the same one, without a step, where the settings change nothing."""
+    if settings.changes_nothing:
+        return snapshot
+    # What a translator writes hangs on its weights, and a folder of that name may hold others tomorrow.
+    translators = {model.name: encoder_digest(model.folder()) for model in settings.translators}
+    return prepare(snapshot, settings, text_column, tag_columns, translators)
+
+
+@cached_task("preparation")
+def prepare(
+    snapshot: ValidatedSnapshot,
+    settings: Preparation,
+    text_column: str,
+    tag_columns: tuple[str, ...],
+    translators: dict[str, str],
+) -> ValidatedSnapshot:
+    """Training rows balanced and augmented, and all other splits as they are."""
+    from tasks.preparation.rows import prepare_rows
+
+    store = open_store()
+    with store.draft() as draft:
+        rows = prepare_rows(
+            store.directory(snapshot.digest),
+            settings,
+            text_column=text_column,
+            tag_columns=tag_columns,
+            output=draft,
+        )
+        return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})

@@ -1,0 +1,104 @@
+"""Variants of the rows of a batch, as rows of the same columns."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.errors import InputError
+from tasks.preparation.augmentation import Augmentation
+from tasks.preparation.chance import number_of, random_of, share_of
+from tasks.preparation.passages import Passage, passage_of
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a snapshot hold a row's text and its tagged tokens."""
+
+    text: str
+    tags: tuple[str, ...]
+
+
+class KnownTexts:
+    """Texts that are there already; what is kept of each is a number of 64 bits."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+
+    def read(self, split: Path, column: str) -> None:
+        """Adds the texts of one split's file."""
+        for batch in pq.ParquetFile(split).iter_batches(columns=[column]):
+            self._numbers.update(number_of(text) for text in batch.column(0).to_pylist() if text is not None)
+
+    def is_new(self, text: str) -> bool:
+        """Whether the text is not there yet; now it is."""
+        number = number_of(text)
+        if number in self._numbers:
+            return False
+        self._numbers.add(number)
+        return True
+
+
+def variants_of(
+    batch: pa.RecordBatch, variation: Augmentation, seed: int, columns: Columns, known: KnownTexts, facts: Counter[str]
+) -> pa.RecordBatch:
+    """The variants of the batch's rows, in their order; `facts` counts what came of the rows that were drawn.
+
+    Raises InputError where a row's tokens do not stand in its text.
+    """
+    rows = _drawn(batch, variation, seed, columns, facts)
+    ids = rows.column("_id").to_pylist()
+    passages = _passages(rows, columns)
+    origins, names, variants = [], [], []
+    for copy in range(1, variation.copies + 1) if passages else ():
+        randoms = [random_of(seed, row_id, variation.kind, copy) for row_id in ids]
+        for row, variant in enumerate(variation.vary(passages, randoms)):
+            if variant.text.strip() and variant.is_findable and known.is_new(variant.text):
+                origins.append(row)
+                names.append(f"{ids[row]}~{variation.kind}{copy}")
+                variants.append(variant)
+    facts["variants"] += len(variants)
+    found = with_values(rows.take(pa.array(origins, type=pa.int64())), "_id", names)
+    found = with_values(found, columns.text, [variant.text for variant in variants])
+    for column in columns.tags:
+        found = with_values(found, column, [variant.value_of(column) for variant in variants])
+    return found
+
+
+def with_values(rows: pa.RecordBatch, column: str, values: Sequence[Any]) -> pa.RecordBatch:
+    """The rows with other values in one column."""
+    at = rows.schema.get_field_index(column)
+    return rows.set_column(at, rows.schema.field(at), pa.array(values, type=rows.schema.field(at).type))
+
+
+def _drawn(
+    batch: pa.RecordBatch, variation: Augmentation, seed: int, columns: Columns, facts: Counter[str]
+) -> pa.RecordBatch:
+    """The rows that get a variant, drawn by their ids; those with tags are left out where the kind cannot keep them."""
+    ids, texts = batch.column("_id").to_pylist(), batch.column(columns.text).to_pylist()
+    tagged = [batch.column(column).is_valid().to_pylist() for column in columns.tags]
+    drawn = [
+        row
+        for row, text in enumerate(texts)
+        if text is not None and share_of(seed, ids[row], variation.kind) < variation.share
+    ]
+    kept = [row for row in drawn if variation.keeps_tags or not any(of_column[row] for of_column in tagged)]
+    facts["rows"] += len(kept)
+    facts["tagged"] += len(drawn) - len(kept)
+    return batch.take(pa.array(kept, type=pa.int64()))
+
+
+def _passages(rows: pa.RecordBatch, columns: Columns) -> list[Passage]:
+    found = []
+    for row in rows.select(["_id", columns.text, *columns.tags]).to_pylist():
+        try:
+            found.append(passage_of(row[columns.text], {column: row[column] for column in columns.tags}))
+        except ValueError as error:
+            raise InputError(
+                f"row {row['_id']} of train: {error}. Tokens are parts of {columns.text!r}, in its order."
+            ) from error
+    return found
