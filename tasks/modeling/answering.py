@@ -8,40 +8,48 @@ from typing import Any
 
 import fsspec
 
+from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.errors import InputError
+from tasks.modeling.alignment import Spans
 from tasks.modeling.heads import AnyHead
-from tasks.modeling.inference import Words, run_network
+from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network
+from tasks.modeling.ragged import Ragged, ragged
+from tasks.modeling.tokenized import TokenizedRows, Words
 from tasks.modeling.tokens import TextEncoder
 from tasks.modeling.words import shapes_in, spans_of, words_of
 
+WITHOUT_CLEANING = Cleaning()
 
-def answer_rows(model: Path, input_path: str, output_path: str, text_column: str) -> int:
+
+def answer_rows(
+    model: Path, input_path: str, output_path: str, text_column: str, cleaning: Cleaning = WITHOUT_CLEANING
+) -> int:
     """Writes each row of `input_path` with `predictions` added to `output_path`; returns how many there are.
 
     A prediction is {label, confidence} for a classifier, a number for a regression, and a list of
-    {kind, text, start, end} for a tagger, with positions in characters. Raises InputError naming file and line.
+    {kind, text, start, end} for a tagger, with positions in characters. The model reads texts as `cleaning` leaves
+    them; where that is another text, the row has it as `cleaned_<text_column>`, and positions are those in it. Raises
+    InputError naming file and line.
     """
     _check_folder(output_path)
     rows = _read_rows(input_path, text_column)
-    network, max_tokens = load_network(model)
-    encoder = TextEncoder(model / "encoder", max_tokens)
-    texts = [row[text_column] for row in rows]
-    encoded = encoder.encode(texts)
+    texts = _clean(rows, input_path, text_column, cleaning)
+    network, limit = load_network(model)
+    encoder = TextEncoder(model / "encoder", limit)
     spans = [spans_of(words_of(text), text) for text in texts]
     columns = {head.column for head in network.heads.values() if head.kind == "token_tags"}
-    words = Words(encoded.word_starts(spans), shapes_in(texts, spans))
     found = run_network(
-        network, encoded.input_ids, dict.fromkeys(columns, words), pad_id=encoder.pad_id, description="predicting"
+        network, _tokenize(texts, spans, columns, encoder), pad_id=encoder.pad_id, description="predicting"
     )
-    for position, row in enumerate(rows):
+    for position, row in enumerate(rows.values()):
         row["predictions"] = {
             task: _readable(
                 head, found.answers[task][position], found.confidences[task][position], texts[position], spans[position]
             )
             for task, head in network.heads.items()
         }
-    _write_rows(rows, output_path)
+    _write_rows(list(rows.values()), output_path)
     return len(rows)
 
 
@@ -56,6 +64,33 @@ def entities_of(tags: list[str], spans: list[tuple[int, int]], text: str) -> lis
     return found
 
 
+def _clean(rows: dict[int, dict[str, Any]], path: str, text_column: str, cleaning: Cleaning) -> list[str]:
+    """The texts as the model is to read them, which the rows are given where they are others than their own."""
+    texts = clean_texts([row[text_column] for row in rows.values()], cleaning)
+    for (number, row), text in zip(rows.items(), texts, strict=True):
+        if not text.strip():
+            raise InputError(
+                f"{path}, line {number}: nothing is left of {text_column!r} when it is cleaned as the model's texts "
+                f"were, found {row[text_column][:80]!r}. Take the row out."
+            )
+        if text != row[text_column]:
+            row[f"cleaned_{text_column}"] = text
+    return texts
+
+
+def _tokenize(texts: list[str], spans: Spans, columns: set[str], encoder: TextEncoder) -> TokenizedRows:
+    if not columns:
+        encoded = encoder.encode(texts)
+        return TokenizedRows(encoded.input_ids.lists(), encoded.rows.tolist(), {})
+    aligned = encoder.align(texts)
+    starts = aligned.word_starts(spans)
+    shapes = Ragged(ragged(shapes_in(texts, spans)).values, starts.lengths)
+    words = Words(starts.lists(), shapes.lists())
+    return TokenizedRows(
+        aligned.encoded.input_ids.lists(), aligned.encoded.rows.tolist(), dict.fromkeys(columns, words)
+    )
+
+
 def _readable(head: AnyHead, answer: Any, confidence: float, text: str, spans: list[tuple[int, int]]) -> Any:
     if head.kind == "token_tags":
         return entities_of(answer, spans, text)
@@ -64,14 +99,16 @@ def _readable(head: AnyHead, answer: Any, confidence: float, text: str, spans: l
     return {"label": answer, "confidence": round(confidence, 4)}
 
 
-def _read_rows(path: str, text_column: str) -> list[dict[str, Any]]:
+def _read_rows(path: str, text_column: str) -> dict[int, dict[str, Any]]:
+    """The rows by line number."""
     try:
         with fsspec.open(path, "rt", encoding="utf-8-sig") as file:
             # Not splitlines(), which also splits at separators that JSON allows inside a text.
             lines = list(file)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}. Give a JSON Lines file in UTF-8.") from error
-    rows = [_parse(path, number, line, text_column) for number, line in enumerate(lines, start=1) if line.strip()]
+    numbered = enumerate(lines, start=1)
+    rows = {number: _parse(path, number, line, text_column) for number, line in numbered if line.strip()}
     if not rows:
         raise InputError(f"{path} holds no rows.")
     return rows

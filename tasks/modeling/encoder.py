@@ -17,7 +17,7 @@ PACKAGE = "package:"
 WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 # These count positions from behind the padding id on, so that the first two are no token's.
 POSITIONS_FROM_TWO = ("roberta", "xlm-roberta", "camembert", "mpnet")
-WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
+WANTED = ("*.json", "*.txt", "*.model", "*.spm", "*.safetensors", "*.bin")
 
 
 class EncoderSettings(BaseModel):

@@ -1,9 +1,9 @@
-"""A network's answers for many rows: length-sorted, padded to a token budget, no gradients."""
+"""A network's answers for many rows, of one window or several: length-sorted, padded to a token budget."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,9 +12,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tasks.modeling.heads import Answer, WordTensors, mean_states
+from tasks.modeling.joining import Reading, WindowReading, join_windows, split_windows
 from tasks.modeling.network import MultiTaskNetwork
+from tasks.modeling.tokenized import TokenizedRows, Words
 
 TOKENS_PER_BATCH = 4096
+LONG_ROWS_AT_ONCE = 64
 
 
 @dataclass
@@ -26,26 +29,74 @@ class Outputs:
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
 
-@dataclass(frozen=True)
-class Words:
-    """Words of some texts, ragged: the token each starts at, -1 where it was cut off, and its shape."""
+def run_network(
+    network: MultiTaskNetwork, tokens: TokenizedRows, *, pad_id: int, description: str | None = None
+) -> Outputs:
+    """Every head's answers, one a row.
 
-    starts: list[list[int]]
-    shapes: list[list[int]]
+    A word without a piece, cut off at the token limit or dropped by the tokenizer, has the tag `O`. Of a row of several
+    windows, classes, numbers and embeddings come from means over its windows by their tokens; the tags from the windows
+    that its words belong to, as one sequence.
+    """
+    network = network.to(device_of_choice()).eval()
+    rows = len(tokens.windows_of_rows)
+    found: dict[str, list[tuple[Answer, float]]] = {task: [("", 0.0)] * rows for task in network.heads}
+    embeddings = np.zeros((rows, int(network.encoder.config.hidden_size)), dtype=np.float32)  # type: ignore[union-attr, arg-type]
+    bar = tqdm(total=rows, desc=description, unit="row", disable=None if description else True, leave=False)
+    with torch.inference_mode(), bar:
+        # Apart, so that what a short row gets does not depend on whether there are long ones.
+        for part, reading in chain(_short_rows(network, tokens, pad_id), _long_rows(network, tokens, pad_id)):
+            embeddings[part] = reading.embeddings.numpy()
+            for task, head in network.heads.items():
+                answers, confidences = head.decode(reading.logits[task], reading.words_for(head))
+                for row, answer, confidence in zip(part, answers, confidences, strict=True):
+                    found[task][row] = (answer, confidence)
+            bar.update(len(part))
+    return Outputs(
+        answers={task: [answer for answer, _ in pairs] for task, pairs in found.items()},
+        confidences={task: [confidence for _, confidence in pairs] for task, pairs in found.items()},
+        embeddings=embeddings,
+    )
 
-    def at(self, rows: Sequence[int]) -> "Words":
-        """The words of those rows."""
-        return Words([self.starts[row] for row in rows], [self.shapes[row] for row in rows])
 
-    def padded(self) -> WordTensors:
-        """Two tensors, (rows, most words)."""
-        return WordTensors(pad(self.starts, -1), pad(self.shapes, -1))
+def _short_rows(network: MultiTaskNetwork, tokens: TokenizedRows, pad_id: int) -> Iterator[tuple[list[int], Reading]]:
+    """Rows of one window, and what was read from them."""
+    counts = tokens.windows_of_rows
+    windows = (np.cumsum(counts) - counts)[counts == 1].tolist()
+    for batch in batches_by_length([len(tokens.input_ids[window]) for window in windows], TOKENS_PER_BATCH):
+        chosen = [windows[at] for at in batch]
+        yield [tokens.rows[window] for window in chosen], _read(network, tokens, chosen, pad_id)
 
 
-def words_in(encoded: Mapping[str, Any]) -> dict[str, Words]:
-    """The words of every tag column of a tokenized split."""
-    columns = [name.removeprefix("starts_") for name in encoded if name.startswith("starts_")]
-    return {column: Words(encoded[f"starts_{column}"], encoded[f"shapes_{column}"]) for column in columns}
+def _long_rows(network: MultiTaskNetwork, tokens: TokenizedRows, pad_id: int) -> Iterator[tuple[list[int], Reading]]:
+    """Rows of several windows: some at once, since what the windows give is kept until all of a row's are read."""
+    counts = tokens.windows_of_rows
+    rows, ends = np.flatnonzero(counts > 1).tolist(), np.cumsum(counts)
+    for start in range(0, len(rows), LONG_ROWS_AT_ONCE):
+        part = rows[start : start + LONG_ROWS_AT_ONCE]
+        windows = [list(range(ends[row] - counts[row], ends[row])) for row in part]
+        flat = list(chain.from_iterable(windows))
+        read: dict[int, WindowReading] = {}
+        for batch in batches_by_length([len(tokens.input_ids[window]) for window in flat], TOKENS_PER_BATCH):
+            chosen = [flat[at] for at in batch]
+            sizes = [len(tokens.input_ids[window]) for window in chosen]
+            reading = _read(network, tokens, chosen, pad_id)
+            read |= zip(chosen, split_windows(reading, sizes, network.heads), strict=True)
+        yield part, join_windows([[read[window] for window in of_row] for of_row in windows], network.heads)
+
+
+def _read(network: MultiTaskNetwork, tokens: TokenizedRows, windows: list[int], pad_id: int) -> Reading:
+    device = next(network.parameters()).device
+    ids = [tokens.input_ids[window] for window in windows]
+    words = {column: of_column.at(windows) for column, of_column in tokens.words.items()}
+    padded = {column: WordTensors(*(t.to(device) for t in pad_words(of))) for column, of in words.items()}
+    mask = mask_of(ids).to(device)
+    logits, states = network(pad(ids, pad_id).to(device), mask, padded, list(network.heads))
+    return Reading(
+        logits={task: values.cpu() for task, values in logits.items()},
+        embeddings=mean_states(states, mask).float().cpu(),
+        words={column: [len(starts) for starts in of.starts] for column, of in words.items()},
+    )
 
 
 def device_of_choice() -> torch.device:
@@ -59,6 +110,11 @@ def pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
 
 
+def pad_words(words: Words) -> WordTensors:
+    """Two tensors, (windows, most words)."""
+    return WordTensors(pad(words.starts, -1), pad(words.shapes, -1))
+
+
 def mask_of(rows: Sequence[Sequence[int]]) -> Tensor:
     """(rows, longest) with 1 for real tokens."""
     longest = max(1, *(len(row) for row in rows))
@@ -68,50 +124,11 @@ def mask_of(rows: Sequence[Sequence[int]]) -> Tensor:
 def batches_by_length(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:
     """Row positions, longest first, so many together that padded tokens stay within the budget."""
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
-    while order:
-        size = max(1, tokens_per_batch // max(1, lengths[order[0]]))
-        yield order[:size]
-        order = order[size:]
-
-
-def run_network(
-    network: MultiTaskNetwork,
-    input_ids: Sequence[Sequence[int]],
-    words: Mapping[str, Words],
-    *,
-    pad_id: int,
-    description: str | None = None,
-) -> Outputs:
-    """Every head's answers for the rows. `words` holds the words of each tag column.
-
-    A word without a piece, cut off at the token limit or dropped by the tokenizer, has the tag `O`.
-    """
-    device = device_of_choice()
-    network = network.to(device).eval()
-    tasks = list(network.heads)
-    found: dict[str, list[tuple[Answer, float]]] = {task: [("", 0.0)] * len(input_ids) for task in tasks}
-    embeddings = np.zeros((len(input_ids), int(network.encoder.config.hidden_size)), dtype=np.float32)  # type: ignore[union-attr, arg-type]
-    bar = tqdm(total=len(input_ids), desc=description, unit="row", disable=None if description else True, leave=False)
-    with torch.inference_mode(), bar:
-        for rows in batches_by_length([len(ids) for ids in input_ids], TOKENS_PER_BATCH):
-            ids = [input_ids[row] for row in rows]
-            chosen = {column: of_column.at(rows) for column, of_column in words.items()}
-            padded = {column: WordTensors(*(t.to(device) for t in of.padded())) for column, of in chosen.items()}
-            mask = mask_of(ids).to(device)
-            logits, states = network(pad(ids, pad_id).to(device), mask, padded, tasks)
-            embeddings[rows] = mean_states(states, mask).float().cpu().numpy()
-            for task in tasks:
-                of_task = chosen.get(network.heads[task].column)
-                column_starts = of_task.starts if of_task else [[]] * len(rows)
-                answers, confidences = network.heads[task].decode(logits[task].cpu(), [len(w) for w in column_starts])
-                for row, answer, confidence in zip(rows, answers, confidences, strict=True):
-                    found[task][row] = (answer, confidence)
-            bar.update(len(rows))
-    return Outputs(
-        answers={task: [answer for answer, _ in pairs] for task, pairs in found.items()},
-        confidences={task: [confidence for _, confidence in pairs] for task, pairs in found.items()},
-        embeddings=embeddings,
-    )
+    start = 0
+    while start < len(order):
+        size = max(1, tokens_per_batch // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
 
 
 @contextlib.contextmanager

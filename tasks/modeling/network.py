@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tasks.modeling.encoder import load_encoder
-from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors
+from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors, heads_of
+from tasks.modeling.limits import TokenLimit, limit_of
 
 
 class MultiTaskNetwork(nn.Module):
@@ -49,13 +50,13 @@ def new_network(encoder_folder: Path, heads: Mapping[str, AnyHead]) -> MultiTask
     return MultiTaskNetwork(load_encoder(encoder_folder), heads)
 
 
-def save_network(network: MultiTaskNetwork, encoder_folder: Path, max_tokens: int, output: Path) -> None:
+def save_network(network: MultiTaskNetwork, encoder_folder: Path, limit: TokenLimit, output: Path) -> None:
     """Writes weights, heads, and the encoder's configuration and tokenizer, so the folder stands alone."""
     save_file(
         {name: value.contiguous() for name, value in network.state_dict().items()}, output / "weights.safetensors"
     )
     heads = HeadsAdapter.dump_python(network.heads, mode="json")
-    facts = {"heads": heads, "max_tokens": max_tokens}
+    facts = {"heads": heads, **limit.model_dump(mode="json")}
     (output / "model.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     (output / "encoder").mkdir()
     for path in sorted(encoder_folder.glob("*")):
@@ -63,10 +64,9 @@ def save_network(network: MultiTaskNetwork, encoder_folder: Path, max_tokens: in
             shutil.copyfile(path, output / "encoder" / path.name)
 
 
-def load_network(folder: Path) -> tuple[MultiTaskNetwork, int]:
+def load_network(folder: Path) -> tuple[MultiTaskNetwork, TokenLimit]:
     """The network that `save_network` wrote, in evaluation mode, and its limit of tokens."""
-    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     encoder = load_encoder(folder / "encoder", pretrained=False)
-    network = MultiTaskNetwork(encoder, HeadsAdapter.validate_python(facts["heads"]))
+    network = MultiTaskNetwork(encoder, heads_of(folder))
     network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return network.eval(), int(facts["max_tokens"])
+    return network.eval(), limit_of(folder)

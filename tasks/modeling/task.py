@@ -47,4 +47,5 @@ def answer_file(model: TrainedModel, input_path: str, output_path: str, text_col
     """Rows of a JSON Lines file with the model's answers added; returns how many there were."""
     from tasks.modeling.answering import answer_rows
 
-    return answer_rows(open_store().directory(model.digest), input_path, output_path, text_column)
+    folder = open_store().directory(model.digest)
+    return answer_rows(folder, input_path, output_path, text_column, model.cleaning)

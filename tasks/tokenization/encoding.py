@@ -1,68 +1,133 @@
 """Token ids of every row, stored ragged, with first piece and shape of every word that carries a tag."""
 
+import functools
 import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data_contracts.errors import InputError
-from tasks.modeling.tokens import TextEncoder
-from tasks.modeling.words import shapes_in, spans_of, words_of
+from tasks.modeling.limits import write_limit
+from tasks.modeling.ragged import Ragged
+from tasks.modeling.tokens import AlignedTexts, EncodedTexts, TextEncoder
+from tasks.modeling.words import shape_of
+from tasks.tokenization.reading import TextRows, read_texts
+from tasks.tokenization.settings import Tokenization
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 logger = logging.getLogger(__name__)
-ROWS_PER_CALL = 512
+FACTS = ("rows", "windows", "tokens", "truncated")
+WORDS_REMEMBERED = 1 << 16
+INTEGERS = pa.list_(pa.int32())
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def encode_splits(
-    snapshot: Path, encoder: Path, *, text_column: str, tag_columns: tuple[str, ...], max_tokens: int, output: Path
+    snapshot: Path, encoder: Path, settings: Tokenization, tag_columns: tuple[str, ...], output: Path
 ) -> dict[str, dict[str, int]]:
-    """Writes `<split>.parquet` with `input_ids` and, a tag column, `starts_` and `shapes_`; returns {fact: {split: n}}.
+    """Writes `<split>.parquet`, a line a window, and the limit of tokens; returns {fact: {split: number}}.
 
-    `starts` holds the position of each word's first piece, -1 for a word that was cut off at `max_tokens`; `shapes` the
-    position of its shape among SHAPES.
+    A line has `input_ids`, `row` (position of its row in the split) and, a tag column, `starts_` and `shapes_`: of the
+    row's words that are the window's own, the position of the first piece, -1 for a word that was cut off or has none,
+    and the position of the shape among SHAPES. The windows of a row follow each other, and so do its words.
     """
-    text_encoder = TextEncoder(encoder, max_tokens)
-    facts: dict[str, dict[str, int]] = {"rows": {}, "tokens": {}, "truncated": {}}
-    tables = {path.stem: pq.read_table(path) for path in sorted(snapshot.glob("*.parquet"))}
-    total = sum(table.num_rows for table in tables.values())
+    text_encoder = TextEncoder(encoder, settings.limit)
+    splits = {path.stem: path for path in sorted(snapshot.glob("*.parquet"))}
+    total = sum(pq.read_metadata(path).num_rows for path in splits.values())
+    facts: dict[str, dict[str, int]] = {fact: {} for fact in FACTS}
     with tqdm(total=total, desc="tokenizing", unit="row", disable=None, leave=False) as bar:
-        for split, table in tables.items():
-            columns: dict[str, list[list[int]]] = {"input_ids": []}
-            columns |= {f"{kind}_{name}": [] for name in tag_columns for kind in ("starts", "shapes")}
-            truncated = 0
-            for start in range(0, table.num_rows, ROWS_PER_CALL):
-                rows = table.slice(start, ROWS_PER_CALL).to_pylist()
-                encoded = text_encoder.encode([row[text_column] for row in rows])
-                columns["input_ids"] += encoded.input_ids
-                truncated += encoded.truncated
-                for name in tag_columns:
-                    spans = [_spans(row, text_column, name) for row in rows]
-                    columns[f"starts_{name}"] += encoded.word_starts(spans)
-                    columns[f"shapes_{name}"] += shapes_in([row[text_column] for row in rows], spans)
-                bar.update(len(rows))
-            _write(columns, output / f"{split}.parquet")
-            facts["rows"][split] = table.num_rows
-            facts["tokens"][split] = sum(len(ids) for ids in columns["input_ids"])
-            facts["truncated"][split] = truncated
+        for split, path in splits.items():
+            counts: Counter[str] = Counter()
+            with pq.ParquetWriter(output / path.name, _schema(tag_columns)) as writer:
+                for rows, encoded, words in _encoded(read_texts(path, settings.text_column, tag_columns), text_encoder):
+                    writer.write_table(_table(encoded, words, rows.first))
+                    counts.update(_facts(rows, encoded))
+                    bar.update(len(rows.texts))
+            for fact in FACTS:
+                facts[fact][split] = counts[fact]
+    write_limit(output, settings.limit)
     cut = {split: count for split, count in facts["truncated"].items() if count}
     if cut:
-        logger.warning("texts cut off at %d tokens: %s", max_tokens, cut)
+        logger.warning("texts cut off at %d tokens: %s", settings.max_tokens, cut)
     return facts
 
 
-def _spans(row: dict[str, object], text_column: str, tag_column: str) -> list[tuple[int, int]]:
-    text, tagged = str(row[text_column]), row.get(tag_column)
-    words = tagged["tokens"] if isinstance(tagged, dict) and tagged["tokens"] else words_of(text)
-    try:
-        return spans_of(words, text)
-    except ValueError as error:
-        raise InputError(
-            f"{row['_address']}, row {row['_row']}, {tag_column}: {error}. Tokens are parts of {text_column!r}."
-        ) from error
+def _encoded(
+    batches: Iterable[TextRows], text_encoder: TextEncoder
+) -> Iterator[tuple[TextRows, EncodedTexts, dict[str, Ragged]]]:
+    """Rows with their windows, and the columns that say which words are whose."""
+
+    def whole_texts(rows: TextRows) -> "list[Encoding]":
+        return text_encoder.read_aligned(rows.texts) if rows.tagged else text_encoder.read(rows.texts)
+
+    for rows, whole in _one_ahead(whole_texts, batches):
+        if rows.tagged:
+            aligned = text_encoder.cut_aligned(whole)
+            yield rows, aligned.encoded, _words(rows, aligned)
+        else:
+            yield rows, text_encoder.cut(whole), {}
 
 
-def _write(columns: dict[str, list[list[int]]], path: Path) -> None:
-    integers = pa.list_(pa.int32())
-    pq.write_table(pa.table({name: pa.array(values, type=integers) for name, values in columns.items()}), path)
+def _words(rows: TextRows, aligned: AlignedTexts) -> dict[str, Ragged]:
+    words = {}
+    for column in rows.tagged:
+        spans = rows.spans(column)
+        starts = words[f"starts_{column}"] = aligned.word_starts(spans)
+        words[f"shapes_{column}"] = Ragged(_shapes(rows.texts, spans), starts.lengths)
+    return words
+
+
+def _one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+    """Items with what `work` makes of them; while the caller is busy with one, the next is worked on in a thread."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting: list[tuple[T, Future[R]]] = []
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > 1:
+                before, result = waiting.pop(0)
+                yield before, result.result()
+        for item, result in waiting:
+            yield item, result.result()
+
+
+def _shapes(texts: list[str], spans: list[list[tuple[int, int]]]) -> NDArray[np.int32]:
+    words = (text[start:end] for text, of in zip(texts, spans, strict=True) for start, end in of)
+    return np.fromiter(map(_shape, words), dtype=np.int32)
+
+
+@functools.lru_cache(maxsize=WORDS_REMEMBERED)
+def _shape(word: str) -> int:
+    return shape_of(word)
+
+
+def _facts(rows: TextRows, encoded: EncodedTexts) -> dict[str, int]:
+    return {
+        "rows": len(rows.texts),
+        "windows": len(encoded.rows),
+        "tokens": len(encoded.input_ids.values),
+        "truncated": encoded.truncated,
+    }
+
+
+def _schema(tag_columns: tuple[str, ...]) -> pa.Schema:
+    words = [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
+    return pa.schema([("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in words)])
+
+
+def _table(encoded: EncodedTexts, words: dict[str, Ragged], first: int) -> pa.Table:
+    columns = {"input_ids": _lists(encoded.input_ids), "row": pa.array(encoded.rows + first, type=pa.int32())}
+    return pa.table(columns | {name: _lists(of) for name, of in words.items()})
+
+
+def _lists(of: Ragged) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(of.offsets, type=pa.int32()), pa.array(of.values), type=INTEGERS)

@@ -1,12 +1,14 @@
 """Settings of tokenization."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from tasks.modeling.limits import TokenLimit
 
 
-class Tokenization(BaseModel):
+class Tokenization(TokenLimit):
     """How texts become token ids."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     text_column: str = "text"
-    max_tokens: int = Field(128, ge=8, le=8192, description="longer texts are cut here, and counted")
+
+    @property
+    def limit(self) -> TokenLimit:
+        """What a model has to know of it."""
+        return TokenLimit.model_validate(self.model_dump(include=set(TokenLimit.model_fields)))

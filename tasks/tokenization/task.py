@@ -1,12 +1,13 @@
 """Prefect edge of tokenization."""
 
-from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapshot
+from data_contracts.artifacts import Encoder, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from tasks.modeling.encoder import encoder_folder
+from tasks.modeling.limits import limit_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 from tasks.tokenization.settings import Tokenization
 
-__all__ = ["Tokenization", "tokenize"]
+__all__ = ["Tokenization", "tokenization_of", "tokenize"]
 
 
 @cached_task("tokenization")
@@ -21,9 +22,8 @@ def tokenize(
         facts = encode_splits(
             store.directory(snapshot.digest),
             encoder_folder(encoder.name, encoder.revision),
-            text_column=settings.text_column,
-            tag_columns=tag_columns,
-            max_tokens=settings.max_tokens,
+            settings,
+            tag_columns,
             output=draft,
         )
         return TokenizedDataset(
@@ -31,5 +31,12 @@ def tokenize(
             parents=(snapshot.digest, encoder.digest),
             encoder=encoder,
             max_tokens=settings.max_tokens,
+            cleaning=snapshot.cleaning,
             **facts,
         )
+
+
+def tokenization_of(model: TrainedModel, text_column: str) -> Tokenization:
+    """The settings by which that model reads texts, which may be others than those of today's pipeline."""
+    limit = limit_of(open_store().directory(model.digest))
+    return Tokenization(text_column=text_column, **limit.model_dump())

@@ -17,6 +17,7 @@ from data_contracts.errors import InputError
 from tasks.modeling.encoder import freeze, set_dropout
 from tasks.modeling.heads import AnyHead, WordTensors
 from tasks.modeling.inference import device_of_choice, lower_precision, run_network
+from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -45,7 +46,6 @@ def fine_tune(
     heads: Mapping[str, AnyHead],
     recipe: Recipe,
     *,
-    max_tokens: int,
     checkpoints: Path,
     curves: Path,
     output: Path,
@@ -64,16 +64,17 @@ def fine_tune(
     set_dropout(network.encoder, recipe.encoder_dropout)
     if recipe.frozen_layers is not None:
         freeze(network.encoder, recipe.frozen_layers)
-    pad_id = TextEncoder(encoder, max_tokens).pad_id
+    limit = read_limit(tokens)
+    pad_id = TextEncoder(encoder, limit).pad_id
     progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
     network.load_state_dict(progress.best_weights)
-    save_network(network.cpu(), encoder, max_tokens, output)
+    save_network(network.cpu(), encoder, limit, output)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
 
 
 def validation_scores(network: MultiTaskNetwork, rows: Rows, pad_id: int) -> dict[str, float]:
     """{task: primary metric} on the rows that have a label for the task."""
-    outputs = run_network(network, rows.input_ids, rows.words, pad_id=pad_id)
+    outputs = run_network(network, rows.tokens, pad_id=pad_id)
     found = {}
     for task, head in network.heads.items():
         known = [row for row, label in enumerate(rows.labels[task]) if label is not None]
@@ -137,9 +138,8 @@ class _Trainer:
         if not frozen or recipe.encoder_dropout:
             return None
         self.network.train()
-        return trunk_of(
-            self.network.encoder, frozen, self.rows.input_ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16
-        )
+        ids = self.rows.tokens.input_ids
+        return trunk_of(self.network.encoder, frozen, ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16)
 
     def _plan(self, epoch: int) -> list[Step]:
         return plan_epoch(

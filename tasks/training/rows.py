@@ -1,4 +1,4 @@
-"""Rows in memory, ready to be cut into batches: token ids, words, and every task's labels."""
+"""Rows in memory, ready to be cut into batches of windows: token ids, words, and every task's labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.modeling.heads import MISSING, AnyHead, WordTensors
-from tasks.modeling.inference import Words, mask_of, pad, words_in
+from tasks.modeling.inference import mask_of, pad, pad_words
+from tasks.modeling.tokenized import TokenizedRows, Words, read_tokens
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,27 @@ class Batch:
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of a split."""
+    """All rows of a split: what was tokenized, a label a row, and a label a window.
 
-    input_ids: list[list[int]]
-    words: dict[str, Words]
+    A window has the labels of its row, but of the tags only those of its own words.
+    """
+
+    tokens: TokenizedRows
     labels: dict[str, list[Any]]
+    window_labels: dict[str, list[Any]]
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each row."""
-        return [len(ids) for ids in self.input_ids]
+        """Tokens of each window."""
+        return [len(ids) for ids in self.tokens.input_ids]
 
-    def batch(self, rows: Sequence[int], heads: Mapping[str, AnyHead], pad_id: int) -> Batch:
-        """The micro-batch of those rows; words that were cut off at the token limit have no target."""
-        ids = [self.input_ids[row] for row in rows]
-        words = {column: of_column.at(rows).padded() for column, of_column in self.words.items()}
+    def batch(self, windows: Sequence[int], heads: Mapping[str, AnyHead], pad_id: int) -> Batch:
+        """The micro-batch of those windows; words that were cut off at the token limit have no target."""
+        ids = [self.tokens.input_ids[window] for window in windows]
+        words = {column: pad_words(of_column.at(windows)) for column, of_column in self.tokens.words.items()}
         targets = {}
         for task, head in heads.items():
-            target = head.targets([self.labels[task][row] for row in rows])
+            target = head.targets([self.window_labels[task][window] for window in windows])
             if head.kind == "token_tags":
                 starts = words[head.column].starts
                 # As wide as the words are: a text without tags may have more words than any with tags.
@@ -54,10 +58,31 @@ class Rows:
 
 def read_rows(snapshot: Path, tokens: Path, split: str, heads: Mapping[str, AnyHead]) -> Rows:
     """The rows of one split, from its validated snapshot and its tokens."""
-    encoded = pq.read_table(tokens / f"{split}.parquet").to_pydict()
-    labelled = pq.read_table(snapshot / f"{split}.parquet", columns=sorted({head.column for head in heads.values()}))
-    return Rows(
-        input_ids=encoded["input_ids"],
-        words=words_in(encoded),
-        labels={task: labelled.column(head.column).to_pylist() for task, head in heads.items()},
-    )
+    columns = sorted({head.column for head in heads.values()})
+    labelled = pq.read_table(snapshot / f"{split}.parquet", columns=columns)
+    labels = {task: labelled.column(head.column).to_pylist() for task, head in heads.items()}
+    return rows_of(read_tokens(tokens / f"{split}.parquet"), labels, heads)
+
+
+def rows_of(tokens: TokenizedRows, labels: dict[str, list[Any]], heads: Mapping[str, AnyHead]) -> Rows:
+    """Rows with those labels, which every window of a row is given."""
+    if len(tokens.rows) == len(tokens.windows_of_rows):
+        return Rows(tokens, labels, labels)
+    of_windows = {
+        task: _tags_of_windows(tokens.rows, tokens.words[head.column], labels[task])
+        if head.kind == "token_tags"
+        else [labels[task][row] for row in tokens.rows]
+        for task, head in heads.items()
+    }
+    return Rows(tokens, labels, of_windows)
+
+
+def _tags_of_windows(rows: Sequence[int], words: Words, labels: Sequence[Any]) -> list[Any]:
+    found = []
+    word = 0
+    for window, row in enumerate(rows):
+        word = 0 if window == 0 or row != rows[window - 1] else word
+        end = word + len(words.starts[window])
+        found.append({"tags": labels[row]["tags"][word:end]} if labels[row] else None)
+        word = end
+    return found

@@ -39,7 +39,6 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             encoder_folder(tokens.encoder.name, tokens.encoder.revision),
             lesson.heads,
             lesson.recipe,
-            max_tokens=tokens.max_tokens,
             checkpoints=home.scratch / name,
             curves=home.curves / name,
             output=draft,
@@ -51,6 +50,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             max_tokens=tokens.max_tokens,
             tasks=tuple(lesson.heads),
             curves=name,
+            cleaning=tokens.cleaning,
             **vars(facts),
         )
     # A short training has ended before its first checkpoint.

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ CONTRACT = {
         {
             "name": "letters",
             "properties": [
-                {"name": "body", "logicalType": "string"},
+                {"name": "body", "logicalType": "string", "customProperties": [{"property": "role", "value": "text"}]},
+                {"name": "sent_at", "logicalType": "timestamp"},
                 {
                     "name": "topic",
                     "logicalType": "string",
@@ -145,7 +147,6 @@ def test_a_name_is_fit_for_the_artifacts_of_its_runs(folder: Path) -> None:
 
 def test_all_mistakes_are_shown_at_once_with_the_paths_of_their_keys(folder: Path) -> None:
     data = {**LETTERS["data"], "train": {"kind": "jsonl", "path": "x"}, "tets": {}}
-    del data["test"]
     found = complaint(
         write(
             folder,
@@ -156,10 +157,9 @@ def test_all_mistakes_are_shown_at_once_with_the_paths_of_their_keys(folder: Pat
         )
     )
     assert str(folder / "letters.yaml") in found.splitlines()[0]
-    assert "7 mistake(s)" in found.splitlines()[0]
+    assert "6 mistake(s)" in found.splitlines()[0]
     for line in (
         "data.train: ",
-        "data.test: missing",
         "data.tets: unknown key",
         "training.epochs: ",
         "training.epoch: unknown key",
@@ -185,7 +185,7 @@ def test_what_does_not_fit_the_contract_or_the_heads_is_shown_at_once(folder: Pa
         )
     )
     assert "6 mistake(s)" in found.splitlines()[0]
-    assert "heads.mood: contract letters has no column 'mood'; it has body, topic, weight" in found
+    assert "heads.mood: contract letters has no column 'mood'; it has body, sent_at, topic, weight" in found
     assert "heads.weight: head single_label on column 'weight': the contract gives it no `labels`" in found
     assert "heads.tags: head token_tags on column 'topic': the contract gives it no `tagKinds`" in found
     assert "heads.size: head regression on column 'body': its logicalType is string" in found
@@ -261,3 +261,71 @@ def test_of_two_overrides_of_a_setting_the_last_counts() -> None:
 )
 def test_a_bad_override_is_answered_with_what_is_wrong(override: str, said: str) -> None:
     assert said in complaint("support", [override])
+
+
+# Rows that a rule divides
+
+
+def undivided(splits: dict[str, Any], **more: Any) -> dict[str, Any]:
+    rows = {"kind": "json_lines", "path": "rows/all.jsonl"}
+    return {"contract": "contracts/letters.yaml", "undivided": rows, "splits": splits, **more}
+
+
+def test_one_source_and_a_rule_may_stand_for_all_splits(folder: Path) -> None:
+    data = load_pipeline(write(folder, data=undivided({"kind": "stratified", "column": "topic"}))).data
+    assert data.given == {}
+    assert data.undivided is not None
+    assert data.undivided.path == str(folder / "rows" / "all.jsonl")
+    assert data.splits is not None
+    assert data.splits.strata == "topic"
+
+
+@pytest.mark.parametrize(
+    ("data", "complaints"),
+    [
+        ({"contract": "contracts/letters.yaml"}, ["train, validation, test: no source; give one, or `undivided`"]),
+        (undivided({"kind": "random"}) | {"splits": None}, ["`undivided` and `splits` go together"]),
+        (undivided({"kind": "random", "test": 0}), ["test: no source, and `splits` gives it a share of 0"]),
+        (undivided({"kind": "grouped", "column": "sender"}), ["data.splits.column", "no column 'sender'"]),
+        (
+            undivided(
+                {
+                    "kind": "time",
+                    "column": "weight",
+                    "validation_from": "2026-01-01T00:00:00Z",
+                    "test_from": "2026-02-01T00:00:00Z",
+                }
+            ),
+            ["data.splits.column: 'weight' is of type number, no timestamp"],
+        ),
+    ],
+    ids=["nothing", "no rule", "no test rows", "no such group", "no time"],
+)
+def test_a_pipeline_whose_splits_would_get_no_rows_is_refused(
+    folder: Path, data: dict[str, Any], complaints: list[str]
+) -> None:
+    message = complaint(write(folder, data=data))
+    assert [words for words in complaints if words not in message] == []
+
+
+def test_a_column_of_texts_has_to_be_one_for_the_contract_too(folder: Path) -> None:
+    contract = json.loads(json.dumps(CONTRACT))
+    del contract["schema"][0]["properties"][0]["customProperties"]
+    (folder / "contracts" / "letters.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    message = complaint(write(folder))
+    assert "tokenization.text_column: contract letters does not say that 'body' is a text" in message
+    assert "role: text" in message
+
+
+def test_a_dataset_of_the_hub_keeps_its_name_and_a_local_one_its_folder(folder: Path) -> None:
+    for path, found in (("org/letters", "org/letters"), ("./letters", str(folder / "letters"))):
+        source = {"kind": "hugging_face", "path": path, "revision": "main"}
+        data = {**LETTERS["data"], "train": source}
+        loaded = load_pipeline(write(folder, data=data)).data.train
+        assert loaded is not None
+        assert loaded.path == found
+
+
+def test_a_column_to_balance_by_has_to_exist(folder: Path) -> None:
+    message = complaint(write(folder, preparation={"balance": {"kind": "oversample", "column": "sender"}}))
+    assert "preparation.balance.column: contract letters has no column 'sender'" in message

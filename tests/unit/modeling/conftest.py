@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.limits import TokenLimit
 
-MAX_TOKENS = 16
+LIMIT = TokenLimit(max_tokens=16)
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +30,5 @@ def saved_network(tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path_factor
     folder = tmp_path_factory.mktemp("network")
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        save_network(new_network(tiny_encoder, heads), tiny_encoder, MAX_TOKENS, folder)
+        save_network(new_network(tiny_encoder, heads), tiny_encoder, LIMIT, folder)
     return folder

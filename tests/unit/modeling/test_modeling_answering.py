@@ -7,9 +7,15 @@ from typing import Any
 
 import fsspec
 import pytest
+import torch
 
+from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.modeling.answering import answer_rows, entities_of
+from tasks.modeling.heads import AnyHead
+from tasks.modeling.limits import TokenLimit
+from tasks.modeling.network import load_network, new_network, save_network
+from tasks.modeling.words import SHAPES
 
 TEXTS = ["Where is my parcel to Đà Nẵng?", "money back 🙂now", "thanks"]
 
@@ -69,6 +75,62 @@ def test_each_row_keeps_what_it_had_and_gets_every_tasks_answer(saved_network: P
 def test_letters_are_written_as_they_are(saved_network: Path, tmp_path: Path) -> None:
     answer_rows(saved_network, write(tmp_path / "in.jsonl", row(text=TEXTS[0])), str(tmp_path / "out.jsonl"), "text")
     assert "Đà Nẵng" in (tmp_path / "out.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_text_is_cleaned_as_the_models_were_and_positions_are_those_in_the_cleaned_one(
+    saved_network: Path, tmp_path: Path
+) -> None:
+    clean = "Where is my parcel to Đà Nẵng?"
+    dirty = "<p>Where  is my parcel to &#272;à <b>Nẵng</b>?</p>"
+    source = write(tmp_path / "in.jsonl", row(body=dirty, number=1), row(body=clean, number=2))
+    answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "body", Cleaning(markup=True, whitespace=True))
+    first, second = read(tmp_path / "out.jsonl")
+    assert (first["body"], first["cleaned_body"]) == (dirty, clean)
+    assert second == {"body": clean, "number": 2, "predictions": first["predictions"]}
+    answer_rows(saved_network, source, str(tmp_path / "as_is.jsonl"), "body")
+    unclean, same = read(tmp_path / "as_is.jsonl")
+    assert "cleaned_body" not in unclean
+    assert unclean["predictions"] != first["predictions"]
+    assert same == second
+
+
+def test_a_text_of_which_cleaning_leaves_nothing_is_named(saved_network: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", row(text="good"), "", row(text="<br/> <hr>"))
+    with pytest.raises(InputError, match=r"in\.jsonl, line 3: nothing is left of 'text'.*'<br/> <hr>'"):
+        answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "text", Cleaning(markup=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_model_that_reads_windows_finds_what_stands_at_the_end_of_a_long_text(
+    saved_network: Path, tmp_path: Path
+) -> None:
+    network, _ = load_network(saved_network)
+    linear = network.layers["places"][1]  # type: ignore[index]
+    torch.nn.init.zeros_(linear.weight)
+    # The shape `digits` decides, which the last columns of the weights are for.
+    linear.weight.data[1, 32 + SHAPES.index("digits")] = 9.0
+    linear.bias.data = torch.tensor([3.0, 0.0, 0.0])
+    text = " ".join(["lamp"] * 40) + " 4711"
+    source = write(tmp_path / "in.jsonl", row(text=text), row(text="lamp 12"))
+    found = {}
+    for beyond in ("cut", "windows"):
+        (tmp_path / beyond).mkdir()
+        limit = TokenLimit.model_validate({"max_tokens": 16, "beyond": beyond, "window_overlap": 4})
+        save_network(network, saved_network / "encoder", limit, tmp_path / beyond)
+        answer_rows(tmp_path / beyond, source, str(tmp_path / "out.jsonl"), "text")
+        found[beyond] = [line["predictions"]["places"] for line in read(tmp_path / "out.jsonl")]
+    entity = {"kind": "PLACE", "text": "4711", "start": 200, "end": 204}
+    short = [{"kind": "PLACE", "text": "12", "start": 5, "end": 7}]
+    assert found == {"cut": [[], short], "windows": [[entity], short]}
+
+
+def test_a_model_without_a_tagger_answers(tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path: Path) -> None:
+    chosen = {task: heads[task] for task in ("intent", "urgency")}
+    (tmp_path / "model").mkdir()
+    save_network(new_network(tiny_encoder, chosen), tiny_encoder, TokenLimit(max_tokens=16), tmp_path / "model")
+    source = write(tmp_path / "in.jsonl", row(text="thanks"))
+    assert answer_rows(tmp_path / "model", source, str(tmp_path / "out.jsonl"), "text") == 1
+    assert set(read(tmp_path / "out.jsonl")[0]["predictions"]) == {"intent", "urgency"}
 
 
 def test_an_output_may_lie_at_any_address(saved_network: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tasks.modeling.answers import Answers, read_answers, read_embeddings, read_
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.predicting import predict_splits
 from tasks.tokenization.encoding import encode_splits
+from tasks.tokenization.settings import Tokenization
 
 
 def test_answers_come_back_as_they_were_written(heads: dict[str, AnyHead], tmp_path: Path) -> None:
@@ -36,15 +37,15 @@ def test_every_split_asked_for_is_answered_with_an_embedding_for_each_row(
     snapshot, tokens, output = folders
     for folder in folders:
         folder.mkdir()
-    texts = ["my parcel", "Oslo is far away", "thanks"]
+    texts = ["my parcel", "Oslo is far away" * 5, "thanks"]
     for split, of_split in {"test": texts, "vietnamese": texts[::-1], "train": texts}.items():
         pq.write_table(
             pa.table({"_id": [f"{split}-{text}" for text in of_split], "text": of_split}), snapshot / f"{split}.parquet"
         )
-    encode_splits(
-        snapshot, saved_network / "encoder", text_column="text", tag_columns=("tags",), max_tokens=16, output=tokens
-    )
+    settings = Tokenization(max_tokens=16, beyond="windows", window_overlap=4)
+    encode_splits(snapshot, saved_network / "encoder", settings, ("tags",), output=tokens)
 
+    assert pq.read_metadata(tokens / "test.parquet").num_rows == 4
     assert predict_splits(saved_network, snapshot, tokens, ["test", "vietnamese"], output) == {
         "test": 3,
         "vietnamese": 3,

@@ -1,5 +1,6 @@
 """The multi-task network and the folder it is kept in."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from tasks.modeling.heads import AnyHead, WordTensors, heads_of
+from tasks.modeling.limits import TokenLimit, limit_of
 from tasks.modeling.network import load_network, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 
@@ -20,13 +22,14 @@ def test_a_network_that_was_saved_and_loaded_gives_the_same_logits(
 ) -> None:
     source = shutil.copytree(tiny_encoder, tmp_path / "encoder")
     network = new_network(source, heads).eval()
+    limit = TokenLimit(max_tokens=24, beyond="windows", window_overlap=5)
     (tmp_path / "model").mkdir()
-    save_network(network, source, 24, tmp_path / "model")
+    save_network(network, source, limit, tmp_path / "model")
     shutil.rmtree(source)
 
-    loaded, max_tokens = load_network(tmp_path / "model")
+    loaded, loaded_limit = load_network(tmp_path / "model")
 
-    assert max_tokens == 24
+    assert loaded_limit == limit
     assert not loaded.training
     assert loaded.heads == heads
     with torch.no_grad():
@@ -39,12 +42,19 @@ def test_a_network_that_was_saved_and_loaded_gives_the_same_logits(
 
 
 def test_the_folder_of_a_network_holds_its_tokenizer(saved_network: Path) -> None:
-    assert TextEncoder(saved_network / "encoder", 16).encode(["hello world"]).input_ids == [[101, 7592, 2088, 102]]
+    found = TextEncoder(saved_network / "encoder", TokenLimit()).encode(["hello world"]).input_ids.lists()
+    assert found == [[101, 7592, 2088, 102]]
 
 
 def test_heads_are_read_without_the_weights(saved_network: Path, heads: dict[str, AnyHead], tmp_path: Path) -> None:
     shutil.copyfile(saved_network / "model.json", tmp_path / "model.json")
     assert heads_of(tmp_path) == heads
+
+
+def test_a_model_that_was_saved_before_there_were_windows_cuts(saved_network: Path, tmp_path: Path) -> None:
+    facts = json.loads((saved_network / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({"heads": facts["heads"], "max_tokens": 40}))
+    assert limit_of(tmp_path) == TokenLimit(max_tokens=40, beyond="cut")
 
 
 def test_only_the_tasks_asked_for_are_answered(saved_network: Path) -> None:

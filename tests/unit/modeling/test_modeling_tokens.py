@@ -1,54 +1,139 @@
-"""Token ids of a real tokenizer, and the pieces that words start at."""
+"""Token ids of a real tokenizer, the windows of long texts, and the pieces that words start at."""
 
+import shutil
 import unicodedata
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from data_contracts.errors import InputError
-from tasks.modeling.tokens import EncodedTexts, TextEncoder
+from tasks.modeling.alignment import first_pieces
+from tasks.modeling.limits import TokenLimit
+from tasks.modeling.tokens import TextEncoder
 from tasks.modeling.words import spans_of, words_of
 
 CLS, SEP = 101, 102  # of the BERT vocabulary
 
 
+def cutting(encoder: Path, max_tokens: int) -> TextEncoder:
+    """The tokenizer with room for so many tokens, which cuts what is longer."""
+    return TextEncoder(encoder, TokenLimit(max_tokens=max_tokens))
+
+
+def sliding(encoder: Path, max_tokens: int, overlap: int) -> TextEncoder:
+    """The tokenizer that reads what is longer in windows."""
+    return TextEncoder(encoder, TokenLimit(max_tokens=max_tokens, beyond="windows", window_overlap=overlap))
+
+
 def starts_of(encoder: TextEncoder, text: str) -> dict[str, int]:
     """The position of the first piece of each word of `text`."""
     words = words_of(text)
-    return dict(zip(words, encoder.encode([text]).word_starts([spans_of(words, text)])[0], strict=True))
+    return dict(zip(words, encoder.align([text]).word_starts([spans_of(words, text)]).lists()[0], strict=True))
 
 
 @pytest.fixture(scope="module")
 def text_encoder(tiny_encoder: Path) -> TextEncoder:
     """The tokenizer with room for 32 tokens."""
-    return TextEncoder(tiny_encoder, 32)
+    return cutting(tiny_encoder, 32)
 
 
 def test_a_text_is_framed_by_special_tokens(text_encoder: TextEncoder) -> None:
     found = text_encoder.encode(["hello world", ""])
-    assert found.input_ids == [[CLS, 7592, 2088, SEP], [CLS, SEP]]
-    assert found.offsets == [[(0, 0), (0, 5), (6, 11), (0, 0)], [(0, 0), (0, 0)]]
+    assert found.input_ids.lists() == [[CLS, 7592, 2088, SEP], [CLS, SEP]]
+    assert found.rows.tolist() == [0, 1]
     assert found.truncated == 0
 
 
+def test_pieces_cover_characters_and_special_tokens_none(text_encoder: TextEncoder) -> None:
+    found = text_encoder.align(["hello world", ""])
+    assert found.pieces == [[(0, 0), (0, 5), (6, 11), (0, 0)], [(0, 0), (0, 0)]]
+    assert found.encoded.input_ids.lists() == [[CLS, 7592, 2088, SEP], [CLS, SEP]]
+
+
 def test_a_text_of_exactly_the_limit_is_not_truncated(tiny_encoder: Path) -> None:
-    found = TextEncoder(tiny_encoder, 8).encode(["one two three four five six"])
-    assert [len(ids) for ids in found.input_ids] == [8]
+    found = cutting(tiny_encoder, 8).encode(["one two three four five six"])
+    assert [len(ids) for ids in found.input_ids.lists()] == [8]
     assert found.truncated == 0
 
 
 def test_longer_texts_are_cut_before_the_closing_token_and_counted(tiny_encoder: Path) -> None:
-    encoder = TextEncoder(tiny_encoder, 8)
+    encoder = cutting(tiny_encoder, 8)
     found = encoder.encode(["one two three four five six seven", "short", "a b c d e f g h"])
+    ids = found.input_ids.lists()
     assert found.truncated == 2
-    assert [len(ids) for ids in found.input_ids] == [8, 3, 8]
-    assert [ids[-1] for ids in found.input_ids] == [SEP, SEP, SEP]
-    assert found.input_ids[0][:-1] == encoder.encode(["one two three four five six"]).input_ids[0][:-1]
+    assert [len(of_text) for of_text in ids] == [8, 3, 8]
+    assert [of_text[-1] for of_text in ids] == [SEP, SEP, SEP]
+    assert ids[0] == encoder.encode(["one two three four five six"]).input_ids.lists()[0]
+
+
+def test_longer_texts_are_read_in_windows_that_overlap_and_nothing_is_truncated(tiny_encoder: Path) -> None:
+    one, two, three, four, five, six, seven, eight, nine = (
+        TextEncoder(tiny_encoder, TokenLimit())
+        .encode(["one two three four five six seven eight nine"])
+        .input_ids.lists()[0][1:-1]
+    )
+    found = sliding(tiny_encoder, 8, 3).encode(["one two", "one two three four five six seven eight nine", "nine"])
+    assert found.input_ids.lists() == [
+        [CLS, one, two, SEP],
+        [CLS, one, two, three, four, five, six, SEP],
+        [CLS, four, five, six, seven, eight, nine, SEP],
+        [CLS, nine, SEP],
+    ]
+    assert found.rows.tolist() == [0, 1, 1, 2]
+    assert found.truncated == 0
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 7])
+def test_windows_are_those_that_the_tokenizers_own_truncation_leaves_over(tiny_encoder: Path, overlap: int) -> None:
+    texts = [" ".join(f"order {number} é" for number in range(count)) for count in (1, 3, 4, 9, 40)]
+    library = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
+    library.no_padding()
+    library.enable_truncation(max_length=16, stride=overlap)
+    expected = [
+        window.ids for text in texts for first in [library.encode(text)] for window in (first, *first.overflowing)
+    ]
+    assert sliding(tiny_encoder, 16, overlap).encode(texts).input_ids.lists() == expected
+    library.enable_truncation(max_length=16)
+    assert cutting(tiny_encoder, 16).encode(texts).input_ids.lists() == [library.encode(text).ids for text in texts]
+
+
+@pytest.mark.parametrize("frame", ["<s> $A </s> </s>", "$A </s>", "<s> $A", "$A"])
+def test_windows_are_framed_as_the_tokenizer_frames_a_text(tiny_encoder: Path, tmp_path: Path, frame: str) -> None:
+    folder = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    special = [("<s>", CLS), ("</s>", SEP)]
+    library.post_processor = TemplateProcessing(single=frame, pair="$A $B", special_tokens=special)
+    library.no_padding()
+    library.enable_truncation(max_length=9, stride=2)
+    words = "one two three four five six seven eight nine ten eleven twelve"
+    first = library.encode(words)
+    assert first.overflowing
+    library.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    found = sliding(folder, 9, 2).encode([words])
+    assert found.input_ids.lists() == [first.ids, *(window.ids for window in first.overflowing)]
 
 
 def test_words_that_were_cut_off_start_at_minus_one(tiny_encoder: Path) -> None:
-    starts = starts_of(TextEncoder(tiny_encoder, 8), "one two three four five six seven eight")
+    starts = starts_of(cutting(tiny_encoder, 8), "one two three four five six seven eight")
     assert list(starts.values()) == [1, 2, 3, 4, 5, 6, -1, -1]
+
+
+def test_each_word_belongs_to_the_window_where_it_has_most_context(tiny_encoder: Path) -> None:
+    text = "one two three four five six seven eight nine"
+    # The windows hold words 1 to 6 and 4 to 9. Five has 4 and 1 neighbours in the first and 1 and 4 in the second.
+    found = sliding(tiny_encoder, 8, 3).align([text]).word_starts([spans_of(text.split(), text)])
+    assert found.lists() == [[1, 2, 3, 4, 5], [3, 4, 5, 6]]
+
+
+def test_a_word_whose_pieces_two_windows_share_is_found_at_its_first(tiny_encoder: Path) -> None:
+    # one two three four five cr ##eme | cr ##eme six
+    text = "one two three four five crème six"
+    found = sliding(tiny_encoder, 8, 0).align([text])
+    assert found.encoded.input_ids.lengths.tolist() == [8, 4]
+    assert found.word_starts([spans_of(text.split(), text)]).lists() == [[1, 2, 3, 4, 5, 6], [2]]
 
 
 def test_a_word_in_pieces_starts_at_the_first(text_encoder: TextEncoder) -> None:
@@ -81,18 +166,26 @@ def test_a_mark_that_the_tokenizer_drops_has_no_piece(text_encoder: TextEncoder)
 
 def test_a_piece_that_begins_with_the_space_before_its_word_is_found() -> None:
     # SentencePiece tokenizers count the space before a word to its first piece.
-    encoded = EncodedTexts([[0, 11, 12, 13, 2]], [[(0, 0), (0, 5), (5, 9), (9, 11), (0, 0)]], truncated=0)
-    assert encoded.word_starts([[(0, 5), (6, 11)]]) == [[1, 2]]
+    pieces = [[(0, 0), (0, 5), (5, 9), (9, 11), (0, 0)]]
+    assert first_pieces(pieces, [[(0, 5), (6, 11)]]).lists() == [[1, 2]]
+
+
+def test_words_are_looked_for_in_their_own_text_only() -> None:
+    pieces = [[(0, 0), (0, 3), (0, 0)], [(0, 0), (0, 0)], [(0, 0), (4, 9), (0, 0)]]
+    assert first_pieces(pieces, [[(0, 3), (4, 9)], [(0, 3)], [(0, 3), (4, 9)]]).lists() == [[1, -1], [-1], [-1, 1]]
+    assert first_pieces([[(0, 0)]], [[(0, 1)]]).lists() == [[-1]]
+    assert first_pieces([[(0, 3)]], [[(4, 9)]]).lists() == [[-1]]
+    assert first_pieces([], []).lists() == []
 
 
 def test_every_word_of_long_mixed_text_starts_at_a_piece_that_overlaps_it(text_encoder: TextEncoder) -> None:
     text = "Trời ơi! Café ở Đà-Nẵng 👍🏽 (JS7-11806) €10, isn't"
     spans = spans_of(words_of(text), text)
-    encoded = text_encoder.encode([text])
-    starts = encoded.word_starts([spans])[0]
+    aligned = text_encoder.align([text])
+    starts = aligned.word_starts([spans]).lists()[0]
     assert len(starts) > 15
     for (start, end), piece in zip(spans, starts, strict=True):
-        first, last = encoded.offsets[0][piece]
+        first, last = aligned.pieces[0][piece]
         assert piece > 0
         assert first < end
         assert last > start
@@ -104,5 +197,5 @@ def test_padding_has_the_tokenizers_own_id(text_encoder: TextEncoder) -> None:
 
 def test_a_limit_beyond_the_encoders_positions_is_an_error_that_names_both(tiny_encoder: Path) -> None:
     with pytest.raises(InputError, match=r"max_tokens.*129.*128"):
-        TextEncoder(tiny_encoder, 129)
-    TextEncoder(tiny_encoder, 128)
+        cutting(tiny_encoder, 129)
+    cutting(tiny_encoder, 128)

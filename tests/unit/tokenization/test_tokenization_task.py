@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.artifacts import ValidatedSnapshot
+from data_contracts.cleaning import Cleaning
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.task import locate_encoder
 from tasks.storage.home import open_store
@@ -24,14 +25,23 @@ def test_tokens_are_published_under_snapshot_and_encoder(
         pq.write_table(pa.table({"text": ["hello world", "thanks"]}), draft / "train.parquet")
         digest = store.publish(draft)
     snapshot = ValidatedSnapshot(
-        digest=digest, contract="support", contract_digest="0" * 64, rows={"train": 2}, quarantined={}
+        digest=digest,
+        contract="support",
+        contract_digest="0" * 64,
+        rows={"train": 2},
+        quarantined={},
+        cleaning=Cleaning(unicode="NFC"),
     )
 
     encoder = locate_encoder.fn(EncoderSettings(name=str(tiny_encoder)))
     found = tokenize.fn(snapshot, encoder, Tokenization(max_tokens=16), ())
 
     assert found.parents == (snapshot.digest, encoder.digest)
-    assert (found.rows, found.tokens, found.truncated) == ({"train": 2}, {"train": 7}, {"train": 0})
+    assert (found.rows, found.windows) == ({"train": 2}, {"train": 2})
+    assert (found.tokens, found.truncated) == ({"train": 7}, {"train": 0})
+    assert found.cleaning == Cleaning(unicode="NFC")
     published = pq.read_table(store.directory(found.digest) / "train.parquet").to_pydict()
     assert [len(ids) for ids in published["input_ids"]] == [4, 3]
     assert tokenize.fn(snapshot, encoder, Tokenization(max_tokens=16), ()).digest == found.digest
+    # No text is longer than either limit, but a model that is trained on these tokens will meet some.
+    assert tokenize.fn(snapshot, encoder, Tokenization(max_tokens=17), ()).digest != found.digest

@@ -11,7 +11,6 @@ import pytest
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.training.recipe import Recipe
 
-MAX_TOKENS = 24
 CITIES = ("Oslo", "Lima", "Hue", "Cairo")
 OPENINGS = ("hi", "good morning", "dear all at the shop", "hello , I wrote to you twice")
 QUICK = {
@@ -55,10 +54,14 @@ def toy_rows() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def write_splits(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Path]:
-    """`write_splits(name, train, validation)` gives a folder with the rows as `snapshot` and their `tokens`."""
+    """`write_splits(name, train, validation)` gives a folder with the rows as `snapshot` and their `tokens`.
 
-    def write(name: str, train: list[dict[str, Any]], validation: list[dict[str, Any]]) -> Path:
+    Tokens are 24 at most a text, or what the `settings` of tokenization say.
+    """
+
+    def write(name: str, train: list[dict[str, Any]], validation: list[dict[str, Any]], **settings: Any) -> Path:
         from tasks.tokenization.encoding import encode_splits
+        from tasks.tokenization.settings import Tokenization
 
         snapshot, tokens = tmp_path / name / "snapshot", tmp_path / name / "tokens"
         tag = pa.struct({"tokens": pa.list_(pa.string()), "tags": pa.list_(pa.string())})
@@ -70,9 +73,8 @@ def write_splits(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Path]:
         encode_splits(
             snapshot,
             tiny_encoder,
-            text_column="text",
-            tag_columns=("places",),
-            max_tokens=MAX_TOKENS,
+            Tokenization.model_validate({"max_tokens": 24, **settings}),
+            ("places",),
             output=tokens,
         )
         return tmp_path / name
@@ -103,7 +105,6 @@ def training(
             "encoder": tiny_encoder,
             "heads": heads or toy_heads,
             "recipe": Recipe.model_validate({**QUICK, **settings}),
-            "max_tokens": MAX_TOKENS,
             "checkpoints": folder / "checkpoints",
             "curves": folder / "curves",
             "output": folder / "model",

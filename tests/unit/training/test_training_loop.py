@@ -1,5 +1,6 @@
 """Trainings of a two-layer encoder on forty rows."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,10 @@ def test_a_learnable_problem_is_learnt(train: Train, tmp_path: Path) -> None:
 
 def test_the_model_that_is_kept_scores_what_was_reported(train: Train, toy_splits: Path, tmp_path: Path) -> None:
     facts = train("toys", epochs=3)
-    network, max_tokens = load_network(tmp_path / "toys" / "model")
+    network, limit = load_network(tmp_path / "toys" / "model")
     rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "validation", network.heads)
     scores = validation_scores(network, rows, pad_id=0)
-    assert max_tokens == 24
+    assert (limit.max_tokens, limit.beyond) == (24, "cut")
     assert set(scores) == {"intent", "places", "urgency"}
     assert sum(scores.values()) / 3 == pytest.approx(facts.validation_skill, abs=1e-6)
 
@@ -94,6 +95,29 @@ def test_a_step_without_any_label_changes_nothing_and_does_not_stop_the_training
     facts = train("sparse_run", splits=splits, heads={"intent": toy_heads["intent"]}, rows_per_step=2, epochs=2)
     assert facts.steps == 40
     assert 0 < len(curve(tmp_path / "sparse_run", "loss/intent")) < 40
+
+
+def test_what_stands_behind_the_token_limit_is_learnt_in_windows_and_not_where_texts_are_cut(
+    train: Train, write_splits: Callable[..., Path], toy_rows: Toys
+) -> None:
+    told = "well you see the thing is that last week I was not at all sure what to do ,"
+    opening = told.split() * 2
+    rows = [
+        {
+            **row,
+            "text": " ".join([*opening, row["text"]]),
+            "places": {
+                "tokens": [*opening, *row["places"]["tokens"]],
+                "tags": ["O"] * len(opening) + row["places"]["tags"],
+            },
+        }
+        for row in toy_rows
+    ]
+    skills = {}
+    for beyond in ("cut", "windows"):
+        splits = write_splits(beyond, rows, rows[:12], beyond=beyond, window_overlap=8)
+        skills[beyond] = train(f"{beyond}_run", splits=splits).validation_skill
+    assert skills["windows"] > 0.9 > 0.4 > skills["cut"]
 
 
 def test_validation_rows_without_any_label_of_a_task_are_refused(
@@ -163,13 +187,15 @@ def test_frozen_layers_keep_their_weights_and_the_rest_learns(train: Train, tiny
 
 
 def test_frozen_layers_computed_once_lead_to_the_weights_that_computing_them_in_every_step_does(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     train("kept", epochs=2, frozen_layers=1)
+    assert "computed in every step" not in caplog.text
     monkeypatch.setattr(trunk, "MOST_BYTES", 0)
     train("computed", epochs=2, frozen_layers=1)
+    assert "computed in every step" in caplog.text
     kept, computed = weights(tmp_path / "kept"), weights(tmp_path / "computed")
-    assert not same(kept, computed)  # or both were the one
     for name, value in kept.items():
         assert torch.allclose(value, computed[name], rtol=0, atol=1e-4), name
 

@@ -1,6 +1,7 @@
 """The step that publishes a trained model, called without Prefect; and the step that asks it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapshot
+from data_contracts.cleaning import Cleaning
 from tasks.modeling.encoder import encoder_digest
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.modeling.task import answer_file, predict_rows, tag_columns_of
 from tasks.storage.home import open_home, open_store
+from tasks.tokenization.task import Tokenization, tokenization_of
 from tasks.training import task
 from tasks.training.recipe import Recipe
 from tasks.training.task import Lesson, train
@@ -21,6 +24,8 @@ def publish(folder: Path, prefix: str = "") -> str:
     """The folder's Parquet files in the store, with row ids where `prefix` is given; gives the digest."""
     store = open_store()
     with store.draft() as draft:
+        for path in folder.glob("*.json"):
+            shutil.copyfile(path, draft / path.name)
         for path in folder.glob("*.parquet"):
             table = pq.read_table(path)
             if prefix:
@@ -50,12 +55,20 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
     )
     encoder = Encoder(digest=encoder_digest(tiny_encoder), name=str(tiny_encoder))
     tokens = TokenizedDataset(
-        digest=publish(toy_splits / "tokens"), encoder=encoder, max_tokens=24, rows=rows, tokens={}, truncated={}
+        digest=publish(toy_splits / "tokens"),
+        encoder=encoder,
+        max_tokens=24,
+        rows=rows,
+        windows=rows,
+        tokens={},
+        truncated={},
+        cleaning=Cleaning(whitespace=True),
     )
     recipe = Recipe(epochs=1, rows_per_step=20, checkpoint_steps=checkpoint_steps, precision="fp32")
 
     model = train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe))
 
+    assert model.cleaning == Cleaning(whitespace=True)
     assert model.parents == (snapshot.digest, tokens.digest)
     assert (model.tasks, model.epochs, model.steps) == (("intent", "places", "urgency"), 1, 2)
     assert heads_of(open_store().directory(model.digest))["urgency"].mean == pytest.approx(0.5)  # type: ignore[union-attr]
@@ -70,6 +83,9 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
 
     predictions = predict_rows.fn(model, snapshot, tokens)
     assert predictions.rows == {"validation": 12}
-    (tmp_path / "in.jsonl").write_text('{"text": "parcel in Oslo"}\n')
+    (tmp_path / "in.jsonl").write_text('{"text": "parcel  in Oslo"}\n')
     assert answer_file.fn(model, str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "text") == 1
-    assert set(json.loads((tmp_path / "out.jsonl").read_text())["predictions"]) == set(toy_heads)
+    answered = json.loads((tmp_path / "out.jsonl").read_text())
+    assert set(answered["predictions"]) == set(toy_heads)
+    assert (answered["text"], answered["cleaned_text"]) == ("parcel  in Oslo", "parcel in Oslo")
+    assert tokenization_of(model, "body") == Tokenization(text_column="body", max_tokens=24)

@@ -1,0 +1,46 @@
+"""Tokenized rows in memory: windows of token ids, and the words that are each window's own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of some windows, ragged: the token each starts at, -1 where it was cut off, and its shape."""
+
+    starts: list[list[int]]
+    shapes: list[list[int]]
+
+    def at(self, windows: Sequence[int]) -> "Words":
+        """The words of those windows."""
+        return Words([self.starts[window] for window in windows], [self.shapes[window] for window in windows])
+
+
+@dataclass(frozen=True)
+class TokenizedRows:
+    """Token ids of every window, the row that each is of, and by tag column the words that are its own.
+
+    Rows are counted from 0 and the windows of each follow each other; their words, end to end, are the row's.
+    """
+
+    input_ids: Sequence[Sequence[int]]
+    rows: Sequence[int]
+    words: Mapping[str, Words]
+
+    @property
+    def windows_of_rows(self) -> NDArray[np.int64]:
+        """(rows,) how many windows each row has."""
+        return np.bincount(np.asarray(self.rows, dtype=np.int64))
+
+
+def read_tokens(path: Path) -> TokenizedRows:
+    """A tokenized split."""
+    columns = pq.read_table(path).to_pydict()
+    tagged = [name.removeprefix("starts_") for name in columns if name.startswith("starts_")]
+    words = {column: Words(columns[f"starts_{column}"], columns[f"shapes_{column}"]) for column in tagged}
+    return TokenizedRows(columns["input_ids"], columns["row"], words)

@@ -1,0 +1,72 @@
+"""The texts of a split, some rows at a time, and where the words that carry tags stand in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from data_contracts.errors import InputError
+from tasks.modeling.words import spans_of, words_of
+
+ROWS_AT_ONCE = 8192
+# What the tokenizer says of a text takes some fifty times the memory of the text, and two parts are in work at once.
+BYTES_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Rows of a split from position `first` on: texts and, by column, the tagged tokens that a row may have."""
+
+    split: Path
+    first: int
+    text_column: str
+    texts: list[str]
+    tagged: dict[str, list[Any]]
+
+    def spans(self, column: str) -> list[list[tuple[int, int]]]:
+        """(start, end) in characters of each text's tokens, or of all its words where it has none.
+
+        Raises InputError naming the row whose tokens are no part of its text.
+        """
+        found = []
+        for position, (text, tagged) in enumerate(zip(self.texts, self.tagged[column], strict=True), start=self.first):
+            try:
+                found.append(spans_of(tagged["tokens"] if tagged and tagged["tokens"] else words_of(text), text))
+            except ValueError as error:
+                place = place_of(self.split, position)
+                raise InputError(f"{place}, {column}: {error}. Tokens are parts of {self.text_column!r}.") from error
+        return found
+
+
+def read_texts(split: Path, text_column: str, tag_columns: tuple[str, ...]) -> Iterator[TextRows]:
+    """The split in order, so many rows at once that neither they nor their bytes are more than memory is for."""
+    with pq.ParquetFile(split) as file:
+        present = [name for name in (text_column, *tag_columns) if name in file.schema_arrow.names]
+        first = 0
+        for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=present):
+            texts = batch.column(text_column).to_pylist()
+            if None in texts:
+                raise InputError(
+                    f"{place_of(split, first + texts.index(None))} has no {text_column!r}, which is to be tokenized. "
+                    f"Say `required: true` of that column in the contract, so that such a row is quarantined."
+                )
+            given = {name: batch.column(name).to_pylist() for name in tag_columns if name in present}
+            tagged = {name: given.get(name, [None] * len(texts)) for name in tag_columns}
+            yield TextRows(split, first, text_column, texts, tagged)
+            first += len(texts)
+
+
+def place_of(split: Path, position: int) -> str:
+    """The row at that position of a split, by the file that it was read from where the split knows it."""
+    origin = [name for name in ("_file", "_row") if name in pq.read_schema(split).names]
+    row = pq.read_table(split, columns=origin).slice(position, 1).to_pylist()[0] if len(origin) == 2 else {}
+    of_file = f" of the file with sha256 {row['_file']}" if row else ""
+    return f"{split.stem}, row {row.get('_row', position + 1)}{of_file}"
+
+
+def _rows_at_once(metadata: pq.FileMetaData) -> int:
+    size: int = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    rows: int = metadata.num_rows
+    return max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE * rows // max(1, size)))
