@@ -4,18 +4,15 @@ Prefect reads its settings when it is imported, so the flows are imported inside
 is set.
 """
 
-import contextlib
 import gc
-import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_contracts.errors import InputError
-from flows import terminal
+from flows import contract_commands, quarantine_commands, terminal
+from flows.terminal import failures
 
 if TYPE_CHECKING:
     from prefect import State
@@ -27,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(contract_commands.app, name="contract")
+app.add_typer(quarantine_commands.app, name="quarantine")
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")
@@ -49,6 +48,22 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
         started = time.monotonic()
         released, page = run_flow(debug, call)
         terminal.show_release(name, released, page, time.monotonic() - started)
+
+
+@app.command()
+def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
+    """Read, check and tokenize a pipeline's data as `run` does, and stop before training."""
+    from flows.pipeline import load_pipeline
+
+    def call() -> "State[Any]":
+        from flows.prepare_data import prepare_data
+
+        return prepare_data(pipeline, overrides, return_state=True)
+
+    with failures(debug):
+        name = load_pipeline(pipeline, overrides).name
+        (snapshot, tokens), page = run_flow(debug, call)
+        terminal.show_prepared(name, snapshot, tokens, page)
 
 
 @app.command()
@@ -137,30 +152,6 @@ def down(debug: DEBUG = False) -> None:
 
     with failures(debug):
         stop_services(open_home(), print)
-
-
-@contextlib.contextmanager
-def failures(debug: bool) -> Iterator[None]:
-    """Ends the program with 2 for the user's mistakes and 1 for ours, with one readable message."""
-    try:
-        yield
-    except InputError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"graft: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("\ngraft: stopped; what was finished is kept, and the next run goes on from there", file=sys.stderr)
-        raise SystemExit(130) from None
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        summary = str(error).strip().splitlines() or [""]
-        print(
-            f"graft: {type(error).__name__}: {summary[0]}\nThis is a fault of graft's; --debug shows where.",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from None
 
 
 def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]":

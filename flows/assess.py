@@ -7,7 +7,7 @@ from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
 from tasks.evaluation.task import score_predictions
 from tasks.modeling.task import predict_rows, tag_columns_of
-from tasks.tokenization.task import Tokenization, tokenize
+from tasks.tokenization.task import tokenization_of, tokenize
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
@@ -30,5 +30,4 @@ def assess(
 
 def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:
     """The rows' token ids as that model reads them; a champion may have other heads and another tokenizer."""
-    settings = Tokenization(text_column=text_column, max_tokens=model.max_tokens)
-    return tokenize(snapshot, model.encoder, settings, tag_columns_of(model))
+    return tokenize(snapshot, model.encoder, tokenization_of(model, text_column), tag_columns_of(model))

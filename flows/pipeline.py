@@ -6,19 +6,22 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from data_contracts.dataset import DatasetContract, load_contract, model_of, read_yaml
+from data_contracts.dataset import DatasetContract, load_contract
 from data_contracts.errors import InputError, complain
+from data_contracts.yaml_files import model_of, read_yaml
 from tasks.drift.decision import DriftPolicy
 from tasks.evaluation.gate import SKILL, GatePolicy
 from tasks.ingestion.plan import DataSettings
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
+from tasks.preparation.settings import Preparation
 from tasks.tokenization.settings import Tokenization
 from tasks.training.recipe import Recipe
 
 PIPELINES = Path(__file__).parent / "pipelines"
 PATH_KEYS = ("path",)
+HUB = "hugging_face"
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
@@ -37,6 +40,7 @@ class Pipeline(BaseModel):
     data: DataSettings
     encoder: EncoderSettings = EncoderSettings()
     tokenization: Tokenization = Tokenization()
+    preparation: Preparation = Preparation()
     heads: dict[TaskName, AnyHead] = Field(min_length=1)
     training: Recipe = Recipe()
     gate: GatePolicy = GatePolicy()
@@ -105,7 +109,12 @@ def _override(content: dict[str, Any], override: str) -> None:
 def _absolute_paths(value: Any, directory: Path, key: str = "") -> Any:
     """The content with every `path`, and a folder given as encoder, made absolute from the YAML's directory."""
     if isinstance(value, dict):
-        return {name: _absolute_paths(entry, directory, name) for name, entry in value.items()}
+        # A dataset of the hub has a name where files have a path.
+        named = value.get("kind") == HUB
+        return {
+            name: _absolute_paths(v, directory, "name" if named and name == "path" else name)
+            for name, v in value.items()
+        }
     if not isinstance(value, str) or "://" in value:
         return value
     is_folder = key == "name" and value.startswith(("./", "../"))
@@ -134,11 +143,44 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
         for task in pipeline.heads
         if task in taken
     ]
-    try:
-        contract.column(pipeline.tokenization.text_column)
-    except InputError as error:
-        problems.append(f"tokenization.text_column: {error}")
+    problems += _unreadable_texts(pipeline, contract)
+    problems += _misplaced_lines(pipeline, contract)
+    if (balance := pipeline.preparation.balance) is not None:
+        problems += _lacks(contract, balance.column, "preparation.balance.column")
     unknown = sorted(set(pipeline.gate.floors) - set(pipeline.heads))
     if unknown:
         problems.append(f"gate.floors: no head is called {', '.join(unknown)}; heads are {', '.join(pipeline.heads)}")
     return problems
+
+
+def _unreadable_texts(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    name, texts = pipeline.tokenization.text_column, [column.name for column in contract.text_columns]
+    lacking = _lacks(contract, name, "tokenization.text_column")
+    if lacking or name in texts:
+        return lacking
+    return [
+        f"tokenization.text_column: contract {contract.name} does not say that {name!r} is a text, so no rule about "
+        f"texts (leakage, damage) would hold for it; texts are {', '.join(texts) or 'none'}. Give it `role: text`."
+    ]
+
+
+def _misplaced_lines(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    splits = pipeline.data.splits
+    if splits is None:
+        return []
+    problems = []
+    for name in dict.fromkeys([*splits.columns_of(contract), *([splits.strata] if splits.strata else [])]):
+        lacking = _lacks(contract, name, "data.splits.column")
+        problems += lacking
+        if splits.kind == "time" and not lacking and (found := contract.column(name)).logical_type != "timestamp":
+            problems.append(f"data.splits.column: {name!r} is of type {found.logical_type}, no timestamp")
+    return problems
+
+
+def _lacks(contract: DatasetContract, name: str, where: str) -> list[str]:
+    """The problem that the contract has no such column, if it has none."""
+    try:
+        contract.column(name)
+    except InputError as error:
+        return [f"{where}: {error}"]
+    return []

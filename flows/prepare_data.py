@@ -5,27 +5,33 @@ from prefect import flow
 from data_contracts.artifacts import TokenizedDataset, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import find_learned_windows
-from tasks.ingestion.task import ingest, locate_sources
+from tasks.ingestion.task import find_corrections, ingest, locate_sources, plan_splits
 from tasks.modeling.task import locate_encoder, tag_columns
+from tasks.preparation.task import prepared
 from tasks.tokenization.task import tokenize
-from tasks.validation.task import check_contract, enforce_budget
+from tasks.validation.task import accept_data, check_contract, document_checks
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
 def prepare_data(
     pipeline: str = "support", overrides: list[str] | None = None
 ) -> tuple[ValidatedSnapshot, TokenizedDataset]:
-    """Read every source, check it against its contract, and turn its texts into token ids.
+    """Read every source, check it against its contract, prepare the rows, and turn their texts into token ids.
 
-    Rows that break the contract go to a quarantine file; more than the contract's budget ends the run here.
+    Rows that break the contract go to a quarantine; more than the contract's budget, or a broken rule about the whole,
+    ends the run here.
 
     Args:
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
     plan = load_pipeline(pipeline, overrides)
-    sources = locate_sources(plan.data, find_learned_windows(plan.name))
-    snapshot = ingest(sources, plan.contract)
-    checked = enforce_budget(check_contract(snapshot, plan.contract), plan.contract)
+    data, contract, tags = plan.data, plan.contract, tag_columns(plan.heads)
+    sources = locate_sources(data, find_learned_windows(plan.name))
+    lines = plan_splits(plan.name, sources, contract, data.cleaning, data.splits)
+    snapshot = ingest(sources, contract, data.cleaning, data.splits, lines, find_corrections(plan.name))
+    checked = check_contract(snapshot, sources, contract)
+    accepted = accept_data(checked, contract, document_checks(checked, contract), plan.name)
+    rows = prepared(accepted, plan.preparation, plan.tokenization.text_column, tags)
     encoder = locate_encoder(plan.encoder)
-    return checked, tokenize(checked, encoder, plan.tokenization, tag_columns(plan.heads))
+    return rows, tokenize(rows, encoder, plan.tokenization, tags)

@@ -1,17 +1,22 @@
 """What a run shows in the terminal: the steps as they go, and the results at the end."""
 
+import contextlib
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from data_contracts.artifacts import DriftDecision, ModelVersion, Release
+from data_contracts.artifacts import DriftDecision, ModelVersion, Release, TokenizedDataset, ValidatedSnapshot
+from data_contracts.errors import InputError
 from tasks.storage.home import Home, open_home, open_store
 
 FILE_COLUMNS = 200
@@ -23,12 +28,66 @@ def say(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
+@contextlib.contextmanager
+def failures(debug: bool) -> Iterator[None]:
+    """Ends the program with 2 for the user's mistakes and 1 for ours, with one readable message."""
+    try:
+        yield
+    except InputError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"graft: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\ngraft: stopped; what was finished is kept, and the next run goes on from there", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        summary = str(error).strip().splitlines() or [""]
+        print(
+            f"graft: {type(error).__name__}: {summary[0]}\nThis is a fault of graft's; --debug shows where.",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from None
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
+    """A table of plain text, or what to say where there are no rows."""
+    if not rows:
+        print(nothing)
+        return
+    table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1))
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    open_console().print(table)
+
+
 def show_steps() -> None:
     """Lets the steps of a run, and what the stages log, appear in the terminal."""
     handler = _StepLines()
     for name in ("graft", "tasks"):
         logging.getLogger(name).setLevel(logging.INFO)
         logging.getLogger(name).addHandler(handler)
+
+
+def show_prepared(name: str, snapshot: ValidatedSnapshot, tokens: TokenizedDataset, page: str) -> None:
+    """What is ready to be learned from, and what was left behind."""
+    columns = ("split", "rows", "quarantined", "tokens", "cut off")
+    rows = [
+        (
+            split,
+            str(count),
+            str(snapshot.quarantined.get(split, 0)),
+            str(tokens.tokens[split]),
+            str(tokens.truncated[split]),
+        )
+        for split, count in sorted(snapshot.rows.items())
+    ]
+    show_rows(columns, rows, "no rows")
+    if any(snapshot.quarantined.values()):
+        print(f"The quarantined rows: graft quarantine show {name}")
+    print(f"Run:    {page}")
 
 
 def show_release(name: str, released: Release, page: str, seconds: float) -> None:

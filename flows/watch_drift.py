@@ -25,7 +25,7 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     champion = require_champion(plan.name)
     contract = plan.contract.without_labels()
     source = locate_sources(plan.data, window=window)
-    checked = check_contract(ingest(source, contract), contract)
+    checked = check_contract(ingest(source, contract, champion.model.cleaning), source, contract)
     tokens = tokens_for(champion.model, checked, plan.tokenization.text_column)
     predictions = predict_rows(champion.model, checked, tokens)
     fresh = count_fresh_rows(plan.data, window)

@@ -15,6 +15,7 @@ PACKAGES = ("flows", "tasks", "data_contracts")
 STAGES = {
     "ingestion",
     "validation",
+    "preparation",
     "tokenization",
     "modeling",
     "training",
@@ -23,11 +24,18 @@ STAGES = {
     "registry",
     "storage",
 }
-USERS_OF_THE_MODEL = {"tokenization", "training", "evaluation", "drift", "registry"}
+USERS_OF_THE_MODEL = {"validation", "preparation", "tokenization", "training", "evaluation", "drift", "registry"}
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
 # The command line is no flow: it starts the services of a home and shows what lies in its store.
-COMMAND_LINE = {f"flows/{name}.py" for name in ("__main__", "processes", "server", "services", "terminal")}
+COMMAND_LINE = {
+    f"flows/{name}.py"
+    for name in (
+        *("__main__", "contract_commands", "processes", "quarantine_commands", "server", "services", "terminal"),
+    )
+}
+# What it needs of the stages where no run is started, which importing their edges, and with them Prefect, would delay.
+WITHOUT_A_RUN = ["tasks.storage.home", *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan"))]
 TOP_LEVEL = {
     *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),
     *("Makefile", "constraints.txt", "benchmarks", "docs"),
@@ -79,16 +87,19 @@ def flow_may(path: str, name: str) -> bool:
         return True
     if path == "flows/pipeline.py" and is_setting(name):
         return True
-    return path in COMMAND_LINE and is_below(name, ["tasks.storage.home"])
+    return path in COMMAND_LINE and is_below(name, WITHOUT_A_RUN)
 
 
 def is_setting(name: str) -> bool:
     """Whether a stage defines it as a pydantic model, a constant or a type, and not as a function."""
     module, _, attribute = name.rpartition(".")
     file = ROOT / (module.replace(".", "/") + ".py")
-    for node in ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []:
+    body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
+    origins = {alias.name: node.module for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for node in body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
-            return any(isinstance(base, ast.Name) and base.id == "BaseModel" for base in node.bases)
+            bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            return "BaseModel" in bases or any(is_setting(f"{origins.get(base, module)}.{base}") for base in bases)
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == attribute for t in node.targets):
             return True
     return False

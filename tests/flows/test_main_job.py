@@ -9,6 +9,7 @@ from tests.flows.conftest import Outcome, Shop
 STEPS = {
     "ingest",
     "check_contract",
+    "document_checks",
     "tokenize",
     "train",
     "predict_rows",

@@ -1,0 +1,127 @@
+"""`graft quarantine`: what the contract kept out, for its owner to look at, mend and readmit."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from data_contracts.dataset import DatasetContract
+from data_contracts.errors import InputError, complain
+from flows import terminal
+
+app = typer.Typer(
+    help="Rows that broke their contract: look, mend, readmit.", no_args_is_help=True, rich_markup_mode="rich"
+)
+PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
+SPLIT = Annotated[str | None, typer.Option(help="Only rows of this split.")]
+RULE = Annotated[str | None, typer.Option(help="Only findings whose rule holds this text.")]
+DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
+
+
+@app.command("list")
+def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
+    """Count what lies in the quarantine of the latest check, by split, column and rule."""
+    with terminal.failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.validation.task import latest_check, summary
+
+        name = load_pipeline(pipeline).name
+        note, folder = latest_check(name)
+        print(f"{name}: {note['verdict']} on {note['at'][:16]} ({folder})")
+        terminal.show_rows(
+            ("split", "column", "rule", "findings"),
+            [tuple(map(str, row)) for row in summary(folder)],
+            "nothing is kept out",
+        )
+
+
+@app.command()
+def show(
+    pipeline: PIPELINE = "support",
+    split: SPLIT = None,
+    rule: RULE = None,
+    limit: Annotated[int, typer.Option(min=1, help="Findings to show.")] = 20,
+    output: Annotated[Path | None, typer.Option(help="Write the rows here, as JSON Lines to mend and readmit.")] = None,
+    debug: DEBUG = False,
+) -> None:
+    """Show findings with file, row, rule and value; or write their rows to a file, to be mended."""
+    with terminal.failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.validation.task import latest_check, read_findings, rows_to_mend
+
+        name = load_pipeline(pipeline).name
+        _, folder = latest_check(name)
+        found = [
+            finding
+            for finding in read_findings(folder)
+            if split in (None, finding["split"]) and (rule or "").lower() in finding["rule"].lower()
+        ]
+        if output is not None:
+            rows = list(rows_to_mend(folder, found))
+            _write_new(output, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+            print(f"{len(rows)} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
+            return
+        columns = ("split", "address", "row", "column", "rule", "value")
+        shown = [tuple(str(finding[column]) for column in columns) for finding in found[:limit]]
+        terminal.show_rows(columns, shown, "nothing is kept out")
+        if len(found) > limit:
+            print(f"{len(found) - limit} more; --limit shows them, --output writes the rows to a file")
+
+
+@app.command()
+def readmit(
+    file: Annotated[Path, typer.Argument(help="Rows that `show --output` wrote, mended.")],
+    pipeline: Annotated[str, typer.Option(help="Name of a pipeline, or the path of a YAML file.")] = "support",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the rows, and change nothing.")] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Let mended rows stand in for those they were, from the next run on. Rows that still break a rule are refused."""
+    with terminal.failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.ingestion.task import keep_corrections
+        from tasks.validation.task import latest_check, read_mended
+
+        plan = load_pipeline(pipeline)
+        _, folder = latest_check(plan.name)
+        mended, unchanged = read_mended(file, plan.contract, folder)
+        _refuse_broken(mended, plan.contract)
+        left = f"; {unchanged} rows are as they were and stay in quarantine" if unchanged else ""
+        if dry_run or not mended:
+            print(f"{len(mended)} rows would be readmitted{left}")
+            return
+        total = keep_corrections(plan.name, mended)
+        print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all. `graft run {pipeline}` takes them up.")
+
+
+def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:
+    """Raises InputError where a mended row breaks a rule that shows in the row itself."""
+    if not mended:
+        return
+    from tasks.ingestion.task import JsonLines, PlannedFile, read_once
+    from tasks.validation.task import check_once, read_findings
+
+    with tempfile.TemporaryDirectory() as folder:
+        rows, read, checked = Path(folder) / "rows.jsonl", Path(folder) / "read", Path(folder) / "checked"
+        read.mkdir()
+        checked.mkdir()
+        complete = [{**dict.fromkeys(column.name for column in contract.columns), **row} for row in mended.values()]
+        rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in complete), encoding="utf-8")
+        planned = [PlannedFile(split="mended", source=JsonLines(path=str(rows)))]
+        check_once(read, read_once(planned, contract, read), contract, checked)
+        found = read_findings(checked)
+    if found:
+        ids = list(mended)
+        lines = [f"{ids[f['row'] - 1]}, {f['column']}: {f['rule']}, found {f['value']}" for f in found]
+        raise complain("mended rows still break the contract", lines, "Nothing was readmitted.")
+
+
+def _write_new(path: Path, content: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise InputError(f"{path} exists already; name another file, or take it away.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
