@@ -1,0 +1,69 @@
+"""One contestant a process, so that peak memory is its own; and environments for peers that graft has no need of."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "graft-benchmarks"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a contestant said of itself: seconds by stage, rows that came through, peak resident memory in bytes."""
+
+    name: str
+    seconds: dict[str, float]
+    rows: dict[str, int]
+    peak_bytes: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of all stages."""
+        return sum(self.seconds.values())
+
+
+def run_contestant(name: str, command: list[str]) -> Outcome:
+    """Runs a command whose last line on stdout is `report(...)`'s; what else it writes is shown where it fails."""
+    # Started from the small process that this is: a child's peak begins where its parent's memory was.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=_environment())
+    if done.returncode != 0:
+        raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return Outcome(name, facts["seconds"], facts["rows"], facts["peak_bytes"])
+
+
+def environment_of(name: str, packages: list[str]) -> str:
+    """The Python of a virtual environment that holds these packages beside graft's own, made where it is not there."""
+    folder = ENVIRONMENTS / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"making an environment for {name} in {folder}", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+        own = next(path for path in sys.path if path.endswith("site-packages"))
+        site = next((folder / "lib").glob("python*/site-packages"))
+        (site / "graft.pth").write_text(own + "\n", encoding="utf-8")
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+    return str(python)
+
+
+def peak_bytes() -> int:
+    """Peak resident memory of this process (Linux, proc(5): VmHWM)."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmHWM in /proc/self/status: memory is measured on Linux only")
+
+
+def report(seconds: dict[str, float], rows: dict[str, int]) -> None:
+    """The line that a contestant ends with."""
+    print(json.dumps({"seconds": seconds, "rows": rows, "peak_bytes": peak_bytes()}))
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "GX_ANALYTICS_ENABLED": "false"}
