@@ -102,7 +102,10 @@ class TokenizedDataset(Handle):
 
 
 class TrainedModel(Handle):
-    """One encoder with its heads, fine-tuned; `curves` names the TensorBoard folder of the training."""
+    """One encoder with its heads, fine-tuned; its parents are the checked rows, their tokens and their contract.
+
+    `curves` names the TensorBoard folder of the training.
+    """
 
     kind: Literal["trained_model"] = "trained_model"
     encoder: Encoder

@@ -20,7 +20,9 @@ class ReportFacts(BaseModel):
 def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> str:
     """Markdown: verdict, reasons, and a mermaid graph of what the version was made from."""
     model = version.model
-    snapshot, tokens = model.parents
+    snapshot, tokens, *contract = model.parents
+    # Versions of before contracts were parents go without.
+    asked = f'contract["contract<br/>{contract[0][:12]}"] --> rows\n    ' if contract else ""
     opponent = f"champion {judgement.champion[:12]}" if judgement.champion else "majority and TF-IDF baselines"
     aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
     reasons = "\n".join(f"- {reason}" for reason in judgement.reasons)
@@ -30,7 +32,7 @@ def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> 
 
 ```mermaid
 graph LR
-    rows["checked rows<br/>{snapshot[:12]}"] --> tokens["tokens<br/>{tokens[:12]}"]
+    {asked}rows["checked rows<br/>{snapshot[:12]}"] --> tokens["tokens<br/>{tokens[:12]}"]
     encoder["encoder {model.encoder.name.split(":")[-1]}<br/>{model.encoder.digest[:12]}"] --> tokens
     tokens --> model["model<br/>{model.digest[:12]}"]
     encoder --> model

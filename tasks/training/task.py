@@ -45,7 +45,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
         )
         model = TrainedModel(
             digest=store.publish(draft),
-            parents=(snapshot.digest, tokens.digest),
+            parents=(snapshot.digest, tokens.digest, snapshot.contract_digest),
             encoder=tokens.encoder,
             max_tokens=tokens.max_tokens,
             tasks=tuple(lesson.heads),

@@ -77,7 +77,7 @@ def test_no_row_moves_when_data_grows_and_nothing_is_done_twice(parcel: Parcel) 
 
 
 def test_an_owner_looks_mends_and_readmits(parcel: Parcel, tmp_path: Path) -> None:
-    rows = parcel.rows[:120]
+    rows = parcel.rows[:300]
     wrong = {**rows[5], "sentiment": "angry"}
     loud = {**rows[7], "urgency": "very"}
     parcel.write([*rows[:5], wrong, rows[6], loud, *rows[8:]])

@@ -188,6 +188,8 @@ def test_the_lineage_names_everything_a_version_was_made_from(trained_model: Cal
         aliases=("challenger",),
     )
     page = lineage_page("shop", judgement("d" * 64), version)
-    for part in ("5" * 12, "7" * 12, "c" * 12, "e" * 12, "d" * 12, "version 4 (challenger)", "gate: HOLD"):
+    for part in (*(letter * 12 for letter in "57aced"), "version 4 (challenger)", "gate: HOLD"):
         assert part in page
     assert "majority and TF-IDF baselines" in lineage_page("shop", judgement(None), version)
+    older = version.model_copy(update={"model": version.model.model_copy(update={"parents": ("5" * 64, "7" * 64)})})
+    assert "contract" not in lineage_page("shop", judgement(None), older)

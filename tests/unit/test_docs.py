@@ -1,0 +1,72 @@
+"""What the documents show is what graft reads, and the commands that they name are there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from data_contracts.dataset import DatasetContract
+from data_contracts.rules import KNOWN_RULES
+from data_contracts.yaml_files import model_of
+from flows.pipeline import Pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA, flags=re.DOTALL)
+CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
+COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) >= 4
+    assert {block.splitlines()[0] for block in BLOCKS} == {"# part of a pipeline", "# a contract"}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_every_example_is_read_without_a_mistake(block: str) -> None:
+    content: dict[str, Any] = yaml.safe_load(block)
+    if block.startswith("# a contract"):
+        model_of(content, DatasetContract, "data.md")
+        return
+    for name, part in content.items():
+        TypeAdapter(Pipeline.model_fields[name].annotation).validate_python(part)
+
+
+def test_every_rule_is_explained() -> None:
+    assert [name for name in KNOWN_RULES if name not in DATA] == ["tagScheme"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_is_named_exists(document: Path) -> None:
+    code = "\n".join(CODE.findall(document.read_text(encoding="utf-8")))
+    named = {tuple(found.split()) for found in COMMAND.findall(code)}
+    assert named
+    done = subprocess.run(
+        [sys.executable, "-c", LISTING], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    known = {tuple(line.split()) for line in done.stdout.splitlines()}
+    groups = {command[0] for command in known if len(command) == 2}
+    wanted = {command if command[0] in groups and len(command) == 2 else command[:1] for command in named}
+    assert sorted(wanted - known - {(group,) for group in groups}) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+LISTING = """
+from typer.main import get_command
+from flows.__main__ import app
+for name, command in get_command(app).commands.items():
+    print(name)
+    for below in getattr(command, "commands", {}):
+        print(name, below)
+"""
