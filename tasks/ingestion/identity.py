@@ -3,29 +3,37 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 ID_BYTES = 12
 BETWEEN, ABSENT = "\x1f", "\x00"
 
 
-def row_ids(table: pa.Table, salt: bytes = b"") -> list[str]:
-    """24 hexadecimal digits a row: BLAKE2b over its typed values. Rows of the same content have the same id.
+def row_ids(table: pa.Table) -> list[str]:
+    """24 hexadecimal digits a row: BLAKE2b over its typed values. Rows of the same content have the same id."""
+    digits = b"".join([blake2b(text, digest_size=ID_BYTES).digest() for text in _contents(table)]).hex()
+    return [digits[start : start + 2 * ID_BYTES] for start in range(0, len(digits), 2 * ID_BYTES)]
 
-    Another `salt` (at most 16 bytes) gives other ids.
-    """
-    parts = [_as_text(column.combine_chunks()) for column in table.columns]
-    whole = pc.binary_join_element_wise(*parts, BETWEEN, null_handling="replace", null_replacement=ABSENT)
-    return [_digest(text.encode(), salt) for text in whole.to_pylist()]
+
+def row_places(table: pa.Table, seed: int) -> NDArray[np.float64]:
+    """(rows,) in [0, 1), evenly spread and the same for the same values and seed."""
+    salt = str(seed).encode()
+    digests = b"".join([blake2b(text, digest_size=8, salt=salt).digest() for text in _contents(table)])
+    # The 53 bits that a float holds to the bit.
+    return (np.frombuffer(digests, dtype=">u8") >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def raw_id(row: Mapping[str, Any] | str) -> str:
     """The id of a row that has no typed values, from what stands in the file."""
-    return _digest(json.dumps(row, sort_keys=True, default=str, ensure_ascii=True).encode())
+    content = json.dumps(row, sort_keys=True, default=str, ensure_ascii=True).encode()
+    return blake2b(content, digest_size=ID_BYTES).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -34,8 +42,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest(content: bytes, salt: bytes = b"") -> str:
-    return hashlib.blake2b(content, digest_size=ID_BYTES, salt=salt).hexdigest()
+def _contents(table: pa.Table) -> list[bytes]:
+    """For each row bytes that no row of other values has."""
+    parts = [_as_text(column.combine_chunks()) for column in table.columns]
+    whole = pc.binary_join_element_wise(*parts, BETWEEN, null_handling="replace", null_replacement=ABSENT)
+    contents: list[bytes] = whole.cast(pa.binary()).to_pylist()
+    return contents
 
 
 def _as_text(values: pa.Array) -> pa.Array:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.texts import words_alone
-from tasks.ingestion.identity import row_ids
+from tasks.ingestion.identity import row_places
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 Names = NDArray[np.object_]
@@ -178,8 +178,7 @@ def positions(table: pa.Table, seed: int) -> NDArray[np.float64]:
         name: words_alone(column.combine_chunks()) if pa.types.is_string(column.type) else column
         for name, column in zip(table.column_names, table.columns, strict=True)
     }
-    digits = row_ids(pa.table(columns), salt=str(seed).encode())
-    return np.array([int(of_row[:13], 16) for of_row in digits], dtype=float) / 16.0**13
+    return row_places(pa.table(columns), seed)
 
 
 def _reached(moments: pa.ChunkedArray, line: datetime) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from data_contracts.dataset import DatasetContract
 from tasks.validation.across import check_across
 from tasks.validation.checks import QUARANTINE, QUARANTINED, Checks, Finding, write_checks
 from tasks.validation.masking import mask_table
-from tasks.validation.rows import ROWS_PER_BATCH, RowChecks
+from tasks.validation.rows import RowChecks, table_batches
 from tasks.validation.suite import compile_suite
 from tasks.validation.totals import Totals
 
@@ -82,8 +82,7 @@ def _divide(
     """Writes the accepted rows of a split, and gives the others."""
     start = 0
     with pq.ParquetWriter(output / path.name, pq.read_schema(path)) as writer:
-        for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_BATCH):
-            table = pa.Table.from_batches([batch])
+        for table in table_batches(path):
             out = broken[start : start + table.num_rows]
             start += table.num_rows
             kept, masked = mask_table(table.filter(pa.array(~out)) if out.any() else table, contract)

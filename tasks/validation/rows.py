@@ -18,7 +18,7 @@ from tasks.validation.expectations import explanation
 from tasks.validation.personal_data import find_personal_data, masked
 from tasks.validation.suite import columns_of, is_row_wise
 
-ROWS_PER_BATCH = 65_536
+MOST_ROWS, MOST_BYTES = 262_144, 64 << 20
 # It tells of its temporary folders.
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 SHOWN = 200
@@ -39,8 +39,7 @@ class RowChecks:
         """Findings of one split, whose rows are marked in `broken`: {id, file, row, column, rule, value}."""
         totals: dict[int, list[Any]] = {}
         start = 0
-        for batch in pq.ParquetFile(path).iter_batches(ROWS_PER_BATCH):
-            table = pa.Table.from_batches([batch])
+        for table in table_batches(path):
             for number, result in enumerate(self._validated(table, self._row_wise)):
                 total = totals.setdefault(number, [result, 0, 0, []])
                 positions = _positions(result)
@@ -98,6 +97,18 @@ class RowChecks:
                     f"{_raised(result.exception_info)}. Correct it in the contract."
                 )
         return results
+
+
+def table_batches(path: Path) -> Iterator[pa.Table]:
+    """A Parquet file in tables of so many rows that the library's work for each batch, however small, does not count.
+
+    Where rows are long there are fewer, so that memory does not grow with them.
+    """
+    file = pq.ParquetFile(path)
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    size = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
+    for batch in file.iter_batches(max(1, min(MOST_ROWS, int(MOST_BYTES / max(1.0, size))))):
+        yield pa.Table.from_batches([batch])
 
 
 def _batch_definition() -> Any:

@@ -65,7 +65,7 @@ def test_a_random_split_has_its_shares_to_within_chance(contract: DatasetContrac
     "settings",
     [
         {"kind": "random"},
-        {"kind": "grouped", "column": "customer"},
+        {"kind": "grouped", "column": "customer", "validation": 0.3, "test": 0.3},
         {"kind": "folds", "folds": 4},
         {"kind": "time", "column": "at", "validation_from": START + timedelta(5), "test_from": START + timedelta(9)},
     ],
