@@ -137,7 +137,7 @@ def arrow_schema(contract: DatasetContract) -> pa.Schema:
 def _typed(raw: RawRows, file: SourceFile, reading: Reading) -> tuple[pa.Table, list[Problem]]:
     """The rows of a batch in the contract's types, and what is wrong with those that are left out."""
     origin = {"split": file.split or TRAIN, "file": file.sha256}
-    problems = [
+    problems: list[Problem] = [
         {"id": raw_id(row.value), **origin, "row": row.number, "column": "", "rule": row.problem}
         | {"value": row.value[:SHOWN], "content": row.value}
         for row in raw.unreadable
@@ -150,6 +150,7 @@ def _typed(raw: RawRows, file: SourceFile, reading: Reading) -> tuple[pa.Table, 
             | {"rule": f"type: {mistake}", "value": str(content.get(name))[:SHOWN], "content": content}
             for name, mistake in mistakes[position].items()
         ]
+    problems.sort(key=lambda problem: problem["row"])
     table = pa.table(columns | {"_row": pa.array(raw.numbers, type=pa.int64())})
     if mistakes:
         table = table.filter(pa.array([position not in mistakes for position in range(table.num_rows)]))

@@ -1,5 +1,6 @@
 """Data docs: the contract and how a snapshot fared, as the pages that Great Expectations builds."""
 
+import html
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def _result(rule: RuleResult, configuration: Any) -> ExpectationValidationResult
             "unexpected_count": rule.broken,
             "unexpected_percent": share,
             "unexpected_percent_nonmissing": share,
-            "partial_unexpected_list": list(rule.examples),
+            # The library writes what it is given into its pages as it is.
+            "partial_unexpected_list": [html.escape(example) for example in rule.examples],
         },
         exception_info={"raised_exception": False, "exception_message": None, "exception_traceback": None},
     )

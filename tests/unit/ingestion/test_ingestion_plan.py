@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from data_contracts.dataset import load_contract
 from data_contracts.errors import InputError
 from tasks.ingestion.plan import DataSettings, WindowSource, planned_files
+from tasks.ingestion.reading import Reading, read_sources
+from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.task import count_fresh_rows, locate_sources
 
 
@@ -113,3 +116,31 @@ def test_windows_of_a_bucket_are_found_and_counted_as_they_arrive(s3_bucket: str
     assert count_fresh_rows.fn(remote, "week_3") == 0
     with pytest.raises(InputError, match=r"no window 'week_3': s3://.*; windows there are: week_1, week_2"):
         source.at("week_3")
+
+
+def test_neither_names_nor_order_of_shards_are_part_of_what_was_read(
+    ticket: dict[str, Any], tmp_path: Path, data: DataSettings
+) -> None:
+    contract = load_contract("support")
+    lines = [json.dumps({**ticket, "text": f"{ticket['text']} {n}"}) + "\n" for n in range(6)]
+    found = []
+    for names in (("a", "b", "c"), ("z", "y", "x")):
+        folder = tmp_path / "".join(names)
+        folder.mkdir()
+        for name, part in zip(names, (lines[:1], lines[1:3], lines[3:]), strict=True):
+            (folder / f"{name}.jsonl").write_text("".join(part), encoding="utf-8")
+        shards = data.model_copy(update={"train": JsonLines(path=str(folder / "*.jsonl"))})
+        sources = locate_sources.fn(shards)
+        rows = tmp_path / f"rows-{names[0]}"
+        rows.mkdir()
+        read_sources(sources.files, Reading(contract), rows)
+        found.append((sources.digest, (rows / "train.parquet").read_bytes()))
+    assert found[0] == found[1]
+    (tmp_path / "abc" / "a.jsonl").write_text(lines[5], encoding="utf-8")
+    changed = data.model_copy(update={"train": JsonLines(path=str(tmp_path / "abc" / "*.jsonl"))})
+    assert locate_sources.fn(changed).digest != found[0][0]
+
+
+def test_a_window_is_one_file() -> None:
+    with pytest.raises(ValidationError, match="a window is one file"):
+        WindowSource.model_validate({"source": json_lines("windows/{window}/*.jsonl")})

@@ -1,0 +1,135 @@
+"""What people are shown of the gate: data docs, the run's page, and the rows they may mend."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from great_expectations.expectations.registry import get_expectation_impl
+
+from data_contracts.dataset import DatasetContract
+from data_contracts.errors import InputError
+from tasks.validation.checks import read_findings
+from tasks.validation.documents import build_documents
+from tasks.validation.pages import data_page
+from tasks.validation.quarantine import read_mended, rows_to_mend, summary
+
+Row = dict[str, Any]
+Check = Callable[..., Any]
+Make = Callable[..., DatasetContract]
+NASTY = "<script>alert('x')</script> | `code` **bold**"
+
+
+@pytest.fixture
+def contract(contract_of: Make) -> DatasetContract:
+    labels = [{"property": "role", "value": "label"}, {"property": "labels", "value": ["good", "bad"]}]
+    return contract_of(
+        {"name": "text", "logicalType": "string"},
+        {"name": "label", "logicalType": "string", "customProperties": labels},
+        {"name": "score", "logicalType": "number"},
+        budget=0.9,
+    )
+
+
+@pytest.fixture
+def checked(check: Check, contract: DatasetContract) -> Any:
+    rows = [
+        {"text": "one", "label": "good", "score": 1},
+        {"text": "two", "label": NASTY, "score": 1},
+        {"text": "\ufffd", "label": "ugly", "score": 1},
+        {"text": "four", "label": "bad", "score": "much"},
+        "no object",
+        {"text": "six", "label": "bad", "score": 1},
+    ]
+    return check(contract, train=rows)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "expect_column_values_to_be_legal_bio_tags",
+        "expect_column_values_to_be_undamaged_text",
+        "expect_column_values_to_hold_no_personal_data",
+        "expect_column_values_to_have_tokens",
+        "expect_column_lists_to_hold_known_items",
+        "expect_column_pair_tokens_to_stand_in_text",
+    ],
+)
+def test_graft_s_own_expectations_are_registered_so_that_a_contract_may_name_them(name: str) -> None:
+    assert get_expectation_impl(name).expectation_type == name
+
+
+def test_data_docs_have_a_page_a_split_and_show_markup_as_text(
+    checked: Any, contract: DatasetContract, tmp_path: Path
+) -> None:
+    output = tmp_path / "docs"
+    build_documents(checked.checks, contract, datetime(2026, 3, 1, tzinfo=UTC), output)
+    assert (output / "index.html").is_file()
+    (page,) = output.glob("validations/**/*.html")
+    html = page.read_text(encoding="utf-8")
+    assert "undamaged text" in html
+    assert "<script>alert('x')" not in html
+    assert "alert(" in html
+
+
+def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
+    checked: Any, contract: DatasetContract, tmp_path: Path
+) -> None:
+    checks = checked.checks
+    found = read_findings(checked.folder)
+    verdict, reasons = checks.verdict(contract), checks.reasons(contract)
+    page = data_page("shop", verdict, reasons, checks, found, tmp_path / "index.html")
+    assert page.startswith("# Data of shop: PASS_WITH_QUARANTINE\n")
+    assert "| train | 2 | 4 |" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "jsonl" in line]
+    assert len(rows) == 5
+    assert all(line.replace("\\|", "").count("|") == 6 for line in rows)
+    assert "graft quarantine show shop" in page
+    assert str(tmp_path / "index.html") in page
+
+
+def test_rules_are_counted_and_rows_are_written_out_to_be_mended(checked: Any) -> None:
+    assert summary(checked.folder)[0] == ("train", "label", "one of good, bad", 2)
+    rows = list(rows_to_mend(checked.folder, read_findings(checked.folder)))
+    assert [row["_row"] for row in rows] == [4, 5, 2, 3]
+    by_row = {row["_row"]: row for row in rows}
+    assert sorted(by_row[3]["_rules"]) == ["label: one of good, bad", "text: undamaged text: a replacement character"]
+    assert by_row[4]["score"] == "much"
+    assert by_row[5]["_content"] == '"no object"'
+    assert by_row[2]["text"] == "two"
+
+
+def written(path: Path, *rows: Row | str) -> Path:
+    path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_mended_rows_are_read_with_those_that_nobody_touched(
+    checked: Any, contract: DatasetContract, tmp_path: Path
+) -> None:
+    rows = {row["_row"]: row for row in rows_to_mend(checked.folder, read_findings(checked.folder))}
+    path = written(tmp_path / "mend.jsonl", {**rows[2], "label": "bad"}, rows[3], "\n")
+    mended, unchanged = read_mended(path, contract, checked.folder)
+    assert mended == {rows[2]["_id"]: {"text": "two", "label": "bad", "score": 1.0}}
+    assert unchanged == 1
+
+
+def test_every_line_that_cannot_be_readmitted_is_named(checked: Any, contract: DatasetContract, tmp_path: Path) -> None:
+    rows = {row["_row"]: row for row in rows_to_mend(checked.folder, read_findings(checked.folder))}
+    path = written(
+        tmp_path / "mend.jsonl", "{\n", {"text": "x"}, {**rows[2], "_id": "0" * 24}, rows[5], {**rows[2], "mood": "up"}
+    )
+    with pytest.raises(InputError) as error:
+        read_mended(path, contract, checked.folder)
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith("mend.jsonl: 5 mistake(s)")
+    for number, words in enumerate(
+        ("not JSON", "no object with an `_id`", "not in the quarantine any more", "still has `_content`", "mood: no"), 1
+    ):
+        assert lines[number].startswith(f"  - line {number}: ")
+        assert words in lines[number]
+    assert lines[-1] == "Nothing was readmitted."
