@@ -1,7 +1,9 @@
 """`graft quarantine`: what the contract kept out, for its owner to look at, mend and readmit."""
 
+import itertools
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,14 +27,14 @@ def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
     """Count what lies in the quarantine of the latest check, by split, column and rule."""
     with terminal.failures(debug):
         from flows.pipeline import load_pipeline
-        from tasks.validation.task import latest_check, summary
+        from tasks.validation.task import count_by_rule, latest_check, read_findings
 
         name = load_pipeline(pipeline).name
         note, folder = latest_check(name)
         print(f"{name}: {note['verdict']} on {note['at'][:16]} ({folder})")
         terminal.show_rows(
             ("split", "column", "rule", "findings"),
-            [tuple(map(str, row)) for row in summary(folder)],
+            [tuple(map(str, row)) for row in count_by_rule(read_findings(folder))],
             "nothing is kept out",
         )
 
@@ -53,21 +55,21 @@ def show(
 
         name = load_pipeline(pipeline).name
         _, folder = latest_check(name)
-        found = [
+        found = (
             finding
             for finding in read_findings(folder)
             if split in (None, finding["split"]) and (rule or "").lower() in finding["rule"].lower()
-        ]
+        )
         if output is not None:
-            rows = list(rows_to_mend(folder, found))
-            _write_new(output, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
-            print(f"{len(rows)} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
+            rows = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows_to_mend(folder, found))
+            count = _write_new(output, rows)
+            print(f"{count} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
             return
         columns = ("split", "address", "row", "column", "rule", "value")
-        shown = [tuple(str(finding[column]) for column in columns) for finding in found[:limit]]
+        shown = [tuple(str(finding[column]) for column in columns) for finding in itertools.islice(found, limit)]
         terminal.show_rows(columns, shown, "nothing is kept out")
-        if len(found) > limit:
-            print(f"{len(found) - limit} more; --limit shows them, --output writes the rows to a file")
+        if more := sum(1 for _ in found):
+            print(f"{more} more; --limit shows them, --output writes the rows to a file")
 
 
 @app.command()
@@ -110,18 +112,25 @@ def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:
         rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in complete), encoding="utf-8")
         planned = [PlannedFile(split="mended", source=JsonLines(path=str(rows)))]
         check_once(read, read_once(planned, contract, read), contract, checked)
-        found = read_findings(checked)
+        found = list(read_findings(checked))
     if found:
         ids = list(mended)
         lines = [f"{ids[f['row'] - 1]}, {f['column']}: {f['rule']}, found {f['value']}" for f in found]
         raise complain("mended rows still break the contract", lines, "Nothing was readmitted.")
 
 
-def _write_new(path: Path, content: str) -> None:
+def _write_new(path: Path, lines: Iterable[str]) -> int:
+    """Writes a file that is not there yet, whole or not at all; returns how many lines it has."""
+    if path.exists():
+        raise InputError(f"{path} exists already; name another file, or take it away.")
+    draft, count = path.with_name(f".{path.name}.draft"), 0
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(content)
-    except FileExistsError as error:
-        raise InputError(f"{path} exists already; name another file, or take it away.") from error
+        with draft.open("w", encoding="utf-8") as file:
+            for count, line in enumerate(lines, start=1):  # noqa: B007
+                file.write(line)
+        draft.rename(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}. Choose another place.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return count

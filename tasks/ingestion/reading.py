@@ -8,7 +8,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -209,15 +209,19 @@ def _put_right(
     table: pa.Table, problems: list[Problem], file: SourceFile, reading: Reading
 ) -> tuple[pa.Table, list[Problem]]:
     """The batch with the owner's rows in place of those that they stand for, each where it was."""
-    mended = {p["row"]: reading.corrected[p["id"]] for p in problems if p["id"] in reading.corrected}
-    ids, numbers = table.column("_id").to_pylist(), table.column("_row").to_pylist()
-    mended |= {row: reading.corrected[i] for i, row in zip(ids, numbers, strict=True) if i in reading.corrected}
+    numbers = table.column("_row").to_pylist()
+    known = {problem["row"]: problem["id"] for problem in problems}
+    known |= dict(zip(numbers, table.column("_id").to_pylist(), strict=True))
+    mended = {row: reading.corrected[identity] for row, identity in known.items() if identity in reading.corrected}
     if not mended:
         return table, problems
+    # A mended row may have been mended again, under the id that it had by then; no row stands for itself.
+    used = {known[row] for row in mended}
+    others = {identity: row for identity, row in reading.corrected.items() if identity not in used}
     rows = sorted(mended)
     names = [column.name for column in reading.contract.columns]
     raw = RawRows(rows, {name: [mended[row].get(name) for row in rows] for name in names}, ())
-    replaced, still = _typed(raw, file, Reading(reading.contract, reading.cleaning))
+    replaced, still = _typed(raw, file, replace(reading, corrected=others))
     kept = table.filter(pa.array([row not in mended for row in numbers], type=pa.bool_()))
     return (
         pa.concat_tables([kept, replaced]).sort_by("_row"),

@@ -1,6 +1,7 @@
 """Rules that only show when rows are held against each other: duplicates, leakage, and labels that contradict."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,24 +26,32 @@ PRIORITY = {TRAIN: 0, VALIDATION: 1}
 JUDGED = 2
 ORIGIN = ("_file", "_row")
 SHOWN = 200
+ROWS_AT_ONCE = 10_000
 Broken = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass
 class Across:
-    """What was found across rows: findings with their split, rules about the whole that are broken, and counts."""
+    """What was found across rows: findings, which go to `write`, rules about the whole that are broken, and counts."""
 
-    findings: list[Finding] = field(default_factory=list)
+    write: Callable[[Iterable[Finding]], None]
     failures: list[str] = field(default_factory=list)
     results: list[RuleResult] = field(default_factory=list)
 
 
-def check_across(splits: Mapping[str, Path], contract: DatasetContract, broken: Broken, scratch: Path) -> Across:
+def check_across(
+    splits: Mapping[str, Path],
+    contract: DatasetContract,
+    broken: Broken,
+    scratch: Path,
+    write: Callable[[Iterable[Finding]], None],
+) -> Across:
     """Conflicting labels, then duplicates, of rows that are not broken yet; what is to go is marked in `broken`.
 
-    The rules are those of the contract's first text column; where it has several, they count as one text.
+    Findings, with their split, are given to `write` as they are made. The rules are those of the contract's first text
+    column; where it has several, they count as one text.
     """
-    found = Across()
+    found = Across(write)
     if not contract.text_columns:
         return found
     rules = contract.text_columns[0].rules
@@ -175,17 +184,24 @@ def _act(
     if len(positions) == 0:
         return
     origin = pq.read_table(path, columns=["_id", *ORIGIN], read_dictionary=["_file"]).take(pa.array(positions))
-    findings = [
+    findings = (
         {"split": split, "id": of["_id"], "file": of["_file"], "row": of["_row"], "column": column}
         | {"rule": reason, "value": value[:SHOWN]}
-        for of, reason, value in zip(origin.to_pylist(), reasons, values, strict=True)
-    ]
+        for of, reason, value in zip(_rows_of(origin), reasons, values, strict=True)
+    )
     if action == "quarantine":
         broken[positions] = True
-        found.findings += findings
+        found.write(findings)
     else:
-        shown = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in findings[:3])
-        found.failures.append(f"{split}, {column}: {len(findings)} rows of {len(broken)}, for example {shown}")
+        first = itertools.islice(findings, 3)
+        shown = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in first)
+        found.failures.append(f"{split}, {column}: {len(positions)} rows of {len(broken)}, for example {shown}")
+
+
+def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows as Python objects, of which there are never many at once."""
+    for batch in table.to_batches(ROWS_AT_ONCE):
+        yield from batch.to_pylist()
 
 
 def _is_class(column: Property) -> bool:

@@ -1,5 +1,6 @@
 """The gate: the rows of a snapshot divided by their contract into accepted and quarantined, batch by batch."""
 
+import functools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,12 +40,11 @@ def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: Datase
         (output / QUARANTINED).open("w", encoding="utf-8") as rows,
         tempfile.TemporaryDirectory() as scratch,
     ):
+        write = functools.partial(_write_findings, addresses=addresses, log=quarantine)
         unread = _take_over_problems(snapshot / "problems.jsonl", addresses, quarantine, rows)
         for name, path in tqdm(splits.items(), desc="checking", unit="split", disable=None, leave=False):
-            found = ({**finding, "split": name} for finding in row_checks.check(path, broken[name]))
-            _write_findings(found, addresses, quarantine)
-        across = check_across(splits, contract, broken, Path(scratch))
-        _write_findings(across.findings, addresses, quarantine)
+            write({**finding, "split": name} for finding in row_checks.check(path, broken[name]))
+        across = check_across(splits, contract, broken, Path(scratch), write)
         for name, path in splits.items():
             accepted = _divide(path, broken[name], contract, output, totals)
             _write_rows(accepted, name, addresses, rows)

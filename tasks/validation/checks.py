@@ -1,7 +1,9 @@
 """Checks: what the gate found in a snapshot, rule by rule, as it lies beside the accepted rows."""
 
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +91,7 @@ def read_checks(folder: Path) -> Checks:
 def complaint(contract: DatasetContract, checks: Checks, folder: Path, advice: str) -> str:
     """The message of a FAIL: the reasons, the first rows that broke a rule, and what to do."""
     splits = {line.split(":")[0] for line in checks.over_budget(contract)}
-    findings = read_findings(folder, splits)[:SHOWN]
+    findings = list(itertools.islice(read_findings(folder, splits), SHOWN))
     lines = [f"contract {contract.name} {contract.version} is broken:"]
     lines += [f"  - {reason}" for reason in checks.reasons(contract)]
     lines += ["for example"] if findings else []
@@ -98,11 +100,17 @@ def complaint(contract: DatasetContract, checks: Checks, folder: Path, advice: s
     return "\n".join([*lines, advice])
 
 
-def read_findings(folder: Path, splits: Iterable[str] | None = None) -> list[Finding]:
+def read_findings(folder: Path, splits: Iterable[str] | None = None) -> Iterator[Finding]:
     """The lines of the quarantine, of some splits where they are given."""
     wanted = None if splits is None else set(splits)
     with (folder / QUARANTINE).open(encoding="utf-8") as lines:
-        return [found for found in map(json.loads, lines) if wanted is None or found["split"] in wanted]
+        yield from (found for found in map(json.loads, lines) if wanted is None or found["split"] in wanted)
+
+
+def count_by_rule(findings: Iterable[Finding]) -> list[tuple[str, str, str, int]]:
+    """(split, column, rule, findings), the most frequent first. A rule is named without what was found."""
+    counts = Counter((found["split"], found["column"], found["rule"].partition(":")[0]) for found in findings)
+    return [(*key, count) for key, count in counts.most_common()]
 
 
 def one_line(finding: Mapping[str, Any]) -> str:

@@ -1,31 +1,33 @@
 """What a run shows of the gate: the verdict and its reasons, what was lost where, and how to go on."""
 
-from collections import Counter
+import itertools
 from pathlib import Path
 
 from data_contracts.artifacts import DataVerdict
-from tasks.validation.checks import SHOWN, Checks, Finding
+from tasks.validation.checks import SHOWN, Checks, count_by_rule, read_findings
 
 CELL = 120
 
 
 def data_page(
-    pipeline: str, verdict: DataVerdict, reasons: list[str], checks: Checks, findings: list[Finding], documents: Path
+    pipeline: str, verdict: DataVerdict, reasons: list[str], checks: Checks, folder: Path, documents: Path
 ) -> str:
-    """Markdown of the run's artifact."""
+    """Markdown of the run's artifact; `folder` holds the findings, `documents` is the first of the data docs."""
     lines = [f"# Data of {pipeline}: {verdict}", "", *(f"- {_plain(reason)}" for reason in reasons), ""]
     lines += ["| split | accepted | quarantined |", "| --- | ---: | ---: |"]
     for split in sorted({*checks.rows, *checks.quarantined}):
         lines.append(f"| {split} | {checks.rows.get(split, 0)} | {checks.quarantined.get(split, 0)} |")
-    if findings:
-        lines += ["", f"First of {len(findings)} findings; `graft quarantine show {pipeline}` shows all:", ""]
+    rules = count_by_rule(read_findings(folder))
+    if rules:
+        total = sum(count for *_, count in rules)
+        lines += ["", f"First of {total} findings; `graft quarantine show {pipeline}` shows all:", ""]
         lines += ["| file | row | column | rule | found |", "| --- | ---: | --- | --- | --- |"]
-        for found in findings[:SHOWN]:
+        for found in itertools.islice(read_findings(folder), SHOWN):
             cells = (found["address"], found["row"], found["column"], found["rule"], found["value"])
             lines.append("| " + " | ".join(_plain(str(cell)) for cell in cells) + " |")
-        rules = Counter(found["rule"].partition(":")[0] for found in findings)
-        lines += ["", "By rule: " + ", ".join(f"{_plain(rule)} {count}" for rule, count in rules.most_common())]
-    return "\n".join([*lines, "", f"Data docs: `{documents}`", ""])
+        lines += ["", "| split | column | rule | findings |", "| --- | --- | --- | ---: |"]
+        lines += [f"| {split} | {column} | {_plain(rule)} | {count} |" for split, column, rule, count in rules]
+    return "\n".join([*lines, "", f"[Data docs]({documents.as_uri()}): every rule, and how each split fared", ""])
 
 
 def _plain(text: str) -> str:

@@ -1,26 +1,19 @@
 """The quarantine as its owner handles it: what lies there, rows to mend, and rows that were mended."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
-from tasks.validation.checks import QUARANTINED, Finding, read_findings
+from tasks.validation.checks import QUARANTINED, Finding
 
 UNREADABLE = "_content"
 Row = dict[str, Any]
 
 
-def summary(folder: Path) -> list[tuple[str, str, str, int]]:
-    """(split, column, rule, findings), the most frequent first. A rule is named without what was found."""
-    counts = Counter((f["split"], f["column"], f["rule"].partition(":")[0]) for f in read_findings(folder))
-    return [(*key, count) for key, count in counts.most_common()]
-
-
-def rows_to_mend(folder: Path, findings: list[Finding]) -> Iterator[Row]:
+def rows_to_mend(folder: Path, findings: Iterable[Finding]) -> Iterator[Row]:
     """The rows of those findings as an owner edits them: `_id`, where each stands, what is wrong, then its columns.
 
     A row that could not be read at all has its line as `_content` instead of columns.

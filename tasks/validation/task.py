@@ -13,19 +13,19 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
-from tasks.validation.checks import Checks, complaint, read_checks, read_findings
-from tasks.validation.quarantine import read_mended, rows_to_mend, summary
+from tasks.validation.checks import Checks, complaint, count_by_rule, read_checks, read_findings
+from tasks.validation.quarantine import read_mended, rows_to_mend
 
 __all__ = [
     "accept_data",
     "check_contract",
     "check_once",
+    "count_by_rule",
     "document_checks",
     "latest_check",
     "read_findings",
     "read_mended",
     "rows_to_mend",
-    "summary",
 ]
 
 
@@ -78,7 +78,7 @@ def accept_data(
     store.write_note(f"checked/{pipeline}", note)
     index = store.directory(documents.digest) / "index.html"
     create_markdown_artifact(
-        data_page(pipeline, verdict, reasons, checks, read_findings(folder), index),
+        data_page(pipeline, verdict, reasons, checks, folder, index),
         key=f"{pipeline}-data",
         description=f"Contract {contract.name} {contract.version}: {verdict}",
     )

@@ -393,3 +393,18 @@ def test_reading_holds_no_more_than_a_batch_of_a_file(ticket: Row, tmp_path: Pat
     folder = snapshot(located(written(tmp_path / "a.jsonl", many(ticket, 70_000))))
     assert pq.ParquetFile(folder / "train.parquet").num_row_groups >= 2
     assert len(rows_of(folder)) == 70_000
+
+
+def test_a_row_may_be_mended_twice(ticket: Row, tmp_path: Path, contract: DatasetContract) -> None:
+    path = written(tmp_path / "a.jsonl", [ticket, {**ticket, "urgency": "high"}])
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    read_sources((located(path),), Reading(contract), folders[0])
+    corrected = {problems_of(folders[0])[0]["id"]: {**ticket, "text": "mended once"}}
+    read_sources((located(path),), Reading(contract, corrected=corrected), folders[1])
+    corrected |= {rows_of(folders[1])[1]["_id"]: {**ticket, "text": "mended twice"}}
+    # Nor does a row that stands for one like itself go round in circles.
+    corrected |= {rows_of(folders[1])[0]["_id"]: ticket}
+    read_sources((located(path),), Reading(contract, corrected=corrected), folders[2])
+    assert [row["text"] for row in rows_of(folders[2])] == [ticket["text"], "mended twice"]

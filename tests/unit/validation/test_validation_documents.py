@@ -11,10 +11,10 @@ from great_expectations.expectations.registry import get_expectation_impl
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
-from tasks.validation.checks import read_findings
+from tasks.validation.checks import count_by_rule, read_findings
 from tasks.validation.documents import build_documents
 from tasks.validation.pages import data_page
-from tasks.validation.quarantine import read_mended, rows_to_mend, summary
+from tasks.validation.quarantine import read_mended, rows_to_mend
 
 Row = dict[str, Any]
 Check = Callable[..., Any]
@@ -78,9 +78,8 @@ def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
     checked: Any, contract: DatasetContract, tmp_path: Path
 ) -> None:
     checks = checked.checks
-    found = read_findings(checked.folder)
     verdict, reasons = checks.verdict(contract), checks.reasons(contract)
-    page = data_page("shop", verdict, reasons, checks, found, tmp_path / "index.html")
+    page = data_page("shop", verdict, reasons, checks, checked.folder, tmp_path / "index.html")
     assert page.startswith("# Data of shop: PASS_WITH_QUARANTINE\n")
     assert "| train | 2 | 4 |" in page
     assert "<script>" not in page
@@ -89,11 +88,11 @@ def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
     assert len(rows) == 5
     assert all(line.replace("\\|", "").count("|") == 6 for line in rows)
     assert "graft quarantine show shop" in page
-    assert str(tmp_path / "index.html") in page
+    assert f"({(tmp_path / 'index.html').as_uri()})" in page
 
 
 def test_rules_are_counted_and_rows_are_written_out_to_be_mended(checked: Any) -> None:
-    assert summary(checked.folder)[0] == ("train", "label", "one of good, bad", 2)
+    assert count_by_rule(read_findings(checked.folder))[0] == ("train", "label", "one of good, bad", 2)
     rows = list(rows_to_mend(checked.folder, read_findings(checked.folder)))
     assert [row["_row"] for row in rows] == [4, 5, 2, 3]
     by_row = {row["_row"]: row for row in rows}
