@@ -408,3 +408,18 @@ def test_a_row_may_be_mended_twice(ticket: Row, tmp_path: Path, contract: Datase
     corrected |= {rows_of(folders[1])[0]["_id"]: ticket}
     read_sources((located(path),), Reading(contract, corrected=corrected), folders[2])
     assert [row["text"] for row in rows_of(folders[2])] == [ticket["text"], "mended twice"]
+
+
+def test_a_nan_of_a_parquet_file_is_a_missing_value_and_an_infinite_one_a_problem(
+    ticket: Row, tmp_path: Path, snapshot: Read
+) -> None:
+    rows = [{**ticket, "urgency": value} for value in (0.25, float("nan"), float("inf"))]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    folder = snapshot(located(tmp_path / "a.parquet", kind="parquet"))
+    assert [row["urgency"] for row in rows_of(folder)] == [0.25, None]
+    assert [(p["row"], p["rule"]) for p in problems_of(folder)] == [(3, "type: expected a finite number")]
+    pq.write_table(pa.Table.from_pylist(rows[:2]), tmp_path / "b.parquet")
+    assert [row["urgency"] for row in rows_of(snapshot(located(tmp_path / "b.parquet", kind="parquet")))] == [
+        0.25,
+        None,
+    ]

@@ -167,6 +167,15 @@ def test_the_mix_of_languages_is_that_of_texts_that_can_be_told(check: Check, co
     )
 
 
+def test_languages_that_nobody_named_have_a_share_of_their_own(check: Check, contract_of: Make) -> None:
+    contract = contract_of(text(languageMix={"shares": {"en": [0.0, 1.0]}, "others": 0.3}))
+    english = ["where is the parcel that I ordered last week", "please send me the invoice once again"]
+    german = "wo bleibt mein Paket, es sollte schon gestern kommen"
+    mixed = check(contract, train=rows(*english, german)).checks
+    assert mixed.failures == ("train, text: 33% of the texts are in other languages (de 33%); 30% are allowed",)
+    assert check(contract, train=rows(*english, "the oven is hot and nobody answers", german)).checks.failures == ()
+
+
 def test_personal_data_is_masked_in_texts_and_in_their_tokens(check: Check, contract_of: Make) -> None:
     tags = {
         "name": "tags",
@@ -235,3 +244,26 @@ def test_the_checks_are_the_same_bytes_for_the_same_rows(check: Check, contract_
     first, second = check(contract, train=given), check(contract, train=given)
     assert (first.folder / "checks.json").read_bytes() == (second.folder / "checks.json").read_bytes()
     assert read_checks(first.folder) == first.checks
+
+
+def test_the_cut_into_batches_changes_nothing(check: Check, contract_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = contract_of(
+        text(duplicates={"within": "quarantine"}),
+        label(),
+        {"name": "n", "logicalType": "integer", "unique": True, "logicalTypeOptions": {"maximum": 37}},
+        budget=0.9,
+    )
+    given = [
+        {"text": f"text {n % 29}", "label": ("good", "ugly")[n % 7 == 4], "n": n if n % 11 else 0} for n in range(40)
+    ]
+    whole = check(contract, train=given)
+    monkeypatch.setattr("tasks.validation.rows.MOST_ROWS", 3)
+    cut = check(contract, train=given)
+    assert sorted((f["row"], f["column"], f["rule"]) for f in cut.findings) == sorted(
+        (f["row"], f["column"], f["rule"]) for f in whole.findings
+    )
+    assert kept(cut, "train") == kept(whole, "train")
+    assert len(kept(whole, "train")) == 24
+    counts = [(r.rule, r.checked, r.broken) for r in cut.checks.rules]
+    assert counts == [(r.rule, r.checked, r.broken) for r in whole.checks.rules]
+    assert any(f["rule"] == "unique" for f in cut.findings)
