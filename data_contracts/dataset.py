@@ -113,6 +113,12 @@ class Property(Closed):
         """Entity kinds of a column that holds tokens with BIO tags, or None."""
         return self.rules.tag_kinds
 
+    def where_texts_recur(self) -> "Property":
+        """The column without its rule against duplicates."""
+        kept = tuple(entry for entry in self.custom_properties if entry.property != "duplicates")
+        # Made anew, for a copy would go on with the rules of the old one.
+        return Property.model_validate({**self.model_dump(by_alias=True), "customProperties": kept})
+
     @property
     def is_label(self) -> bool:
         """Whether the column is an answer to learn, which a production window does not have."""
@@ -236,8 +242,8 @@ class DatasetContract(Closed):
         )
 
     def without_labels(self) -> "DatasetContract":
-        """The part of the contract that rows satisfy before anybody has labelled them."""
-        kept = tuple(column for column in self.columns if not column.is_label)
+        """The part of the contract for rows of production: nobody has labelled them, and people repeat each other."""
+        kept = tuple(column.where_texts_recur() for column in self.columns if not column.is_label)
         return self.model_copy(update={"schema_": (self.schema_[0].model_copy(update={"properties": kept}),)})
 
 

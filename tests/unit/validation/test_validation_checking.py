@@ -107,6 +107,14 @@ def test_a_window_is_checked_without_its_labels(ticket: Row, check: Check) -> No
     assert checked.quarantined == {"window": 1}
 
 
+def test_people_may_say_the_same_in_production(ticket: Row, check: Check) -> None:
+    contract = load_contract("support")
+    plain = {name: ticket[name] for name in ("text", "language", "created_at")}
+    assert contract.column("text").rules.duplicates.within == "quarantine"
+    checked = check(contract.without_labels(), window=[plain, {**plain, "text": plain["text"].upper()}, plain])
+    assert checked.accepted == {"window": 3}
+
+
 def test_a_column_that_is_empty_throughout_breaks_no_rule_but_required(check: Check, contract_of: Make) -> None:
     labels = {"customProperties": [{"property": "labels", "value": ["good", "bad"]}]}
     rows = [{"text": "a", "label": None}, {"text": "b", "label": None}]
