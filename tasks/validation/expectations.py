@@ -19,6 +19,8 @@ from tasks.validation.encoding_damage import damage_in, damaged
 from tasks.validation.personal_data import Kind, find_personal_data
 from tasks.validation.tags import tag_problem
 
+TEXTS_AT_ONCE = 8192
+
 
 class LegalTags(ColumnMapMetricProvider):  # type: ignore[misc]
     """Condition metric: each value's tags are a legal BIO sequence of known kinds, one tag a token."""
@@ -187,7 +189,11 @@ def item_problem(items: Sequence[str], known: Sequence[str]) -> str | None:
 
 def token_counts(texts: Sequence[str], tokenizer: str) -> list[int]:
     """Pieces of each text, special tokens included, on all cores."""
-    return [len(encoded.ids) for encoded in _tokenizer(tokenizer).encode_batch_fast(list(texts))]
+    loaded, counts = _tokenizer(tokenizer), list[int]()
+    # An encoded text takes a thousand times the room of its count.
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        counts += [len(encoded.ids) for encoded in loaded.encode_batch_fast(list(texts[start : start + TEXTS_AT_ONCE]))]
+    return counts
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Contestants of `benchmarks.training`, each a program of its own: the same rows, encoder, heads and epochs."""
