@@ -52,12 +52,12 @@ def see(
 ) -> Seen:
     """One split through a model; without labels `right` is empty."""
     found = read_answers(answers / f"{split}.parquet", heads)
-    decided = [task for task, head in heads.items() if head.kind != "regression"]
-    right = {task: _right(found.answers[task], labels[task]) for task in decided} if labels else {}
+    decided = [task for task, head in heads.items() if head.has_confidence]
+    right = {task: _right(heads[task], found.answers[task], labels[task]) for task in decided} if labels else {}
     confidences = {task: np.array(found.confidences[task]) for task in decided}
     return Seen(read_embeddings(answers / f"{split}.npy"), confidences, right)
 
 
-def _right(answers: list[object], labels: list[object]) -> NDArray[np.float64]:
-    wanted = [label["tags"] if isinstance(label, dict) else label for label in labels]
-    return np.array([np.nan if want is None else float(a == want) for a, want in zip(answers, wanted, strict=True)])
+def _right(head: AnyHead, answers: list[object], labels: list[object]) -> NDArray[np.float64]:
+    pairs = zip(answers, labels, strict=True)
+    return np.array([np.nan if wanted is None else float(head.is_right(found, wanted)) for found, wanted in pairs])

@@ -91,12 +91,13 @@ def _classifier_pictures(evidence: Evidence, heads: dict[str, AnyHead]) -> dict[
     found = read_answers(evidence.answers / f"{IN_DOMAIN}.parquet", heads)
     drawn = {}
     for task, head in heads.items():
-        if head.kind != "single_label":
+        if head.of_words or not head.has_confidence:
             continue
         known = [row for row, label in enumerate(labels[task]) if label is not None]
         wanted, given = [labels[task][row] for row in known], [found.answers[task][row] for row in known]
-        drawn[f"confusion_{task}"] = pictures.confusion(head.labels, wanted, given)
-        right = [want == give for want, give in zip(wanted, given, strict=True)]
+        if head.one_label:
+            drawn[f"confusion_{task}"] = pictures.confusion(head.labels, wanted, given)
+        right = [head.is_right(give, want) for give, want in zip(given, wanted, strict=True)]
         drawn[f"reliability_{task}"] = pictures.reliability([found.confidences[task][row] for row in known], right)
     return drawn
 
@@ -109,13 +110,13 @@ def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_column: str) -
         {
             "task": task,
             "text": row[text_column],
-            "wanted": row[head.column],
-            "given": found.answers[task][position],
+            "wanted": head.in_words(row[head.column]),
+            "given": head.in_words(found.answers[task][position]),
             "confidence": found.confidences[task][position],
         }
         for task, head in heads.items()
-        if head.kind == "single_label"
+        if head.has_confidence and not head.of_words
         for position, row in enumerate(rows)
-        if row[head.column] is not None and row[head.column] != found.answers[task][position]
+        if row[head.column] is not None and not head.is_right(found.answers[task][position], row[head.column])
     ]
     return sorted(wrong, key=lambda mistake: -mistake["confidence"])[:MISTAKES_SHOWN]

@@ -39,7 +39,8 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
     """Every metric of every task on every split that has labels for it.
 
     A split whose rows have no label for a classifier is out of its scope: there the confidence is judged, as the
-    area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`).
+    area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`). Not so where a text may have
+    no label at all, which is then the sure answer to such rows.
     """
     found: list[Score] = []
     inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
@@ -49,7 +50,7 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
             rows = [row for row, label in enumerate(labels[task]) if label is not None]
             if rows:
                 found += _score_task(task, split, head, answered, labels[task], rows)
-            elif head.kind == "single_label":
+            elif head.one_label:
                 value = auroc(inside.confidences[task], answered.confidences[task])
                 count = len(answered.confidences[task])
                 found.append(Score(task, split, "out_of_scope_auroc", value, count, primary=True))

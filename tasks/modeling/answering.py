@@ -11,7 +11,6 @@ import fsspec
 from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans
-from tasks.modeling.heads import AnyHead
 from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network
 from tasks.modeling.ragged import Ragged, ragged
@@ -27,10 +26,11 @@ def answer_rows(
 ) -> int:
     """Writes each row of `input_path` with `predictions` added to `output_path`; returns how many there are.
 
-    A prediction is {label, confidence} for a classifier, a number for a regression, and a list of
-    {kind, text, start, end} for a tagger, with positions in characters. The model reads texts as `cleaning` leaves
-    them; where that is another text, the row has it as `cleaned_<text_column>`, and positions are those in it. Raises
-    InputError naming file and line.
+    A prediction is {label, confidence} for a classifier, {labels, confidence} for one of several labels a text, a
+    number for a regression, and a list of {kind, text, start, end} for a tagger, with positions in characters. A
+    confidence is the probability that the whole answer is right. The model reads texts as `cleaning` leaves them; where
+    that is another text, the row has it as `cleaned_<text_column>`, and positions are those in it. Raises InputError
+    naming file and line.
     """
     _check_folder(output_path)
     rows = _read_rows(input_path, text_column)
@@ -38,30 +38,19 @@ def answer_rows(
     network, limit = load_network(model)
     encoder = TextEncoder(model / "encoder", limit)
     spans = [spans_of(words_of(text), text) for text in texts]
-    columns = {head.column for head in network.heads.values() if head.kind == "token_tags"}
+    columns = {head.column for head in network.heads.values() if head.of_words}
     found = run_network(
         network, _tokenize(texts, spans, columns, encoder), pad_id=encoder.pad_id, description="predicting"
     )
     for position, row in enumerate(rows.values()):
         row["predictions"] = {
-            task: _readable(
-                head, found.answers[task][position], found.confidences[task][position], texts[position], spans[position]
+            task: head.prediction(
+                found.answers[task][position], found.confidences[task][position], texts[position], spans[position]
             )
             for task, head in network.heads.items()
         }
     _write_rows(list(rows.values()), output_path)
     return len(rows)
-
-
-def entities_of(tags: list[str], spans: list[tuple[int, int]], text: str) -> list[dict[str, Any]]:
-    """Entities that BIO tags stand for: kind, text, and start and end in characters."""
-    found: list[dict[str, Any]] = []
-    for tag, (start, end) in zip(tags, spans, strict=True):
-        if tag.startswith("B-"):
-            found.append({"kind": tag[2:], "text": text[start:end], "start": start, "end": end})
-        elif tag.startswith("I-"):
-            found[-1] |= {"text": text[found[-1]["start"] : end], "end": end}
-    return found
 
 
 def _clean(rows: dict[int, dict[str, Any]], path: str, text_column: str, cleaning: Cleaning) -> list[str]:
@@ -89,14 +78,6 @@ def _tokenize(texts: list[str], spans: Spans, columns: set[str], encoder: TextEn
     return TokenizedRows(
         aligned.encoded.input_ids.lists(), aligned.encoded.rows.tolist(), dict.fromkeys(columns, words)
     )
-
-
-def _readable(head: AnyHead, answer: Any, confidence: float, text: str, spans: list[tuple[int, int]]) -> Any:
-    if head.kind == "token_tags":
-        return entities_of(answer, spans, text)
-    if head.kind == "regression":
-        return round(answer, 4)
-    return {"label": answer, "confidence": round(confidence, 4)}
 
 
 def _read_rows(path: str, text_column: str) -> dict[int, dict[str, Any]]:

@@ -38,9 +38,7 @@ def split_windows(reading: Reading, tokens: Sequence[int], heads: Mapping[str, A
     found = []
     for at, size in enumerate(tokens):
         logits = {
-            task: reading.logits[task][at, : reading.words_for(head)[at]]
-            if head.kind == "token_tags"
-            else reading.logits[task][at]
+            task: reading.logits[task][at, : reading.words_for(head)[at]] if head.of_words else reading.logits[task][at]
             for task, head in heads.items()
         }
         words = {column: counts[at] for column, counts in reading.words.items()}
@@ -54,7 +52,7 @@ def join_windows(texts: Sequence[Sequence[WindowReading]], heads: Mapping[str, A
     logits = {}
     for task, head in heads.items():
         parts = [[window.logits[task] for window in of] for of in texts]
-        logits[task] = _end_to_end(parts) if head.kind == "token_tags" else _means(parts, sizes)
+        logits[task] = _end_to_end(parts) if head.of_words else _means(parts, sizes)
     columns = texts[0][0].words
     return Reading(
         logits,
@@ -69,6 +67,7 @@ def mean_over_windows(values: Sequence[Tensor], tokens: Sequence[int]) -> Tensor
     Of a classifier's logits this is the mean of the windows' log-probabilities, from which the logits of a window
     differ by a constant that no probability depends on. So a window that rules a label out outvotes others that are
     undecided, where in a mean of probabilities many windows of small talk would drown the one that says what it is.
+    Log-odds, which several labels and labels in order have, are such logits of two classes.
     """
     weights = torch.tensor(tokens, dtype=torch.float32)
     mean: Tensor = torch.tensordot(weights / weights.sum(), torch.stack([value.float() for value in values]), dims=1)

@@ -1,6 +1,6 @@
-"""Scores of predictions against labels, as pure functions. Bigger is better except for the calibration error."""
+"""Scores of predictions against labels, as pure functions. Bigger is better except for errors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,55 @@ def f1_of_counts(counts: NDArray[np.int64]) -> float:
     right, wrong, missed = (float(count) for count in counts)
     total = 2 * right + wrong + missed
     return 2 * right / total if total else 0.0
+
+
+def f1_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 of each of (draws, 3) sums of such counts."""
+    return np.asarray(2 * sums[:, 0] / np.maximum(2 * sums[:, 0] + sums[:, 1] + sums[:, 2], 1e-12))
+
+
+def label_counts(predicted: Collection[str], reference: Collection[str]) -> tuple[int, int, int]:
+    """Labels of one text: (given and right, given but wrong, missed)."""
+    given, wanted = set(predicted), set(reference)
+    return len(given & wanted), len(given - wanted), len(wanted - given)
+
+
+def label_set_f1(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """micro_f1 over all labels of all texts, macro_f1 over the labels among the references, and exact_match."""
+    pairs = [(set(given), set(wanted)) for given, wanted in zip(predictions, references, strict=True)]
+    total = np.array([label_counts(*pair) for pair in pairs]).sum(axis=0)
+    labels = sorted(set().union(*(wanted for _, wanted in pairs)))
+    of_each = [np.array([label_counts(p & {name}, r & {name}) for p, r in pairs]).sum(axis=0) for name in labels]
+    return {
+        "micro_f1": f1_of_counts(total),
+        "macro_f1": float(np.mean([f1_of_counts(counts) for counts in of_each])) if labels else 0.0,
+        "exact_match": float(np.mean([given == wanted for given, wanted in pairs])),
+    }
+
+
+def rank_agreement(predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
+    """quadratic_weighted_kappa and mean_absolute_error of ranks."""
+    return {
+        "quadratic_weighted_kappa": float(kappa_of_sums(moments(predictions, references).sum(axis=0)[None])[0]),
+        "mean_absolute_error": mean_absolute_error(predictions, references),
+    }
+
+
+def moments(predictions: Sequence[float], references: Sequence[float]) -> NDArray[np.float64]:
+    """(rows, 6): 1, x, y, xx, yy, xy."""
+    x, y = np.asarray(predictions, dtype=float), np.asarray(references, dtype=float)
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)
+
+
+def kappa_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quadratic weighted kappa of each of (draws, 6) sums of moments; 0 where all ranks are one and the same.
+
+    One less the mean squared distance over the one of ranks that are paired by chance (Cohen 1968, Psychological
+    Bulletin 70, 213-220).
+    """
+    n, x, y, xx, yy, xy = sums.T
+    by_chance = n * xx + n * yy - 2 * x * y
+    return np.where(by_chance > 0, 1 - n * (xx + yy - 2 * xy) / np.where(by_chance > 0, by_chance, 1), 0.0)
 
 
 def pearson(predictions: Sequence[float], references: Sequence[float]) -> float:

@@ -2,9 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tasks.drift.reference import freeze_reference, read_reference, see
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -45,3 +46,33 @@ def test_a_window_is_seen_without_labels(write_model_answers: Write) -> None:
     assert found.embeddings.tolist() == [[1.0], [2.0]]
     assert found.confidences["intent"].tolist() == [0.3, 0.4]
     assert found.right == {}
+
+
+@pytest.mark.parametrize(
+    ("head", "answers", "labels"),
+    [
+        (OrdinalHead(column="c", labels=("low", "high")), ["low", "low", "high"], ["low", "high", None]),
+        (MultiLabelHead(column="c", labels=("a", "b")), [["a", "b"], ["a"], []], [["b", "a"], ["a", "b"], None]),
+        (
+            TokenTagHead(column="c", labels=("O", "B-X", "I-X")),
+            [["O", "B-X"], ["O"], ["O"]],
+            [{"tokens": ["to", "Hue"], "tags": ["O", "B-X"]}, {"tokens": ["Hue"], "tags": ["B-X"]}, None],
+        ),
+    ],
+    ids=["ordinal", "multi_label", "token_tags"],
+)
+def test_an_answer_counts_as_right_as_a_whole_whatever_its_kind(
+    write_rows: Write,
+    write_model_answers: Write,
+    tmp_path: Path,
+    head: AnyHead,
+    answers: list[object],
+    labels: list[object],
+) -> None:
+    for split in ("validation", "test"):
+        snapshot = write_rows(split, c=labels)
+        folder = write_model_answers("m", split, {"task": answers}, {"task": [0.9, 0.5, 0.7]}, np.zeros((3, 2)))
+    assert freeze_reference(snapshot, folder, {"task": head}, tmp_path) == 6
+    found = read_reference(tmp_path)
+    assert np.array_equal(found.right["task"], [1, 0, np.nan] * 2, equal_nan=True)
+    assert found.confidences["task"].tolist() == [0.9, 0.5, 0.7] * 2

@@ -13,7 +13,14 @@ from data_contracts.dataset import load_contract
 from tasks.evaluation.baselines import answer_with_baselines
 from tasks.evaluation.scoring import score_splits
 from tasks.modeling.answers import Answers, read_answers
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.heads import (
+    AnyHead,
+    MultiLabelHead,
+    OrdinalHead,
+    RegressionHead,
+    SingleLabelHead,
+    TokenTagHead,
+)
 from tasks.modeling.words import words_of
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data_contracts" / "samples" / "support"
@@ -118,3 +125,22 @@ def test_words_of_a_row_without_tags_are_found_in_its_text(write_rows: Callable[
     for name in ("majority", "tfidf"):
         found = read_answers(tmp_path / name / "test.parquet", heads)
         assert [len(tags) for tags in found.answers["entities"]] == [2, len(words_of(text))]
+
+
+def test_lists_of_labels_and_labels_in_order_have_baselines(write_rows: Callable[..., Path], tmp_path: Path) -> None:
+    words = {"refund": "money back", "delivery": "my parcel", "never": "nothing"}
+    lists = [["refund"], ["refund", "delivery"], [], ["refund"]] * 10
+    texts = [" and ".join(words[label] for label in labels) or "hello there" for labels in lists]
+    ranks = ["low" if labels == ["refund"] else "high" if labels else "middle" for labels in lists]
+    write_rows("train", text=[*texts, "no list"], topics=[*lists, None], haste=[*ranks, None])
+    snapshot = write_rows("test", text=texts[:4], topics=lists[:4], haste=ranks[:4])
+    heads: dict[str, AnyHead] = {
+        "topics": MultiLabelHead(column="topics", labels=("delivery", "refund", "never")),
+        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high")),
+    }
+    answer_with_baselines(snapshot, heads, "text", ["test"], tmp_path)
+    majority, tfidf = (read_answers(tmp_path / name / "test.parquet", heads) for name in ("majority", "tfidf"))
+    assert majority.answers == {"topics": [["refund"]] * 4, "haste": ["low"] * 4}
+    assert majority.confidences == {"topics": [0.5] * 4, "haste": [0.5] * 4}
+    assert tfidf.answers == {"topics": [["refund"], ["delivery", "refund"], [], ["refund"]], "haste": ranks[:4]}
+    assert all(0 < share <= 1 for of_task in tfidf.confidences.values() for share in of_task)

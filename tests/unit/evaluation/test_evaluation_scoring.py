@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.scoring import Score, bootstrap_weights, read_scores, score_splits, write_scores
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.heads import (
+    AnyHead,
+    MultiLabelHead,
+    OrdinalHead,
+    RegressionHead,
+    SingleLabelHead,
+    TokenTagHead,
+)
 
 Write = Callable[..., Path]
 INTENT: dict[str, AnyHead] = {"intent": SingleLabelHead(column="intent", labels=("refund", "praise"))}
@@ -65,6 +72,40 @@ def test_tags_and_numbers_have_no_score_on_a_split_without_labels_for_them(
     assert {(s.task, s.metric): s.value for s in scores if s.primary and s.split == "test"} == pytest.approx(
         {("entities", "entity_f1"): 1.0, ("urgency", "pearson"): 1.0}
     )
+
+
+def test_lists_of_labels_and_labels_in_order_have_scores_of_their_own_and_intervals(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    heads: dict[str, AnyHead] = {
+        "topics": MultiLabelHead(column="topics", labels=("a", "b")),
+        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high")),
+    }
+    snapshot = write_rows("test", topics=[["b", "a"], [], ["b"], None], haste=["low", "middle", None, "high"])
+    write_rows("poems", topics=[None, None], haste=[None, None])
+    answers = {"topics": [["a"], [], ["b"], ["b"]], "haste": ["low", "high", "low", "middle"]}
+    sure = {"haste": [0.9, 0.8, 0.7, 0.9]}
+    write_model_answers("m", "poems", {"topics": [[], []], "haste": ["low", "low"]}, {"haste": [0.5, 0.85]})
+    folder = write_model_answers("m", "test", answers, sure)
+    found = {(s.task, s.split, s.metric): s for s in score_splits(snapshot, folder, heads, ["test", "poems"])}
+    assert {key for key, score in found.items() if score.primary} == {
+        ("topics", "test", "micro_f1"),
+        ("haste", "test", "quadratic_weighted_kappa"),
+        # A text may have no label at all, so that lists have no such score.
+        ("haste", "poems", "out_of_scope_auroc"),
+    }
+    # Labels: 2 right and 1 missed. Ranks: 0, 2 and 1 for 0, 1 and 2.
+    topics, haste = (found[key] for key in list(found) if found[key].primary and key[1] == "test")
+    assert (topics.value, topics.rows) == (pytest.approx(4 / 5), 3)
+    assert (haste.value, haste.rows) == (pytest.approx(0.5), 3)
+    for score in (topics, haste):
+        assert score.low is not None
+        assert score.high is not None
+        assert score.low <= score.value <= score.high
+    assert found["topics", "test", "exact_match"].value == pytest.approx(2 / 3)
+    assert found["haste", "test", "mean_absolute_error"].value == pytest.approx(2 / 3)
+    # Of the eight pairs of a row inside and one outside, 0.8 and 0.7 lie below 0.85.
+    assert found["haste", "poems", "out_of_scope_auroc"].value == pytest.approx(6 / 8)
 
 
 def test_a_draw_takes_as_many_rows_as_there_are_and_the_same_ones_each_time() -> None:

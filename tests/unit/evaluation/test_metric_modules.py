@@ -5,10 +5,20 @@ import evaluate
 import pytest
 
 from tasks.evaluation.scoring import METRICS
-from tasks.modeling.heads import AnyHead, MetricInputs, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.heads import (
+    AnyHead,
+    MetricInputs,
+    MultiLabelHead,
+    OrdinalHead,
+    RegressionHead,
+    SingleLabelHead,
+    TokenTagHead,
+)
 
 LABELS = ["a", "b", "b", "a"], ["a", "b", "a", "a"]
 TAGS = [["B-X", "I-X", "O"], ["B-Y"], ["O"]], [["B-X", "I-X", "O"], ["B-X"], ["O"]]
+LISTS = [["a"], [], ["a", "b"]], [["a"], [], ["b"]]
+RANKS = [0, 2, 1], [0, 1, 2]
 NUMBERS = [1.0, 2.0, 4.0], [2.0, 4.0, 8.0]
 
 # predictions, references, and the values worked out by hand
@@ -18,6 +28,10 @@ EXAMPLES: dict[str, tuple[Any, Any, dict[str, float]]] = {
     "macro_f1": (*LABELS, {"macro_f1": (4 / 5 + 2 / 3) / 2}),
     # One entity is right; the other has the right place and the wrong kind, so it is wrong and missed.
     "entity_f1": (*TAGS, {"entity_f1": 2 / 4}),
+    # a: 1 right, 1 wrong: 2/3; b: 1 right. All of them: 2 right, 1 wrong.
+    "label_set_f1": (*LISTS, {"micro_f1": 4 / 5, "macro_f1": (2 / 3 + 1) / 2, "exact_match": 2 / 3}),
+    # Squared distances 0, 1 and 1 in three rows, and 12 in the nine pairs of any with any.
+    "rank_agreement": (*RANKS, {"quadratic_weighted_kappa": 1 - (2 / 3) / (12 / 9), "mean_absolute_error": 2 / 3}),
     "correlation": (*NUMBERS, {"pearson": 1.0, "spearman": 1.0, "mean_absolute_error": 7 / 3}),
     # Two rows at 0.9, both right, and two at 0.6, one right: gaps of 0.1 and 0.1.
     "expected_calibration_error": ([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0], {"expected_calibration_error": 0.1}),
@@ -36,6 +50,8 @@ def inputs_of_every_kind() -> list[MetricInputs]:
     tags = [{"tokens": ["w"] * len(of_row), "tags": of_row} for of_row in TAGS[1]]
     return [
         SingleLabelHead(labels=("a", "b")).metric_inputs(*LABELS, [0.9] * 4),
+        MultiLabelHead(labels=("a", "b")).metric_inputs(*LISTS, [0.9] * 3),
+        OrdinalHead(labels=("a", "b")).metric_inputs(*LABELS, [0.9] * 4),
         TokenTagHead(labels=("O", "B-X", "I-X", "B-Y", "I-Y")).metric_inputs(TAGS[0], tags, [0.9] * 3),
         RegressionHead().metric_inputs(*NUMBERS, [1.0] * 3),
     ]
@@ -61,7 +77,9 @@ def test_metrics_combine() -> None:
     assert found == pytest.approx({**EXAMPLES["accuracy"][2], **EXAMPLES["macro_f1"][2]})
 
 
-@pytest.mark.parametrize("position", range(3), ids=["single_label", "token_tags", "regression"])
+@pytest.mark.parametrize(
+    "position", range(5), ids=["single_label", "multi_label", "ordinal", "token_tags", "regression"]
+)
 def test_a_metric_takes_what_a_head_gives_it(position: int) -> None:
     for name, (predictions, references) in inputs_of_every_kind()[position].items():
         found = evaluate.load(str(METRICS / name)).compute(predictions=predictions, references=references)

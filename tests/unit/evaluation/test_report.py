@@ -13,7 +13,15 @@ from tasks.evaluation.gate import Difference, write_evidence
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.scoring import Score, score_splits, write_scores
-from tasks.modeling.heads import AnyHead, HeadsAdapter, RegressionHead, SingleLabelHead
+from tasks.modeling.heads import (
+    AnyHead,
+    HeadsAdapter,
+    MultiLabelHead,
+    OrdinalHead,
+    RegressionHead,
+    SingleLabelHead,
+    TokenTagHead,
+)
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -132,6 +140,38 @@ def test_mistakes_are_read_from_the_column_of_texts(
     facts = FACTS.model_copy(update={"text_column": "body"})
     make_report(facts, replace(evidence, snapshot=snapshot), judgement(None), tmp_path)
     assert "letter 0" in Elements((tmp_path / "report.html").read_text(encoding="utf-8")).text
+
+
+def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
+    writers: Callable[[Path], tuple[Write, Write]], tmp_path: Path
+) -> None:
+    heads: dict[str, AnyHead] = {
+        "topics": MultiLabelHead(column="topics", labels=("refund", "praise")),
+        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high")),
+        "places": TokenTagHead(column="places", labels=("O", "B-X", "I-X")),
+        "urgency": RegressionHead(column="urgency"),
+    }
+    write_rows, write_model_answers = writers(tmp_path)
+    places = [{"tokens": ["Oslo"], "tags": ["B-X"]}, {"tokens": ["so"], "tags": ["O"]}]
+    lists = [["praise", "refund"], []]
+    labels = {"topics": lists, "haste": ["low", "high"], "places": places, "urgency": [0.1, 0.2]}
+    snapshot = write_rows("test", text=["first", "second"], **labels)
+    given = {"topics": [["refund", "praise"], ["praise"]], "haste": ["low", "middle"], "places": [["O"], ["O"]]}
+    sure = {"topics": [0.9, 0.6], "haste": [0.9, 0.8]}
+    for model in ("m", "majority", "tfidf"):
+        answers = write_model_answers(model, "test", {**given, "urgency": [0.1, 0.2]}, sure)
+    (tmp_path / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(heads, mode="json")}))
+    write_scores(tmp_path / "scores.json", score_splits(snapshot, answers, heads, ["test"]))
+    write_evidence(tmp_path / "differences.json", [])
+    files = (tmp_path / "scores.json", answers.parent, tmp_path / "differences.json", tmp_path)
+    (tmp_path / "report").mkdir()
+    make_report(FACTS, Evidence(snapshot, answers, *files), judgement(None), tmp_path / "report")
+    assert {path.stem for path in (tmp_path / "report").glob("*.png")} == {
+        "gap", "reliability_topics", "reliability_haste", "confusion_haste",
+    }  # fmt: skip
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    mistakes = re.findall(r"<td>(\w+)</td><td>([\w, ]+)</td><td>([\w, ]+)</td><td class=\"number\">0\.\d\d</td>", page)
+    assert mistakes == [("haste", "high", "middle"), ("topics", "no label", "praise")]
 
 
 def test_the_most_confident_mistakes_are_shown_first_and_no_more_than_a_page_of_them(folder: Path) -> None:

@@ -11,7 +11,8 @@ import torch
 
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
-from tasks.modeling.answering import answer_rows, entities_of
+from tasks.modeling.answering import answer_rows
+from tasks.modeling.entities import entities_of
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.network import load_network, new_network, save_network

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.modeling.answers import Answers, read_answers, read_embeddings, read_ids, read_labels, write_answers
-from tasks.modeling.heads import AnyHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead
 from tasks.modeling.predicting import predict_splits
 from tasks.tokenization.encoding import encode_splits
 from tasks.tokenization.settings import Tokenization
@@ -22,6 +22,14 @@ def test_answers_come_back_as_they_were_written(heads: dict[str, AnyHead], tmp_p
     write_answers(tmp_path / "test.parquet", ["a", "b"], found)
     assert read_answers(tmp_path / "test.parquet", heads) == found
     assert read_ids(tmp_path, "test") == ["a", "b"]
+
+
+@pytest.mark.parametrize("lists", [[["b", "a"], []], [[], []]])
+def test_lists_of_labels_come_back_and_so_do_lists_that_are_all_empty(lists: list[list[str]], tmp_path: Path) -> None:
+    head = MultiLabelHead(column="topics", labels=("a", "b"))
+    found = Answers({"topics": list(lists)}, {"topics": [0.5, 0.25]})
+    write_answers(tmp_path / "test.parquet", ["x", "y"], found)
+    assert read_answers(tmp_path / "test.parquet", {"topics": head}) == found
 
 
 def test_labels_are_read_by_task_from_the_column_of_its_head(heads: dict[str, AnyHead], tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from tasks.modeling import scores
 from tasks.modeling.heads import (
     MISSING,
     AnyHead,
+    MultiLabelHead,
+    OrdinalHead,
     RegressionHead,
     SingleLabelHead,
     TokenTagHead,
@@ -381,3 +383,26 @@ def test_the_columns_of_tags_are_those_of_the_tagging_heads_each_once() -> None:
         "d": TokenTagHead(column="places"),
     }
     assert tag_columns(heads) == ("places", "names")
+
+
+@pytest.mark.parametrize(
+    ("head", "logits", "value"),
+    [
+        (TONE, torch.zeros(1, 3), "good"),
+        (PLACES, torch.zeros(1, 1, 3), {"tags": ["O"]}),
+        (MultiLabelHead(column="topics", labels=("a", "b", "c", "d")), torch.zeros(1, 4), ["c"]),
+        (URGENCY, torch.tensor([0.0]), 2.5),
+    ],
+    ids=["single_label", "token_tags", "multi_label", "regression"],
+)
+def test_the_loss_of_guessing_is_that_of_a_target_of_a_head_that_knows_nothing(
+    head: AnyHead, logits: torch.Tensor, value: object
+) -> None:
+    targets = head.targets([value])
+    assert head.loss_of_guessing == pytest.approx(float(head.loss(logits, targets)) / int(head.present(targets).sum()))
+
+
+def test_the_loss_of_guessing_of_labels_in_order_is_the_mean_over_labels_that_are_as_likely() -> None:
+    head = OrdinalHead(column="haste", labels=("a", "b", "c", "d"))
+    logits = head.logits(head.layers(2).eval(), torch.zeros(4, 1, 2), torch.ones(4, 1), None)
+    assert head.loss_of_guessing == pytest.approx(float(head.loss(logits, head.targets(list("abcd")))) / 4)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.modeling.heads import AnyHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead
 from tasks.modeling.joining import Reading, join_windows, mean_over_windows, split_windows
 
 
@@ -49,3 +49,21 @@ def test_a_mean_of_logits_is_one_of_log_probabilities(heads: dict[str, AnyHead])
     shifted = [values.log_softmax(-1) for values in logits]
     first, second = (mean_over_windows(values, [5, 2]).softmax(-1) for values in (logits, shifted))
     assert first.tolist() == pytest.approx(second.tolist())
+
+
+def test_windows_of_lists_of_labels_and_of_labels_in_order_are_joined_by_their_log_odds() -> None:
+    heads: dict[str, AnyHead] = {
+        "topics": MultiLabelHead(column="topics", labels=("refund", "praise")),
+        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high")),
+    }
+    # Three quarters of the tokens stand in the first window, which is sure of refund and of a low haste.
+    logits = {
+        "topics": torch.tensor([[4.0, -4.0], [-4.0, 0.0]]),
+        "haste": torch.tensor([[-4.0, -8.0], [8.0, 4.0]]),
+    }
+    read = Reading(logits, embeddings=torch.zeros(2, 1), words={})
+    found = join_windows([split_windows(read, [6, 2], heads)], heads)
+    assert found.logits["topics"].tolist() == [[2.0, -3.0]]
+    assert found.logits["haste"].tolist() == [[-1.0, -5.0]]
+    assert heads["topics"].decode(found.logits["topics"], [0])[0] == [["refund"]]
+    assert heads["haste"].decode(found.logits["haste"], [0])[0] == ["low"]

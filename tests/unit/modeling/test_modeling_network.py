@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from tasks.modeling.heads import AnyHead, WordTensors, heads_of
+from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, SingleLabelHead, WordTensors, heads_of
 from tasks.modeling.limits import TokenLimit, limit_of
 from tasks.modeling.network import load_network, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
@@ -73,6 +74,54 @@ def test_new_heads_depend_on_the_seed_and_the_encoder_does_not(tiny_encoder: Pat
     assert all(torch.equal(first[name], again[name]) for name in first)
     changed = {name.split(".")[0] for name in first if not torch.equal(first[name], other[name])}
     assert changed == {"layers"}
+
+
+def test_heads_of_every_depth_and_pooling_load_again_and_give_the_same_logits(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    labels = ("low", "middle", "high")
+    heads: dict[str, AnyHead] = {
+        "topics": MultiLabelHead(column="topics", labels=labels, threshold=0.3, pooling="attention"),
+        "haste": OrdinalHead(column="haste", labels=labels, hidden=(8,), pooling="attention"),
+        "tone": SingleLabelHead(column="tone", labels=labels, hidden=(8, 4), dropout=(0.5, 0.3), pooling="first"),
+    }
+    network = new_network(tiny_encoder, heads).eval()
+    # What begins at zero could be lost without a trace.
+    for parameter in network.layers.parameters():
+        torch.nn.init.normal_(parameter)
+    save_network(network, tiny_encoder, TokenLimit(), tmp_path)
+    loaded, _ = load_network(tmp_path)
+    assert loaded.heads == heads
+    with torch.no_grad():
+        before, _ = network(IDS, MASK, {}, list(heads))
+        after, _ = loaded(IDS, MASK, {}, list(heads))
+    assert {task: tuple(value.shape) for task, value in after.items()} == {
+        "topics": (2, 3),
+        "haste": (2, 2),
+        "tone": (2, 3),
+    }
+    assert all(torch.equal(before[task], after[task]) for task in heads)
+
+
+def test_a_model_that_was_saved_before_heads_had_depth_and_pooling_loads(
+    saved_network: Path, heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    shared = {"loss_weight": 1.0, "dropout": 0.1}
+    before = {
+        "intent": {"column": "intent", "labels": ["refund", "delivery", "praise"], **shared, "kind": "single_label",
+                   "label_smoothing": 0.0, "class_weights": "none", "label_weights": []},
+        "places": {"column": "tags", "labels": ["O", "B-PLACE", "I-PLACE"], **shared, "kind": "token_tags",
+                   "transition_weight": 0.5, "transitions": []},
+        "urgency": {"column": "urgency", "labels": [], **shared, "kind": "regression", "mean": 0.5, "deviation": 0.25},
+    }  # fmt: skip
+    folder = shutil.copytree(saved_network, tmp_path / "model")
+    limit = {"max_tokens": 16, "beyond": "cut", "window_overlap": 0}
+    (folder / "model.json").write_text(json.dumps({"heads": before, **limit}))
+    weights = load_file(folder / "weights.safetensors")
+    assert {name for name in weights if name.startswith("layers.")} == {
+        f"layers.{task}.1.{part}" for task in heads for part in ("weight", "bias")
+    }
+    assert load_network(folder)[0].heads == heads
 
 
 @pytest.mark.parametrize("missing", ["model.json", "weights.safetensors"])

@@ -89,3 +89,30 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_counting_half() -> None:
 def test_f1_of_counts() -> None:
     assert scores.f1_of_counts(np.array([3, 1, 2])) == pytest.approx(6 / 9)
     assert scores.f1_of_counts(np.array([0, 0, 0])) == 0.0
+
+
+def test_label_counts_are_of_sets_whatever_their_order() -> None:
+    assert scores.label_counts(["a", "b", "c"], ["c", "d", "a"]) == (2, 1, 1)
+    assert scores.label_counts([], []) == (0, 0, 0)
+
+
+def test_lists_of_labels_are_scored_label_by_label_and_as_a_whole() -> None:
+    found = scores.label_set_f1([["a"], [], ["b", "a"], ["c"]], [["a"], [], ["a"], ["a", "b"]])
+    # a: 2 right, 1 missed: 4/5. b: 1 wrong, 1 missed: 0. All: 2 right, 2 wrong, 2 missed.
+    assert found == pytest.approx({"micro_f1": 4 / 8, "macro_f1": (4 / 5 + 0) / 2, "exact_match": 2 / 4})
+
+
+def test_lists_of_labels_score_what_scikit_learn_gives() -> None:
+    from sklearn.metrics import f1_score
+
+    random = np.random.default_rng(4)
+    given, wanted = random.random((2, 30, 3)) < 0.4
+    lists = [[[name for name, has in zip("abc", row, strict=True) if has] for row in of] for of in (given, wanted)]
+    found = scores.label_set_f1(*lists)
+    assert found["micro_f1"] == pytest.approx(f1_score(wanted, given, average="micro"))
+    assert found["macro_f1"] == pytest.approx(f1_score(wanted, given, average="macro"))
+    assert found["exact_match"] == pytest.approx((given == wanted).all(axis=1).mean())
+
+
+def test_lists_without_any_label_score_zero_and_match() -> None:
+    assert scores.label_set_f1([[], []], [[], []]) == {"micro_f1": 0.0, "macro_f1": 0.0, "exact_match": 1.0}

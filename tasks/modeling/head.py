@@ -1,0 +1,135 @@
+"""What all heads share: their settings and layers, and what others ask of a head in place of its kind."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from data_contracts.dataset import Property
+from data_contracts.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MISSING = -100
+Answer = str | float | list[str]
+Answered = tuple[list[Any], list[float]]
+MetricInputs = dict[str, tuple[list[Any], list[Any]]]
+# Answers and confidences for some texts and the words of each.
+Baseline = Callable[[Sequence[str], Sequence[Sequence[str]]], Answered]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Units = Annotated[int, Field(gt=0)]
+
+
+class WordTensors(NamedTuple):
+    """Of the words of a batch, (batch, words) each: the token each starts at, -1 for none, and its shape."""
+
+    starts: "Tensor"
+    shapes: "Tensor"
+
+
+class Head(BaseModel):
+    """What all heads share.
+
+    of_words: an answer is one a word of a tag column, and not one a text.
+    one_label: an answer is one of `labels`, and its confidence tells texts that none of them fits.
+    has_confidence: an answer is right or wrong as a whole, and comes with the probability that it is right.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of_words: ClassVar[bool] = False
+    one_label: ClassVar[bool] = False
+    has_confidence: ClassVar[bool] = True
+
+    column: str = Field("", description="column of the contract; by default the name of the task")
+    labels: tuple[str, ...] = Field((), description="those of the contract, and in its order by default")
+    loss_weight: float = Field(1.0, gt=0)
+    hidden: tuple[Units, ...] = Field((), description="units of each layer below the last one, followed by ReLU")
+    dropout: Rate | tuple[Rate, ...] = Field(
+        0.1, description="ahead of every layer; or a list, with a share for what each hidden layer gives"
+    )
+
+    @model_validator(mode="after")
+    def _every_hidden_layer_has_a_dropout(self) -> "Head":
+        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.hidden):
+            raise ValueError(
+                f"dropout lists {len(self.dropout)} shares for {len(self.hidden)} hidden layers; give one for each, or "
+                "a number for all"
+            )
+        return self
+
+    @property
+    def loss_of_guessing(self) -> float:
+        """Loss of one target where all labels are as likely, by which tasks of 2 and of 200 labels compare."""
+        return math.log(max(2, len(self.labels)))
+
+    def in_words(self, answer: Any) -> str:
+        """An answer or a reference, for people."""
+        return str(answer)
+
+    def is_right(self, answer: Any, reference: Any) -> bool:
+        """Whether the answer as a whole is what the label says."""
+        return bool(answer == reference)
+
+
+def dense_layers(head: Head, width: int, outputs: int, *, bias: bool = True) -> "nn.Sequential":
+    """Dropout, hidden layers and a last linear one: (..., width) to (..., outputs)."""
+    from torch import nn
+
+    sizes = (width, *head.hidden)
+    rates = head.dropout if isinstance(head.dropout, tuple) else (head.dropout,) * len(sizes)
+    layers: list[nn.Module] = []
+    # A list says nothing of the first layer's input, which is then taken as it is.
+    ahead = [None] * (len(sizes) - len(rates)) + list(rates)
+    for size, rate, units in zip(sizes, ahead, (*head.hidden, None), strict=True):
+        layers += [] if rate is None else [nn.Dropout(rate)]
+        layers += [nn.Linear(size, outputs, bias=bias)] if units is None else [nn.Linear(size, units), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def labels_of(column: Property, head: Any, logical_type: str) -> tuple[str, ...]:
+    """Labels of a column of that type, in the order that the head gives them where it does.
+
+    Raises InputError for a column without labels or of another type, and for labels that are not the column's.
+    """
+    if not column.labels:
+        raise InputError(f"head {head.kind} on column {column.name!r}: the contract gives it no `labels`. Add them.")
+    if column.logical_type != logical_type:
+        raise InputError(
+            f"head {head.kind} on column {column.name!r}: its logicalType is {column.logical_type}, not "
+            f"{logical_type}. Texts with one label each (string) are for single_label or ordinal, those with a list of "
+            "labels (array) for multi_label. Choose the kind that fits the contract."
+        )
+    return labels_in_order(head.labels, column.labels, column)
+
+
+def labels_in_order(given: tuple[str, ...], labels: tuple[str, ...], column: Property) -> tuple[str, ...]:
+    """The contract's labels, in the order that a pipeline gives them where it does."""
+    if given and sorted(given) != sorted(labels):
+        raise InputError(
+            f"head on column {column.name!r}: its labels {list(given)} are not those of the contract, {list(labels)}. "
+            "Leave `labels` out, or give the same in another order."
+        )
+    return given or labels
+
+
+def check_several_labels(column: str, values: Sequence[Any]) -> None:
+    """Raises InputError where fewer than two labels occur."""
+    found = sorted({value for value in values if value is not None})
+    if len(found) < 2:
+        raise InputError(f"column {column!r} holds only {found} in training; a classifier needs two labels or more.")
+
+
+def cross_entropy(
+    logits: "Tensor", targets: "Tensor", smoothing: float, label_weights: Sequence[float] = ()
+) -> "Tensor":
+    """Summed over the targets that are not missing."""
+    import torch
+    from torch.nn import functional
+
+    weights = torch.tensor(label_weights, device=logits.device) if label_weights else None
+    return functional.cross_entropy(
+        logits.float(), targets, weight=weights, ignore_index=MISSING, reduction="sum", label_smoothing=smoothing
+    )

@@ -1,0 +1,105 @@
+"""One real number a text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from data_contracts.dataset import Property
+from data_contracts.errors import InputError
+from tasks.modeling import scores, tfidf
+from tasks.modeling.head import Answer, Answered, Baseline, Head, MetricInputs, WordTensors, dense_layers
+from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class RegressionHead(Head):
+    """One real number a text, from one state of all its tokens."""
+
+    kind: Literal["regression"] = "regression"
+    has_confidence: ClassVar[bool] = False
+    pooling: Pooling = "mean"
+    mean: float = Field(0.0, description="set from the training labels")
+    deviation: float = Field(1.0, gt=0, description="set from the training labels")
+
+    @property
+    def loss_of_guessing(self) -> float:
+        """Loss of the mean: one squared deviation."""
+        return 1.0
+
+    def bind(self, column: Property) -> "RegressionHead":
+        """The head for that column. Raises InputError for a column that holds no numbers."""
+        if column.logical_type not in ("number", "integer"):
+            raise InputError(
+                f"head regression on column {column.name!r}: its logicalType is {column.logical_type}, not number."
+            )
+        return self.model_copy(update={"column": column.name})
+
+    def fit(self, values: Sequence[Any]) -> "RegressionHead":
+        """The head with mean and deviation of the training labels. Raises InputError where they are constant."""
+        known = np.array([value for value in values if value is not None], dtype=float)
+        # Not by the deviation: that of 0.1, 0.1, 0.1 is 1e-17.
+        if len(known) < 2 or np.ptp(known) == 0:
+            raise InputError(
+                f"column {self.column!r} is constant or empty in training; there is nothing to regress on."
+            )
+        return self.model_copy(update={"mean": float(known.mean()), "deviation": float(known.std())})
+
+    def layers(self, width: int) -> "nn.Module":
+        """(batch, width) to (batch, 1)."""
+        return add_pooling(dense_layers(self, width, 1), self.pooling, width)
+
+    def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
+        """(batch,) in standard deviations of the training labels."""
+        result: Tensor = layers(pooled_states(states, mask, layers, self.pooling)).squeeze(-1)
+        return result
+
+    def targets(self, values: Sequence[Any]) -> "Tensor":
+        """(batch,) in standard deviations of the training labels; missing ones are NaN."""
+        import torch
+
+        return torch.tensor([float("nan") if v is None else (v - self.mean) / self.deviation for v in values])
+
+    def present(self, targets: "Tensor") -> "Tensor":
+        """Which targets are numbers and not missing; of the targets' shape."""
+        return ~targets.isnan()
+
+    def loss(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """Squared error, summed over the labels that are present."""
+        errors = (logits.float() - targets.nan_to_num()) * self.present(targets)
+        return errors.square().sum()
+
+    def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
+        """Numbers in the label's own units; a regression has no confidence, so it is 1."""
+        return [float(value) * self.deviation + self.mean for value in logits.float()], [1.0] * len(logits)
+
+    def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
+        """The number."""
+        return round(answer, 4)
+
+    def metric_inputs(
+        self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]
+    ) -> MetricInputs:
+        """correlation: pearson, spearman and mean_absolute_error."""
+        return {"correlation": (list(answers), list(references))}
+
+    def statistics(self, answers: Sequence[Any], references: Sequence[Any]) -> "np.ndarray[Any, Any]":
+        """(rows, 6): 1, x, y, xx, yy, xy."""
+        return scores.moments(answers, references)
+
+    def score_of_sums(self, sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Pearson correlation of each of (draws, 6) sums; 0 where either side is constant."""
+        n, x, y, xx, yy, xy = sums.T
+        spread = np.sqrt(np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0))
+        return np.where(spread > 1e-12, (n * xy - x * y) / np.maximum(spread, 1e-12), 0.0)
+
+    def majority(self, values: Sequence[Any], words: Sequence[Sequence[str]]) -> Answered:
+        """The mean of the labels, for every text of `words`."""
+        return [float(np.mean(values))] * len(words), [1.0] * len(words)
+
+    def fit_tfidf(self, texts: Sequence[str], values: Sequence[Any]) -> Baseline:
+        """Ridge regression."""
+        return tfidf.regressor(texts, values)
