@@ -147,6 +147,7 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
     problems += _misplaced_lines(pipeline, contract)
     if (balance := pipeline.preparation.balance) is not None:
         problems += _lacks(contract, balance.column, "preparation.balance.column")
+    problems += [f"training.{misfit}" for misfit in pipeline.training.misfits(pipeline.heads)]
     unknown = sorted(set(pipeline.gate.floors) - set(pipeline.heads))
     if unknown:
         problems.append(f"gate.floors: no head is called {', '.join(unknown)}; heads are {', '.join(pipeline.heads)}")

@@ -1,5 +1,7 @@
 """Prefect edge of the registry."""
 
+from typing import Any
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -37,7 +39,7 @@ def register_version(
     judgement: Judgement,
     assessment: Assessment,
     report: Report,
-    parameters: dict[str, str | int | float],
+    parameters: dict[str, Any],
 ) -> ModelVersion:
     """The model's version, registered once; the champion changes only when the verdict is PROMOTE."""
     registry = open_registry(pipeline)

@@ -1,19 +1,25 @@
 """Everything a training needs to go on from where it stood, in one file that is whole or absent."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_contracts.errors import InputError
 
 
 @dataclass
 class Progress:
-    """Where a training stands. `step` counts optimiser steps from its start."""
+    """Where a training stands. `step` counts optimiser steps from its start, `skills` are those of its epochs.
+
+    By task: `task_best` is the best score so far, `task_stale` the epochs since, `task_heads` the weights of its head
+    then, and `stopped` the first epoch in which it no longer learns. `best_missed` are the floors that the best epoch
+    did not reach.
+    """
 
     epoch: int = 0
     step_in_epoch: int = 0
@@ -22,16 +28,23 @@ class Progress:
     best_skill: float = float("-inf")
     stale_epochs: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_missed: list[str] = field(default_factory=list)
+    skills: list[float] = field(default_factory=list)
+    task_best: dict[str, float] = field(default_factory=dict)
+    task_stale: dict[str, int] = field(default_factory=dict)
+    task_heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    stopped: dict[str, int] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimiser: Any, schedule: Any, progress: Progress) -> None:
-    """Replaces the checkpoint by the state as it is now, atomically."""
+def save_checkpoint(path: Path, parts: Mapping[str, Any], progress: Progress) -> None:
+    """Replaces the checkpoint by the state of the parts as it is now, atomically.
+
+    Parts have a `state_dict`: network, optimiser, and whatever else learns.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     state = {
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "progress": vars(progress),
@@ -43,16 +56,15 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: Any, schedule: An
     os.replace(draft, path)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimiser: Any, schedule: Any) -> Progress:
-    """Puts network, optimiser, schedule and random state back, and returns where the training stood.
+def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> Progress:
+    """Puts the parts and the random state back, and returns where the training stood.
 
     Raises InputError where the file is damaged or was written by a training of another shape.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
         torch.set_rng_state(state["random"])
         if state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"])

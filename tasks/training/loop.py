@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from data_contracts.errors import InputError
+from data_contracts.errors import complain
 from tasks.modeling.encoder import freeze, set_dropout
 from tasks.modeling.heads import AnyHead, WordTensors
-from tasks.modeling.inference import device_of_choice, lower_precision, run_network
+from tasks.modeling.inference import device_of_choice, lower_precision
 from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from tasks.training.plan import Step, plan_epoch
+from tasks.training.optimiser import new_optimiser, set_learning_rates
+from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
 from tasks.training.recipe import Recipe
-from tasks.training.rows import Rows, read_rows
+from tasks.training.rows import Batch, Rows, read_rows
+from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
 from tasks.training.trunk import Trunk, trunk_of
 
 logger = logging.getLogger(__name__)
@@ -53,12 +55,18 @@ def fine_tune(
     """Trains, keeps the epoch with the best validation skill, and writes it to `output`.
 
     A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit.
-    Raises InputError for labels that nothing can be learnt from, or chosen by.
+    Raises InputError for labels that nothing can be learnt from, or chosen by, and for a recipe that names other heads.
     """
+    if problems := recipe.misfits(heads):
+        raise complain(
+            f"the training settings do not fit the heads, which are {', '.join(heads)}",
+            problems,
+            "Name each head as it is called, or take the key out.",
+        )
     labelled = read_rows(snapshot, tokens, "train", heads)
     heads = {task: head.fit(labelled.labels[task]) for task, head in heads.items()}
     validation = read_rows(snapshot, tokens, "validation", heads)
-    _check_validation(validation)
+    check_validation(validation)
     torch.manual_seed(recipe.seed)
     network = new_network(encoder, heads)
     set_dropout(network.encoder, recipe.encoder_dropout)
@@ -67,22 +75,11 @@ def fine_tune(
     limit = read_limit(tokens)
     pad_id = TextEncoder(encoder, limit).pad_id
     progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
+    if missed := progress.best_missed:
+        logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
     network.load_state_dict(progress.best_weights)
     save_network(network.cpu(), encoder, limit, output)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
-
-
-def validation_scores(network: MultiTaskNetwork, rows: Rows, pad_id: int) -> dict[str, float]:
-    """{task: primary metric} on the rows that have a label for the task."""
-    outputs = run_network(network, rows.tokens, pad_id=pad_id)
-    found = {}
-    for task, head in network.heads.items():
-        known = [row for row, label in enumerate(rows.labels[task]) if label is not None]
-        sums = head.statistics([outputs.answers[task][r] for r in known], [rows.labels[task][r] for r in known]).sum(
-            axis=0
-        )
-        found[task] = float(head.score_of_sums(sums[None])[0])
-    return found
 
 
 class _Trainer:
@@ -99,27 +96,27 @@ class _Trainer:
         self.checkpoint = checkpoints / "checkpoint.pt"
         self.curves = curves
         self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and has_fast_bf16(self.device))
-        self.optimiser = torch.optim.AdamW(parameter_groups(network, recipe), fused=True)
-        total = len(self._plan(0)) * recipe.epochs
-        warmup = max(1, math.ceil(total * recipe.warmup_share))
-        self.total_steps = total
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)))
-        )
+        self.gradients = recipe.loss_weighting.gradients(network, recipe.seed).to(self.device)
+        self.optimiser = new_optimiser(network, self.gradients, recipe)
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.parts = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
+        self.labelled = rows.labelled
         self.progress = Progress()
+        self.total_steps = len(self._plan(0)) * recipe.epochs
+        self.warmup_steps = max(1, math.ceil(self.total_steps * recipe.warmup_share))
         self.trunk = self._trunk()
 
     def run(self, validation: Rows) -> Progress:
-        """Trains to the last epoch, or until validation has not improved for `patience_epochs`."""
+        """Trains to the last epoch, or until patience is at an end."""
         if self.checkpoint.exists():
-            self.progress = load_checkpoint(self.checkpoint, self.network, self.optimiser, self.schedule)
+            self.progress = load_checkpoint(self.checkpoint, self.parts)
             logger.info("resuming at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         now = self.progress
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)
         bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=None, leave=False)
         with bar, SummaryWriter(str(self.curves), purge_step=now.step) as writer:
-            while now.epoch < self.recipe.epochs and now.stale_epochs < self.recipe.patience_epochs:
+            while not is_over(now, len(self.network.heads), self.recipe):
                 plan = self._plan(now.epoch)
                 while now.step_in_epoch < len(plan):
                     losses = self._step(plan[now.step_in_epoch], writer)
@@ -129,8 +126,8 @@ class _Trainer:
                     bar.set_postfix(epoch=now.epoch + 1, loss=f"{losses:.2f}")
                     if now.step % self.recipe.checkpoint_steps == 0:
                         writer.flush()
-                        save_checkpoint(self.checkpoint, self.network, self.optimiser, self.schedule, now)
-                self._end_epoch(validation, writer)
+                        save_checkpoint(self.checkpoint, self.parts, now)
+                self._end_epoch(plan, validation, writer)
         return now
 
     def _trunk(self) -> Trunk | None:
@@ -142,88 +139,80 @@ class _Trainer:
         return trunk_of(self.network.encoder, frozen, ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16)
 
     def _plan(self, epoch: int) -> list[Step]:
+        recipe = self.recipe
         return plan_epoch(
             self.rows.lengths,
-            rows_per_step=self.recipe.rows_per_step,
-            tokens_per_batch=self.recipe.tokens_per_batch,
-            seed=self.recipe.seed,
+            self.labelled,
+            rows_per_step=recipe.rows_per_step,
+            tokens_per_batch=recipe.tokens_per_batch,
+            rows_per_batch=recipe.rows_per_batch,
+            sampling=recipe.sampling,
+            stopped=self.progress.stopped,
+            seed=recipe.seed,
             epoch=epoch,
+            epochs=recipe.epochs,
         )
 
     def _step(self, step: Step, writer: Any) -> float:
         started = time.perf_counter()
         self.network.train()
-        heads = self.network.heads
-        batches = [self.rows.batch(rows, heads, self.pad_id) for rows in step.micro_batches]
+        now, heads = self.progress, {task: self.network.heads[task] for task in step.tasks}
+        batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in step.micro_batches]
         counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
-        active = [task for task, count in counts.items() if count]
-        totals = dict.fromkeys(active, 0.0)
-        for rows, batch in zip(step.micro_batches, batches, strict=True) if active else []:
-            words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
-            input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
-            with lower_precision(self.device, self.bf16):
-                states = (
-                    self.trunk.states(rows, input_ids, mask) if self.trunk else self.network.states(input_ids, mask)
-                )
-                logits = self.network.logits(states, mask, words, active)
-            # Divided by the labels of the whole step, so that the cut into micro-batches changes nothing.
-            losses = {
-                task: heads[task].loss(logits[task], batch.targets[task].to(self.device)) / counts[task]
-                for task in active
-            }
-            torch.stack([heads[task].loss_weight * loss for task, loss in losses.items()]).sum().backward()  # type: ignore[no-untyped-call]
+        totals = {task: 0.0 for task, count in counts.items() if count}
+        for micro_batch, batch in zip(step.micro_batches, batches, strict=True):
+            if losses := self._losses(micro_batch, batch, {task: counts[task] for task in totals}):
+                self.gradients.add(losses)
             for task, loss in losses.items():
                 totals[task] += float(loss.detach())
+        if totals:
+            self.gradients.finish(now.step, list(totals))
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-        rate = self.schedule.get_last_lr()[0]
+        factor = self.recipe.schedule.factor(now.step, self.warmup_steps, self.total_steps, now.skills)
+        set_learning_rates(self.optimiser, self.rates, factor)
         self.optimiser.step()
-        self.schedule.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
         padded = sum(batch.mask.numel() for batch in batches)
         # Counted from 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
-        at = self.progress.step
+        at = now.step
         for task, value in totals.items():
             writer.add_scalar(f"loss/{task}", value, at)
-        writer.add_scalar("learning_rate", rate, at)
+        writer.add_scalar("learning_rate", self.rates[0] * factor, at)
         writer.add_scalar("gradient_norm", float(norm), at)
         writer.add_scalar("tokens_per_second", real / (time.perf_counter() - started), at)
         writer.add_scalar("padding_share", 1 - real / padded, at)
         return sum(totals.values())
 
-    def _end_epoch(self, validation: Rows, writer: Any) -> None:
+    def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, int]) -> dict[str, Tensor]:
+        """{task: loss of the micro-batch / labels of the whole step}, so that the cut into them changes nothing."""
+        tasks = [task for task in counts if not micro_batch.tasks or task in micro_batch.tasks]
+        if not tasks:
+            return {}
+        words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
+        input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
+        with lower_precision(self.device, self.bf16):
+            if self.trunk:
+                states = self.trunk.states(micro_batch.rows, input_ids, mask)
+            else:
+                states = self.network.states(input_ids, mask)
+            logits = self.network.logits(states, mask, words, tasks)
+        return {
+            task: self.network.heads[task].loss(logits[task], batch.targets[task].to(self.device)) / counts[task]
+            for task in tasks
+        }
+
+    def _end_epoch(self, plan: list[Step], validation: Rows, writer: Any) -> None:
         now = self.progress
         scores = validation_scores(self.network, validation, self.pad_id)
-        skill = sum(scores.values()) / len(scores)
-        for task, value in {**scores, "skill": skill}.items():
-            writer.add_scalar(f"validation/{task}", value, now.step)
-        now.epoch += 1
-        now.step_in_epoch = 0
-        now.stale_epochs += 1
-        if skill > now.best_skill:
-            now.best_skill, now.best_epoch, now.stale_epochs = skill, now.epoch, 0
-            now.best_weights = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        skill = end_epoch(now, scores, self.network, self.recipe)
+        shares, weights = shares_of(plan, self.labelled), self.gradients.weights()
+        curves = {"validation": {**scores, "skill": skill}, "task_share": shares, "loss_weight": weights}
+        for curve, values in curves.items():
+            for name, value in values.items():
+                writer.add_scalar(f"{curve}/{name}", value, now.step)
         primary = ", ".join(f"{task} {value:.3f}" for task, value in scores.items())
         logger.info("epoch %d of %d: %s", now.epoch, self.recipe.epochs, primary)
-
-
-def _check_validation(rows: Rows) -> None:
-    unlabelled = [task for task, labels in rows.labels.items() if all(label is None for label in labels)]
-    if unlabelled:
-        raise InputError(
-            f"no row of validation has a label for {', '.join(unlabelled)}, but the best epoch is chosen by all tasks. "
-            "Label some rows, or leave out the head."
-        )
-
-
-def parameter_groups(network: MultiTaskNetwork, recipe: Recipe) -> list[dict[str, Any]]:
-    """Encoder and heads at their own learning rates; no weight decay on biases and norms, which are vectors."""
-    groups = []
-    for part, rate in ((network.encoder, recipe.encoder_learning_rate), (network.layers, recipe.head_learning_rate)):
-        for matrices, decay in ((True, recipe.weight_decay), (False, 0.0)):
-            chosen = [p for p in part.parameters() if p.requires_grad and (p.ndim > 1) == matrices]
-            groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    return groups
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -1,55 +1,180 @@
 """What training will see, as a pure function: so resume is one integer and a plan can be tested without a model."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
+from numpy.typing import NDArray
+
+from tasks.training.drawing import Rows, draw_epoch, learning_tasks
+from tasks.training.sampling import AllRows, Sampling
 
 LENGTH_JITTER = 0.1
 CHUNKS_PER_STEP = 2
+EVERY_TASK = ""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Rows that one process computes together.
+
+    `tasks` holds the one task that each row teaches; it is empty where every row teaches all tasks of the step.
+    """
+
+    rows: tuple[int, ...]
+    tasks: tuple[str, ...] = ()
+    rank: int = 0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step: its rows, divided into micro-batches that fit the token budget."""
+    """One optimiser step: its micro-batches, which fit the token budget, by rank, and the tasks that may learn in it.
 
-    micro_batches: tuple[tuple[int, ...], ...]
+    Ranks may have more or fewer micro-batches, and none in a step of few rows; all have the same steps.
+    """
+
+    micro_batches: tuple[MicroBatch, ...]
+    tasks: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[int, ...]:
         """All rows of the step."""
-        return tuple(row for batch in self.micro_batches for row in batch)
+        return tuple(row for batch in self.micro_batches for row in batch.rows)
+
+    def of_rank(self, rank: int) -> tuple[MicroBatch, ...]:
+        """What one process computes."""
+        return tuple(batch for batch in self.micro_batches if batch.rank == rank)
 
 
 def plan_epoch(
-    lengths: Sequence[int], *, rows_per_step: int, tokens_per_batch: int, seed: int, epoch: int
+    lengths: Sequence[int],
+    labelled: Mapping[str, Rows],
+    *,
+    rows_per_step: int,
+    tokens_per_batch: int,
+    seed: int,
+    epoch: int,
+    epochs: int = 1,
+    rows_per_batch: int | None = None,
+    sampling: Sampling | None = None,
+    stopped: Mapping[str, int] | None = None,
+    world_size: int = 1,
 ) -> list[Step]:
-    """The steps of one epoch: every row once, rows of like length together, steps in random order.
+    """The steps of one epoch; `labelled` holds the rows with a label of each task.
 
-    Lengths are jittered by 10% before sorting, so the company a row keeps changes from epoch to epoch. A step is made
-    of two chunks drawn at random, each of rows of like length: steps stay mixed, micro-batches hold little padding.
+    By default every row once, for all tasks; where some have stopped, by their first epoch without learning, every row
+    that still teaches one. Other samplings draw rows for tasks. Rows of like length come together, in steps in random
+    order: lengths are jittered by 10% before sorting, so the company a row keeps changes from epoch to epoch, and a
+    step is made of two chunks of rows of like length: steps stay mixed, micro-batches hold little padding.
     """
     random = np.random.default_rng([seed, epoch])
     noisy = np.asarray(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, size=len(lengths))
-    ordered = np.argsort(noisy, kind="stable")
-    chunks_per_step = min(CHUNKS_PER_STEP, rows_per_step)
-    size = rows_per_step // chunks_per_step
-    chunks = [[int(row) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
+    stopped, per_step = stopped or {}, min(CHUNKS_PER_STEP, rows_per_step)
+    tasks, size = learning_tasks(labelled, stopped, epoch), rows_per_step // per_step
+    drawn = draw_epoch(
+        labelled,
+        stopped,
+        sampling or AllRows(),
+        rows_per_part=size,
+        parts_per_step=per_step,
+        seed=seed,
+        epoch=epoch,
+        epochs=epochs,
+    )
+    if drawn is None:
+        left_out = _teach_nothing(len(lengths), labelled, tasks) if set(tasks) != set(labelled) else None
+        steps = _steps_of_all(noisy, left_out, size, per_step, random)
+    else:
+        steps = _steps_of_drawn(noisy, *drawn, per_step, random)
+
+    def cut(chunk: _Chunk) -> list[_Chunk]:
+        return _within_budget(chunk, lengths, tokens_per_batch, rows_per_batch or rows_per_step)
+
+    return [Step(tuple(_micro_batches(chunks, world_size, cut)), tasks) for chunks in steps]
+
+
+def shares_of(plan: Sequence[Step], labelled: Mapping[str, Rows]) -> dict[str, float]:
+    """{task: share} of all that the rows of a plan teach; a row that teaches three tasks counts for each."""
+    known = {task: set(rows) for task, rows in labelled.items()}
+    lessons: Counter[str] = Counter(dict.fromkeys(labelled, 0))
+    for step in plan:
+        for batch in step.micro_batches:
+            if batch.tasks:
+                lessons.update(batch.tasks)
+            else:
+                lessons.update({task: sum(row in known[task] for row in batch.rows) for task in step.tasks})
+    return {task: count / max(1, lessons.total()) for task, count in lessons.items()}
+
+
+_Chunk = list[tuple[int, str]]
+_Floats = NDArray[np.float64]
+
+
+def _steps_of_all(
+    noisy: _Floats, left_out: NDArray[np.bool_] | None, size: int, per_step: int, random: np.random.Generator
+) -> list[list[_Chunk]]:
+    ordered = np.argsort(noisy, kind="stable").tolist()
+    if left_out is not None:
+        ordered = list(compress(ordered, ~left_out[ordered]))
+    chunks = [[(row, EVERY_TASK) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
     order = random.permutation(len(chunks))
-    steps = []
-    for start in range(0, len(order), chunks_per_step):
-        drawn = [chunks[at] for at in sorted(order[start : start + chunks_per_step])]
-        batches = [batch for chunk in drawn for batch in _within_budget(chunk, lengths, tokens_per_batch)]
-        steps.append(Step(tuple(batches)))
-    return steps
+    return [[chunks[at] for at in sorted(order[start : start + per_step])] for start in range(0, len(order), per_step)]
 
 
-def _within_budget(rows: Sequence[int], lengths: Sequence[int], tokens_per_batch: int) -> list[tuple[int, ...]]:
-    """Rows in the given order, cut where padding to the longest would pass the budget; a single row always passes."""
-    batches: list[list[int]] = []
-    for row in rows:
-        if batches and (len(batches[-1]) + 1) * max(lengths[r] for r in [row, *batches[-1]]) <= tokens_per_batch:
-            batches[-1].append(row)
+def _steps_of_drawn(
+    noisy: _Floats,
+    counts: NDArray[np.int64],
+    drawn: Mapping[str, NDArray[np.int64]],
+    per_step: int,
+    random: np.random.Generator,
+) -> list[list[_Chunk]]:
+    """Each part gets its count of each task's rows, which are dealt from the shortest on to the parts in random order.
+
+    So a part has rows of like length of all tasks, and the mix that its place in the epoch asks for.
+    """
+    ordered = {task: rows[np.argsort(noisy[rows], kind="stable")].tolist() for task, rows in drawn.items()}
+    chunks: list[_Chunk] = [[] for _ in counts]
+    taken = dict.fromkeys(drawn, 0)
+    for part in random.permutation(len(counts)):
+        for task, count in zip(drawn, counts[part].tolist(), strict=True):
+            rows = ordered[task][taken[task] : taken[task] + count]
+            chunks[part] += [(row, task) for row in rows]
+            taken[task] += count
+        chunks[part].sort(key=lambda lesson: noisy[lesson[0]])
+    return [chunks[start : start + per_step] for start in range(0, len(chunks), per_step)]
+
+
+def _micro_batches(
+    chunks: Sequence[_Chunk], world_size: int, cut: Callable[[_Chunk], list[_Chunk]]
+) -> Iterator[MicroBatch]:
+    """Those of a step, rank by rank."""
+    for rank in range(world_size):
+        for place, chunk in enumerate(chunks):
+            # Dealt in turn, so the ranks have rows of like length; beginning with another rank in the next chunk.
+            for batch in cut(chunk[(rank + place) % world_size :: world_size]):
+                rows, tasks = zip(*batch, strict=True)
+                yield MicroBatch(rows, tasks if tasks[0] != EVERY_TASK else (), rank)
+
+
+def _teach_nothing(rows: int, labelled: Mapping[str, Rows], tasks: Iterable[str]) -> NDArray[np.bool_]:
+    """Which rows have no label of those tasks."""
+    left_out = np.ones(rows, dtype=bool)
+    for task in tasks:
+        left_out[list(labelled[task])] = False
+    return left_out
+
+
+def _within_budget(chunk: _Chunk, lengths: Sequence[int], tokens: int, most_rows: int) -> list[_Chunk]:
+    """The chunk in its order, cut where padding to the longest would pass the budget; a single row always passes."""
+    batches: list[_Chunk] = []
+    longest = 0
+    for lesson in chunk:
+        longest = max(longest, lengths[lesson[0]])
+        if batches and len(batches[-1]) < most_rows and (len(batches[-1]) + 1) * longest <= tokens:
+            batches[-1].append(lesson)
         else:
-            batches.append([row])
-    return [tuple(batch) for batch in batches]
+            batches.append([lesson])
+            longest = lengths[lesson[0]]
+    return batches

@@ -1,8 +1,13 @@
 """Settings of fine-tuning."""
 
+from collections.abc import Collection
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+from tasks.training.sampling import AllRows, Sampling
+from tasks.training.schedules import LinearSchedule, Schedule
+from tasks.training.weighting import FixedWeighting, LossWeighting
 
 
 class Recipe(BaseModel):
@@ -14,6 +19,12 @@ class Recipe(BaseModel):
     rows_per_step: int = Field(32, gt=0)
     tokens_per_batch: int = Field(
         2048, gt=0, description="padded tokens of a micro-batch; memory, not results, depend on it"
+    )
+    rows_per_batch: int | None = Field(
+        None, gt=0, description="rows of a micro-batch at most; empty leaves it to the tokens, which memory goes by"
+    )
+    sampling: Sampling = Field(
+        AllRows(), description="which tasks a row teaches; by default all it has a label for, which wastes no label"
     )
     encoder_learning_rate: float = Field(2e-4, gt=0, le=1)
     head_learning_rate: float = Field(1e-3, gt=0, le=1, description="fresh layers learn faster than pre-trained ones")
@@ -27,9 +38,45 @@ class Recipe(BaseModel):
         None, ge=0, description="0 keeps the embeddings as they are, n also the first n layers; empty trains everything"
     )
     weight_decay: float = Field(0.01, ge=0)
-    warmup_share: float = Field(0.1, ge=0, lt=1)
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps; the learning rate rises in a line")
+    schedule: Schedule = Field(
+        LinearSchedule(), description="of the learning rate; a line down to 0 asks for nothing to be tuned but epochs"
+    )
+    loss_weighting: LossWeighting = Field(
+        FixedWeighting(), description="how the tasks' losses become one; by default their sum by each head's weight"
+    )
     gradient_clip: float = Field(1.0, gt=0)
     patience_epochs: int = Field(3, gt=0, description="epochs without a better validation score before training stops")
+    task_patience_epochs: int | None = Field(
+        None,
+        gt=0,
+        description="epochs without a better score before one task stops: no row teaches it any more, and its head "
+        "goes back to its best weights. Empty lets all learn to the end, for a task may yet gain from the others",
+    )
+    reference_scores: dict[str, PositiveFloat] = Field(
+        {},
+        description="task: score that counts as 1, such as that of a model of this task alone. By default that is a "
+        "perfect score, and the skill is the mean score, as it is for the gate",
+    )
+    skill_floors: dict[str, float] = Field(
+        {}, description="task: least score; an epoch below is chosen only where no epoch reaches all of them"
+    )
     checkpoint_steps: int = Field(100, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
     seed: int = 13
+
+    @model_validator(mode="after")
+    def _the_schedule_fits_the_patience(self) -> "Recipe":
+        if misfit := self.schedule.misfit(self.patience_epochs):
+            raise ValueError(misfit)
+        return self
+
+    def misfits(self, tasks: Collection[str]) -> list[str]:
+        """What in the recipe does not fit the tasks that are trained."""
+        problems = self.sampling.misfits(list(tasks))
+        for key in ("skill_floors", "reference_scores"):
+            problems += [f"{key}: no head is called {task}" for task in getattr(self, key) if task not in tasks]
+        if self.reference_scores:
+            lacking = [task for task in tasks if task not in self.reference_scores]
+            problems += [f"reference_scores gives {task} none, though it does others" for task in lacking]
+        return problems

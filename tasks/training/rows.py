@@ -40,14 +40,30 @@ class Rows:
         """Tokens of each window."""
         return [len(ids) for ids in self.tokens.input_ids]
 
-    def batch(self, windows: Sequence[int], heads: Mapping[str, AnyHead], pad_id: int) -> Batch:
-        """The micro-batch of those windows; words that were cut off at the token limit have no target."""
+    @property
+    def labelled(self) -> dict[str, list[int]]:
+        """{task: windows that have a label for it}."""
+        return {
+            task: [window for window, label in enumerate(labels) if label is not None]
+            for task, labels in self.window_labels.items()
+        }
+
+    def batch(
+        self, windows: Sequence[int], heads: Mapping[str, AnyHead], pad_id: int, drawn_for: Sequence[str] = ()
+    ) -> Batch:
+        """The micro-batch of those windows; words that were cut off at the token limit have no target.
+
+        Where `drawn_for` names a task for each window, it has targets for that one alone.
+        """
         ids = [self.tokens.input_ids[window] for window in windows]
         words = {column: pad_words(of_column.at(windows)) for column, of_column in self.tokens.words.items()}
         targets = {}
         for task, head in heads.items():
-            target = head.targets([self.window_labels[task][window] for window in windows])
-            if head.kind == "token_tags":
+            labels = self.window_labels[task]
+            target = head.targets(
+                [None if drawn_for and drawn_for[at] != task else labels[window] for at, window in enumerate(windows)]
+            )
+            if head.of_words:
                 starts = words[head.column].starts
                 # As wide as the words are: a text without tags may have more words than any with tags.
                 target = functional.pad(target, (0, starts.shape[1] - target.shape[1]), value=MISSING)
@@ -70,7 +86,7 @@ def rows_of(tokens: TokenizedRows, labels: dict[str, list[Any]], heads: Mapping[
         return Rows(tokens, labels, labels)
     of_windows = {
         task: _tags_of_windows(tokens.rows, tokens.words[head.column], labels[task])
-        if head.kind == "token_tags"
+        if head.of_words
         else [labels[task][row] for row in tokens.rows]
         for task, head in heads.items()
     }

@@ -100,6 +100,32 @@ def test_heads_come_with_the_columns_and_labels_of_the_contract(name: str) -> No
         assert head.kind != "single_label" or head.labels == column.labels
 
 
+def test_every_kind_of_head_and_the_layers_of_it_can_be_said_in_yaml(folder: Path) -> None:
+    labels = [{"property": "labels", "value": ["low", "high"]}]
+    columns = [
+        *CONTRACT["schema"][0]["properties"],  # type: ignore[index]
+        {"name": "topics", "logicalType": "array", "customProperties": labels},
+        {"name": "haste", "logicalType": "string", "customProperties": labels},
+    ]
+    contract = {**CONTRACT, "schema": [{"name": "letters", "properties": columns}]}
+    (folder / "contracts" / "letters.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    heads = {
+        "topic": {"kind": "single_label", "hidden": [64, 32], "dropout": [0.5, 0.3]},
+        "topics": {"kind": "multi_label", "threshold": 0.4, "pooling": "attention"},
+        "haste": {"kind": "ordinal", "labels": ["high", "low"], "pooling": "first"},
+    }
+    found = load_pipeline(write(folder, heads=heads)).heads
+    assert {task: head.labels for task, head in found.items()} == {
+        "topic": ("bill", "thanks"),
+        "topics": ("low", "high"),
+        "haste": ("high", "low"),
+    }
+    assert (found["topic"].hidden, found["topic"].dropout) == ((64, 32), (0.5, 0.3))
+    wrong = complaint(write(folder, heads={"topics": {"kind": "ordinal"}, "haste": {"kind": "multi_label"}}))
+    assert "heads.topics: head ordinal on column 'topics': its logicalType is array" in wrong
+    assert "heads.haste: head multi_label on column 'haste': its logicalType is string" in wrong
+
+
 # Names and paths
 
 
@@ -329,3 +355,10 @@ def test_a_dataset_of_the_hub_keeps_its_name_and_a_local_one_its_folder(folder: 
 def test_a_column_to_balance_by_has_to_exist(folder: Path) -> None:
     message = complaint(write(folder, preparation={"balance": {"kind": "oversample", "column": "sender"}}))
     assert "preparation.balance.column: contract letters has no column 'sender'" in message
+
+
+def test_training_settings_name_heads_that_there_are(folder: Path) -> None:
+    training = {"sampling": {"kind": "fixed", "tasks": {"topic": 1}}, "skill_floors": {"mood": 0.5}}
+    message = complaint(write(folder, training=training))
+    assert "training.sampling.tasks gives load no part" in message
+    assert "training.skill_floors: no head is called mood" in message

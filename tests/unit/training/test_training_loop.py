@@ -12,12 +12,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from data_contracts.errors import InputError
+from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.network import load_network, new_network
 from tasks.training import trunk
-from tasks.training.loop import parameter_groups, validation_scores
+from tasks.training.optimiser import parameter_groups
+from tasks.training.plan import plan_epoch
 from tasks.training.recipe import Recipe
 from tasks.training.rows import read_rows
+from tasks.training.selection import validation_scores
 
 Train = Callable[..., Any]
 Toys = list[dict[str, Any]]
@@ -236,3 +239,61 @@ def test_training_labels_that_nothing_can_be_learnt_from_are_refused_before_any_
     with pytest.raises(InputError, match=r"'intent' holds only \['refund'\]"):
         train("constant", splits=constant)
     assert not (tmp_path / "constant" / "curves").exists()
+
+
+def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
+    train: Train, tiny_encoder: Path, toy_splits: Path, toy_heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    facts = train("default", epochs=2, tokens_per_batch=64)
+    rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", toy_heads)
+    heads = {task: head.fit(rows.labels[task]) for task, head in toy_heads.items()}
+    torch.manual_seed(13)
+    network = new_network(tiny_encoder, heads).train()
+    set_dropout(network.encoder, 0.0)
+    groups = [
+        {"params": [p for p in part.parameters() if (p.ndim > 1) == matrix], "lr": rate, "weight_decay": 0.01 * matrix}
+        for part, rate in ((network.encoder, 5e-3), (network.layers, 2e-2))
+        for matrix in (True, False)
+    ]
+    optimiser = torch.optim.AdamW(groups, fused=True)
+    # Ten steps, the first of which is the warm-up.
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(step + 1, (10 - step) / 9))
+    after_epochs = []
+    for epoch in range(2):
+        for step in plan_epoch(rows.lengths, {}, rows_per_step=8, tokens_per_batch=64, seed=13, epoch=epoch):
+            batches = [rows.batch(batch.rows, heads, pad_id=0) for batch in step.micro_batches]
+            counts = {task: sum(int(of.present(b.targets[task]).sum()) for b in batches) for task, of in heads.items()}
+            for batch in batches:
+                logits, _ = network(batch.input_ids, batch.mask, batch.words, list(heads))
+                losses = [head.loss(logits[t], batch.targets[t]) / counts[t] for t, head in heads.items()]
+                torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+        after_epochs.append({name: value.clone() for name, value in network.state_dict().items()})
+    assert facts.steps == 10
+    assert same(weights(tmp_path / "default"), after_epochs[facts.best_epoch - 1])
+    assert not same(*after_epochs)
+
+
+def test_a_model_below_its_floors_is_written_and_the_log_says_so(
+    train: Train, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        train("above", epochs=1, skill_floors={"places": 0.0})
+        assert "skill_floors" not in caplog.text
+        train("below", epochs=1, skill_floors={"places": 0.0, "urgency": 2.0})
+    assert "no epoch reached all skill_floors; the best is below that of urgency" in caplog.text
+
+
+def test_settings_that_name_other_tasks_are_refused_all_at_once(train: Train) -> None:
+    sampling = {"kind": "fixed", "tasks": {"intent": 1, "places": 1}}
+    with pytest.raises(InputError) as caught:
+        train("other", sampling=sampling, skill_floors={"colour": 0.5})
+    assert str(caught.value) == (
+        "the training settings do not fit the heads, which are intent, places, urgency\n"
+        "  - sampling.tasks gives urgency no part\n"
+        "  - skill_floors: no head is called colour\n"
+        "Name each head as it is called, or take the key out."
+    )

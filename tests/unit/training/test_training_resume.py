@@ -27,6 +27,22 @@ fine_tune(**pickle.load(open(sys.argv[1], "rb")))
 LONG = {"epochs": 8, "encoder_dropout": 0.1, "checkpoint_steps": 3}
 # Layers that are computed once, and once more after the interruption.
 FROZEN = {**LONG, "encoder_dropout": 0.0, "frozen_layers": 1}
+# Nothing is learnt, so every epoch is a plateau.
+IDLE = {"encoder_learning_rate": 1e-30, "head_learning_rate": 1e-30}
+# All that a checkpoint holds besides: samplings that go on from epoch to epoch, weights that are learnt, a rate that
+# hangs on the epochs before, and tasks that have stopped.
+WAYS: dict[str, dict[str, Any]] = {
+    "proportional": {"sampling": {"kind": "proportional"}},
+    "uniform": {"sampling": {"kind": "uniform"}, "loss_weighting": {"kind": "uncertainty"}},
+    "temperature": {"sampling": {"kind": "temperature"}, "loss_weighting": {"kind": "pcgrad"}},
+    "annealed": {"sampling": {"kind": "annealed"}, "schedule": {"kind": "exponential"}},
+    "fixed": {"sampling": {"kind": "fixed", "tasks": {"intent": 3, "places": 1, "urgency": 2}}},
+    "uncertainty": {"loss_weighting": {"kind": "uncertainty"}, "schedule": {"kind": "cosine"}},
+    "pcgrad": {"loss_weighting": {"kind": "pcgrad"}, "schedule": {"kind": "constant"}},
+    "plateau": {"schedule": {"kind": "reduce_on_plateau"}, **IDLE},
+    "stale": {"task_patience_epochs": 4, **IDLE},
+    "stopped": {"sampling": {"kind": "annealed"}, "task_patience_epochs": 1, "skill_floors": {"intent": 0.99}},
+}
 SHORT = {**LONG, "epochs": 3, "checkpoint_steps": 5}
 NO_CHECKPOINT = {"checkpoint_steps": 1000}
 
@@ -92,6 +108,28 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights_and_curves(
     for tag in ("loss/intent", "loss/places", "learning_rate", "validation/skill"):
         assert curve(tmp_path / "killed", tag) == curve(tmp_path / "whole", tag)
     assert list(curve(tmp_path / "killed", "loss/intent")) == list(range(40))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_training_that_was_interrupted_goes_on_in_every_way_to_the_same_weights_and_curves(
+    way: str, train: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tasks.training.loop")
+    settings = {**LONG, "epochs": 6, "patience_epochs": 6, **WAYS[way]}
+    with interrupted_after("epoch 4 of"):
+        train("broken", **settings)
+
+    resumed, whole = train("broken", **settings), train("whole", **settings | NO_CHECKPOINT)
+
+    assert "resuming at epoch 4, step" in caplog.text
+    assert resumed == whole
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+    for tag in ("loss/places", "learning_rate", "validation/skill", "task_share/intent", "loss_weight/urgency"):
+        assert curve(tmp_path / "broken", tag) == curve(tmp_path / "whole", tag)
+    if way == "stopped":
+        shares = [curve(tmp_path / "whole", f"task_share/{task}") for task in ("intent", "places", "urgency")]
+        assert any(0.0 in list(of_task.values())[:4] for of_task in shares)  # or none has stopped before
+    assert whole.epochs == (5 if way == "stale" else 6)
 
 
 def test_a_training_that_was_interrupted_at_the_end_of_an_epoch_repeats_only_its_validation(
