@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -14,17 +14,21 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
+from tasks.modeling.heads import AnyHead
+from tasks.training.sampling import Sampling
+from tasks.training.schedules import Schedule
+from tasks.training.weighting import LossWeighting
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA, flags=re.DOTALL)
+DATA, TRAINING = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training"))
+BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING, flags=re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
 COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
 
 
 def test_there_are_examples() -> None:
-    assert len(BLOCKS) >= 4
+    assert len(BLOCKS) >= 6
     assert {block.splitlines()[0] for block in BLOCKS} == {"# part of a pipeline", "# a contract"}
 
 
@@ -42,7 +46,14 @@ def test_every_rule_is_explained() -> None:
     assert [name for name in KNOWN_RULES if name not in DATA] == ["tagScheme"]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> None:
+    families = (AnyHead, Sampling, LossWeighting, Schedule)
+    kinds = [kind.model_fields["kind"].default for family in families for kind in get_args(get_args(family)[0])]
+    assert len(kinds) >= 19
+    assert [kind for kind in kinds if f"`{kind}`" not in TRAINING] == []
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if "graft " in path.read_text(encoding="utf-8")])
 def test_every_command_that_is_named_exists(document: Path) -> None:
     code = "\n".join(CODE.findall(document.read_text(encoding="utf-8")))
     named = {tuple(found.split()) for found in COMMAND.findall(code)}
