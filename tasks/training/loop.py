@@ -216,7 +216,11 @@ class _Trainer:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16 itself rather than emulating it."""
+    """Whether bf16 is faster than fp32 on the device, as where it has units of its own for it.
+
+    A processor needs AMX for that. With AVX-512 instructions alone (avx512_bf16) a training step of the embedded
+    encoder took 1.4 to 2 times as long in bf16, at 176 to 4,096 tokens a batch (torch 2.13, two cores).
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.cpu._is_amx_tile_supported())

@@ -62,7 +62,9 @@ class Recipe(BaseModel):
         {}, description="task: least score; an epoch below is chosen only where no epoch reaches all of them"
     )
     checkpoint_steps: int = Field(100, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the device is faster in it"
+    )
     seed: int = 13
 
     @model_validator(mode="after")
