@@ -41,7 +41,7 @@ def train(
     folder: Path, splits: dict[str, Columns], labels: dict[str, list[str]], *, epochs: int, precision: str
 ) -> tuple[float, int]:
     """Seconds of a training with a head for each entry of `labels`, and real tokens of an epoch."""
-    from tasks.modeling.encoder import EncoderSettings, encoder_folder
+    from tasks.modeling.encoder import EncoderSettings, encoder_folder, load_encoder
     from tasks.modeling.heads import SingleLabelHead
     from tasks.tokenization.encoding import encode_splits
     from tasks.tokenization.settings import Tokenization
@@ -59,6 +59,8 @@ def train(
     heads = {name: SingleLabelHead(column=name, labels=tuple(of), dropout=HEAD_DROPOUT) for name, of in labels.items()}
     settings: dict[str, Any] = {"epochs": epochs, "rows_per_step": ROWS_PER_STEP, "precision": precision, "seed": SEED}
     settings |= {"encoder_learning_rate": ENCODER_LEARNING_RATE, "head_learning_rate": HEAD_LEARNING_RATE}
+    # The peers have imported everything and loaded their encoder before their time begins.
+    load_encoder(encoder)
     folders = {"checkpoints": folder / "scratch", "curves": folder / "curves", "output": output}
     started = time.perf_counter()
     fine_tune(snapshot, tokens, encoder, heads, Recipe(**settings), **folders)
