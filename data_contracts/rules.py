@@ -30,6 +30,12 @@ class Duplicates(Rule):
     near_within: Action = "allow"
     near_across: Action = "quarantine"
 
+    @property
+    def allow_all(self) -> bool:
+        """Whether no row need be held against another."""
+        exact = {self.within, self.across}
+        return exact | ({self.near_within, self.near_across} if self.similarity is not None else set()) == {"allow"}
+
 
 class PersonalData(Rule):
     """What happens to a text that holds an e-mail address, a telephone number or the like."""

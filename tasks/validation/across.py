@@ -58,9 +58,7 @@ def check_across(
     if rules.conflicting_labels != "allow":
         for split, path in splits.items():
             _check_conflicts(split, path, contract, broken[split], found)
-    if rules.duplicates.model_dump(include={"within", "across"}) != {"within": "allow", "across": "allow"} or (
-        rules.duplicates.similarity is not None
-    ):
+    if not rules.duplicates.allow_all:
         _check_duplicates(splits, contract, broken, scratch, found)
     return found
 

@@ -73,13 +73,6 @@ def find_personal_data(text: str, kinds: Sequence[Kind] = KINDS, regions: Sequen
     return sorted(found, key=lambda one: one.start)
 
 
-def find_in_texts(
-    texts: Iterable[str | None], kinds: Sequence[Kind] = KINDS, regions: Sequence[str] = ()
-) -> list[list[Found]]:
-    """`find_personal_data` of every text; nothing stands in a missing text."""
-    return [[] if text is None else find_personal_data(text, kinds, regions) for text in texts]
-
-
 def masked(text: str, found: Iterable[Found]) -> str:
     """The text, as long as before: in what was found each letter is "x" and each digit "0", and marks stay."""
     parts, position = [], 0

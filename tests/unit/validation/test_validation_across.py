@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.dataset import DatasetContract
+from data_contracts.rules import Duplicates
 from tasks.validation.acceptance import late_failures, total_variation
 from tasks.validation.checks import Checks, read_checks
 
@@ -267,3 +268,17 @@ def test_the_cut_into_batches_changes_nothing(check: Check, contract_of: Make, m
     counts = [(r.rule, r.checked, r.broken) for r in cut.checks.rules]
     assert counts == [(r.rule, r.checked, r.broken) for r in whole.checks.rules]
     assert any(f["rule"] == "unique" for f in cut.findings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "allow_all"),
+    [
+        ({}, False),
+        ({"across": "allow"}, True),
+        ({"across": "allow", "within": "quarantine"}, False),
+        ({"across": "allow", "similarity": 0.9}, False),
+        ({"across": "allow", "similarity": 0.9, "near_across": "allow"}, True),
+    ],
+)
+def test_rows_are_held_against_each_other_where_any_rule_asks_for_it(settings: Row, allow_all: bool) -> None:
+    assert Duplicates(**settings).allow_all == allow_all
