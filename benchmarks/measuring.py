@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,16 @@ ENVIRONMENTS = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() /
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contestant said of itself: seconds by stage, rows that came through, peak resident memory in bytes."""
+    """What a contestant said of itself: seconds by stage, rows that came through, peak resident memory in bytes.
+
+    `processor_seconds` are those of all cores, 0 where it did not say.
+    """
 
     name: str
     seconds: dict[str, float]
     rows: dict[str, int]
     peak_bytes: int
+    processor_seconds: float
 
     @property
     def total(self) -> float:
@@ -35,7 +40,7 @@ def run_contestant(name: str, command: list[str]) -> Outcome:
     if done.returncode != 0:
         raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return Outcome(name, facts["seconds"], facts["rows"], facts["peak_bytes"])
+    return Outcome(name, **facts)
 
 
 def environment_of(name: str, packages: list[str]) -> str:
@@ -60,9 +65,27 @@ def peak_bytes() -> int:
     raise RuntimeError("no VmHWM in /proc/self/status: memory is measured on Linux only")
 
 
-def report(seconds: dict[str, float], rows: dict[str, int]) -> None:
+class Clock:
+    """Time since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._used = time.perf_counter(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """By the clock on the wall."""
+        return time.perf_counter() - self._started
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of all cores, which others on the machine do not lengthen."""
+        return time.process_time() - self._used
+
+
+def report(seconds: dict[str, float], rows: dict[str, int], processor_seconds: float = 0.0) -> None:
     """The line that a contestant ends with."""
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_bytes": peak_bytes()}))
+    facts = {"seconds": seconds, "rows": rows, "peak_bytes": peak_bytes(), "processor_seconds": processor_seconds}
+    print(json.dumps(facts))
 
 
 def _environment() -> dict[str, str]:

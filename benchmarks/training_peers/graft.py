@@ -1,14 +1,13 @@
 """graft: one call of `fine_tune`, with loading, the choice of the best epoch and saving in its time."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measuring import report
+from benchmarks.measuring import Clock, report
 from benchmarks.training_peers.work import (
     ENCODER_LEARNING_RATE,
     HEAD_DROPOUT,
@@ -33,14 +32,14 @@ def main(folder: Path, rows: int, epochs: int, precision: str) -> None:
         }
         for split, read in (("train", work.train), ("validation", work.validation))
     }
-    seconds, tokens = train(folder, splits, work.labels, epochs=epochs, precision=precision)
-    report({"train": seconds}, {"tokens": tokens * epochs})
+    seconds, processor_seconds, tokens = train(folder, splits, work.labels, epochs=epochs, precision=precision)
+    report({"train": seconds}, {"tokens": tokens * epochs}, processor_seconds)
 
 
 def train(
     folder: Path, splits: dict[str, Columns], labels: dict[str, list[str]], *, epochs: int, precision: str
-) -> tuple[float, int]:
-    """Seconds of a training with a head for each entry of `labels`, and real tokens of an epoch."""
+) -> tuple[float, float, int]:
+    """Seconds and processor seconds of a training with a head for each entry of `labels`, and real tokens an epoch."""
     from tasks.modeling.encoder import EncoderSettings, encoder_folder, load_encoder
     from tasks.modeling.heads import SingleLabelHead
     from tasks.tokenization.encoding import encode_splits
@@ -62,9 +61,9 @@ def train(
     # The peers have imported everything and loaded their encoder before their time begins.
     load_encoder(encoder)
     folders = {"checkpoints": folder / "scratch", "curves": folder / "curves", "output": output}
-    started = time.perf_counter()
+    clock = Clock()
     fine_tune(snapshot, tokens, encoder, heads, Recipe(**settings), **folders)
-    return time.perf_counter() - started, facts["tokens"]["train"]
+    return clock.seconds, clock.processor_seconds, facts["tokens"]["train"]
 
 
 if __name__ == "__main__":

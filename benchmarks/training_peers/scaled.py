@@ -18,8 +18,10 @@ def main(folder: Path, rows: int, tasks: int) -> None:
         split: {"text": [text for text, *_ in read], **{name: [label for *_, label in read] for name in names}}
         for split, read in (("train", work.train), ("validation", work.validation))
     }
-    seconds, tokens = train(folder, splits, dict.fromkeys(names, work.labels[SET]), epochs=1, precision="auto")
-    report({"train": seconds}, {"tokens": tokens})
+    seconds, processor_seconds, tokens = train(
+        folder, splits, dict.fromkeys(names, work.labels[SET]), epochs=1, precision="auto"
+    )
+    report({"train": seconds}, {"tokens": tokens}, processor_seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """transformers' Trainer on a network with the same encoder and heads, as people write it for several tasks."""
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
-from benchmarks.measuring import report
+from benchmarks.measuring import Clock, report
 from benchmarks.training_peers.work import (
     ENCODER_LEARNING_RATE,
     HEAD_DROPOUT,
@@ -80,9 +79,9 @@ def main(folder: Path, rows: int, epochs: int, strategy: str, precision: str) ->
         train_dataset=examples,  # type: ignore[arg-type]
         data_collator=DataCollatorWithPadding(tokenizer),
     )
-    started = time.perf_counter()
+    clock = Clock()
     trainer.train()
-    report({"train": time.perf_counter() - started}, {"tokens": sum(map(len, ids)) * epochs})
+    report({"train": clock.seconds}, {"tokens": sum(map(len, ids)) * epochs}, clock.processor_seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The work: intents of several data sets, one encoder, a linear head on the mean of the token states for each set."""
+"""The work: a label a text, of several data sets; one encoder, and for each set a linear head on the mean of states."""
 
 import json
 import random
@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.measuring import ROOT
 
 DATASETS = ROOT.parent / "shared" / "datasets"
-SETS = ("clinc150", "snips", "hwu64")
+# Commands to assistants, and sentences of tweets, reviews and news.
+SETS = ("clinc150", "snips", "hwu64", "vader_sentiment")
 MAX_TOKENS = 64
 ROWS_PER_STEP = 32
 ENCODER_LEARNING_RATE, HEAD_LEARNING_RATE = 2e-4, 1e-3
@@ -39,6 +40,16 @@ def load_work(rows: int, sets: Sequence[str] = SETS) -> Work:
     return Work(everything[:rows], validation, labels)
 
 
+def real_tokens(work: Work, encoder: Path) -> int:
+    """Tokens of the training rows, special ones counted and padding not."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    ids = tokenizer([text for text, *_ in work.train], truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    return sum(map(len, ids))
+
+
 def _rows_of(name: str, split: str) -> list[tuple[str, str, str]]:
-    lines = (Path(DATASETS) / name / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    paths = sorted((DATASETS / name).glob(f"{split}.jsonl")) or sorted((DATASETS / name).glob(f"*_{split}.jsonl"))
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     return [(row["text"], name, row["label"]) for row in map(json.loads, lines)]

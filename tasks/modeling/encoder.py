@@ -72,9 +72,12 @@ def token_positions(folder: Path) -> int | None:
 
     config = AutoConfig.from_pretrained(folder)
     positions: int | None = getattr(config, "max_position_embeddings", None)
-    if positions is not None and config.model_type in POSITIONS_FROM_TWO:
-        return positions - 2
-    return positions
+    return positions if positions is None else positions - first_position(config)
+
+
+def first_position(config: Any) -> int:
+    """The position of a text's first token, by the encoder's configuration."""
+    return 2 if config.model_type in POSITIONS_FROM_TWO else 0
 
 
 def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":

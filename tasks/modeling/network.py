@@ -11,20 +11,27 @@ from torch import Tensor, nn
 from tasks.modeling.encoder import load_encoder
 from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors, heads_of
 from tasks.modeling.limits import TokenLimit, limit_of
+from tasks.modeling.packing import packed_states
 
 
 class MultiTaskNetwork(nn.Module):
-    """Token states of one encoder, read by the head of every task asked for."""
+    """Token states of one encoder, read by the head of every task asked for.
+
+    `packed` says whether the encoder reads rows end to end, which it has to be fit for; the states are the same.
+    """
 
     def __init__(self, encoder: nn.Module, heads: Mapping[str, AnyHead]) -> None:
         super().__init__()
         width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.encoder = encoder
+        self.packed = False
         self.heads = dict(heads)
         self.layers = nn.ModuleDict({name: head.layers(width) for name, head in heads.items()})
 
     def states(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Last hidden states: (batch, tokens, width)."""
+        if self.packed:
+            return packed_states(self.encoder, input_ids, mask)
         result: Tensor = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
         return result
 

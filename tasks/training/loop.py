@@ -21,12 +21,14 @@ from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from tasks.training.guard import choose_packing
 from tasks.training.optimiser import new_optimiser, set_learning_rates
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Batch, Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
 from tasks.training.trunk import Trunk, trunk_of
+from tasks.training.vocabulary import learn_all, learn_occurring
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +76,12 @@ def fine_tune(
         freeze(network.encoder, recipe.frozen_layers)
     limit = read_limit(tokens)
     pad_id = TextEncoder(encoder, limit).pad_id
+    learn_occurring(network.encoder, labelled.tokens.input_ids, pad_id)
     progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
     if missed := progress.best_missed:
         logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
     network.load_state_dict(progress.best_weights)
+    learn_all(network.encoder)
     save_network(network.cpu(), encoder, limit, output)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
 
@@ -99,6 +103,7 @@ class _Trainer:
         self.gradients = recipe.loss_weighting.gradients(network, recipe.seed).to(self.device)
         self.optimiser = new_optimiser(network, self.gradients, recipe)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        choose_packing(self.network, rows.tokens.input_ids, pad_id, bf16=self.bf16)
         self.parts = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
         self.labelled = rows.labelled
         self.progress = Progress()
@@ -151,6 +156,7 @@ class _Trainer:
             seed=recipe.seed,
             epoch=epoch,
             epochs=recipe.epochs,
+            packed=self.network.packed,
         )
 
     def _step(self, step: Step, writer: Any) -> float:
@@ -173,7 +179,7 @@ class _Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
-        padded = sum(batch.mask.numel() for batch in batches)
+        padded = real if self.network.packed else sum(batch.mask.numel() for batch in batches)
         # Counted from 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
         at = now.step
         for task, value in totals.items():

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from tasks.training.sampling import AllRows, Sampling
 
 LENGTH_JITTER = 0.1
 CHUNKS_PER_STEP = 2
+# Where rows are packed, attention alone is padded: so far beyond the budget it takes no more memory than all the rest.
+PACKED_PADDING = 2
 EVERY_TASK = ""
 
 
@@ -61,13 +63,15 @@ def plan_epoch(
     sampling: Sampling | None = None,
     stopped: Mapping[str, int] | None = None,
     world_size: int = 1,
+    packed: bool = False,
 ) -> list[Step]:
     """The steps of one epoch; `labelled` holds the rows with a label of each task.
 
     By default every row once, for all tasks; where some have stopped, by their first epoch without learning, every row
     that still teaches one. Other samplings draw rows for tasks. Rows of like length come together, in steps in random
     order: lengths are jittered by 10% before sorting, so the company a row keeps changes from epoch to epoch, and a
-    step is made of two chunks of rows of like length: steps stay mixed, micro-batches hold little padding.
+    step is made of two chunks of rows of like length: steps stay mixed, micro-batches hold little padding. Where rows
+    are `packed`, which costs nothing for padding, the chunks come together as far as their real tokens fit the budget.
     """
     random = np.random.default_rng([seed, epoch])
     noisy = np.asarray(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, size=len(lengths))
@@ -90,9 +94,9 @@ def plan_epoch(
         steps = _steps_of_drawn(noisy, *drawn, per_step, random)
 
     def cut(chunk: _Chunk) -> list[_Chunk]:
-        return _within_budget(chunk, lengths, tokens_per_batch, rows_per_batch or rows_per_step)
+        return _within_budget(chunk, lengths, tokens_per_batch, rows_per_batch or rows_per_step, packed=packed)
 
-    return [Step(tuple(_micro_batches(chunks, world_size, cut)), tasks) for chunks in steps]
+    return [Step(tuple(_micro_batches(chunks, world_size, cut, packed=packed)), tasks) for chunks in steps]
 
 
 def shares_of(plan: Sequence[Step], labelled: Mapping[str, Rows]) -> dict[str, float]:
@@ -147,13 +151,14 @@ def _steps_of_drawn(
 
 
 def _micro_batches(
-    chunks: Sequence[_Chunk], world_size: int, cut: Callable[[_Chunk], list[_Chunk]]
+    chunks: Sequence[_Chunk], world_size: int, cut: Callable[[_Chunk], list[_Chunk]], *, packed: bool
 ) -> Iterator[MicroBatch]:
     """Those of a step, rank by rank."""
     for rank in range(world_size):
-        for place, chunk in enumerate(chunks):
-            # Dealt in turn, so the ranks have rows of like length; beginning with another rank in the next chunk.
-            for batch in cut(chunk[(rank + place) % world_size :: world_size]):
+        # Dealt in turn, so the ranks have rows of like length; beginning with another rank in the next chunk.
+        dealt = [chunk[(rank + place) % world_size :: world_size] for place, chunk in enumerate(chunks)]
+        for chunk in [list(chain.from_iterable(dealt))] if packed else dealt:
+            for batch in cut(chunk):
                 rows, tasks = zip(*batch, strict=True)
                 yield MicroBatch(rows, tasks if tasks[0] != EVERY_TASK else (), rank)
 
@@ -166,15 +171,20 @@ def _teach_nothing(rows: int, labelled: Mapping[str, Rows], tasks: Iterable[str]
     return left_out
 
 
-def _within_budget(chunk: _Chunk, lengths: Sequence[int], tokens: int, most_rows: int) -> list[_Chunk]:
-    """The chunk in its order, cut where padding to the longest would pass the budget; a single row always passes."""
+def _within_budget(chunk: _Chunk, lengths: Sequence[int], tokens: int, most_rows: int, *, packed: bool) -> list[_Chunk]:
+    """The chunk in its order, cut where its tokens, with padding to the longest unless packed, would pass the budget.
+
+    A single row always passes.
+    """
     batches: list[_Chunk] = []
-    longest = 0
+    longest = real = 0
     for lesson in chunk:
-        longest = max(longest, lengths[lesson[0]])
-        if batches and len(batches[-1]) < most_rows and (len(batches[-1]) + 1) * longest <= tokens:
+        longest, real = max(longest, lengths[lesson[0]]), real + lengths[lesson[0]]
+        padded = (len(batches[-1]) + 1) * longest if batches else 0
+        fits = padded <= PACKED_PADDING * tokens and real <= tokens if packed else padded <= tokens
+        if batches and len(batches[-1]) < most_rows and fits:
             batches[-1].append(lesson)
         else:
             batches.append([lesson])
-            longest = lengths[lesson[0]]
+            longest = real = lengths[lesson[0]]
     return batches

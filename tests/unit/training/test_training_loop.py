@@ -15,6 +15,7 @@ from data_contracts.errors import InputError
 from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.network import load_network, new_network
+from tasks.modeling.packing import pack
 from tasks.training import trunk
 from tasks.training.optimiser import parameter_groups
 from tasks.training.plan import plan_epoch
@@ -250,6 +251,8 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
     torch.manual_seed(13)
     network = new_network(tiny_encoder, heads).train()
     set_dropout(network.encoder, 0.0)
+    network.packed = pack(network.encoder)
+    pre_trained = network.encoder.get_input_embeddings().weight.detach().clone()  # type: ignore[operator]
     groups = [
         {"params": [p for p in part.parameters() if (p.ndim > 1) == matrix], "lr": rate, "weight_decay": 0.01 * matrix}
         for part, rate in ((network.encoder, 5e-3), (network.layers, 2e-2))
@@ -260,7 +263,9 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(step + 1, (10 - step) / 9))
     after_epochs = []
     for epoch in range(2):
-        for step in plan_epoch(rows.lengths, {}, rows_per_step=8, tokens_per_batch=64, seed=13, epoch=epoch):
+        for step in plan_epoch(
+            rows.lengths, {}, rows_per_step=8, tokens_per_batch=64, seed=13, epoch=epoch, packed=True
+        ):
             batches = [rows.batch(batch.rows, heads, pad_id=0) for batch in step.micro_batches]
             counts = {task: sum(int(of.present(b.targets[task]).sum()) for b in batches) for task, of in heads.items()}
             for batch in batches:
@@ -273,8 +278,14 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
             optimiser.zero_grad()
         after_epochs.append({name: value.clone() for name, value in network.state_dict().items()})
     assert facts.steps == 10
-    assert same(weights(tmp_path / "default"), after_epochs[facts.best_epoch - 1])
     assert not same(*after_epochs)
+    found, expected = weights(tmp_path / "default"), after_epochs[facts.best_epoch - 1]
+    name = "encoder.embeddings.word_embeddings.weight"
+    occurring = sorted({token for ids in rows.tokens.input_ids for token in ids})
+    others = [token for token in range(len(pre_trained)) if token not in occurring]
+    assert torch.equal(found.pop(name)[others], pre_trained[others])
+    assert torch.equal(weights(tmp_path / "default")[name][occurring], expected.pop(name)[occurring])
+    assert same(found, expected)
 
 
 def test_a_model_below_its_floors_is_written_and_the_log_says_so(

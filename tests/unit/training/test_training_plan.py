@@ -125,6 +125,28 @@ def test_the_token_budget_changes_the_cut_into_micro_batches_and_not_the_steps()
     assert sum(len(step.micro_batches) for step in few) < sum(len(step.micro_batches) for step in many) == 401
 
 
+@pytest.mark.parametrize("kind", ["all", *KINDS])
+def test_packed_micro_batches_hold_both_halves_of_a_step_as_far_as_real_tokens_fit(kind: str) -> None:
+    chosen = sampling(kind)
+    padded, packed = (plan(sampling=chosen, tokens_per_batch=500, packed=of) for of in (False, True))
+    assert [step.rows for step in packed] == [step.rows for step in padded]
+    sizes = [[sum(LENGTHS[row] for row in batch.rows) for batch in step.micro_batches] for step in packed]
+    assert max(sum(of_step) for of_step in sizes) > 500  # or nothing was cut
+    assert max(max(of_step) for of_step in sizes) <= 500
+    assert all(first + following[0] > 500 - 60 for first, *following in sizes if following)
+    assert any(len(step.micro_batches) == 1 for step in packed)
+    assert sum(len(step.micro_batches) for step in packed) < sum(len(step.micro_batches) for step in padded)
+
+
+def test_packed_micro_batches_are_cut_where_attention_alone_would_be_padding() -> None:
+    (step,) = plan([100, *[1] * 31], tokens_per_batch=200, packed=True)
+    # All 131 tokens would fit, but attention would see 32 * 100.
+    assert [len(batch.rows) for batch in step.micro_batches] == [31, 1]
+    assert [
+        len(batch.rows) for batch in plan([100, *[50] * 31], tokens_per_batch=1650, packed=True)[0].micro_batches
+    ] == [32]
+
+
 def test_rows_of_like_length_come_together_so_little_is_padding() -> None:
     batches = [batch.rows for step in plan(tokens_per_batch=10_000) for batch in step.micro_batches]
     padded = sum(len(batch) * max(LENGTHS[row] for row in batch) for batch in batches)

@@ -1,0 +1,200 @@
+"""Rows end to end: an encoder reads the real tokens of a batch as one row, so that nothing is spent on padding.
+
+Every layer but attention looks at one token at a time and does not notice; attention is told where rows begin. On a
+GPU that is a kernel for rows of different length. Elsewhere rows are laid side by side for attention alone, where
+padding costs least: of a BERT layer a token takes 12 * width * width multiplications, and 2 * width for each that it
+attends to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tasks.modeling.encoder import first_position
+
+ATTENTION = "rows_end_to_end"
+HALF = (torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the rows of a batch stand, end to end and side by side.
+
+    `mask` is (rows, longest), `places` (tokens,) where each token stands in the flattened mask, and `ends` (rows + 1,)
+    counts the tokens before each row and behind the last.
+    """
+
+    mask: Tensor
+    places: Tensor
+    ends: Tensor
+
+    def side_by_side(self, states: Tensor) -> Tensor:
+        """(tokens, ...) to (rows, longest, ...), with zeros behind the shorter rows."""
+        rows, longest = self.mask.shape
+        flat = states.new_zeros(rows * longest, *states.shape[1:]).index_copy(0, self.places, states)
+        return flat.reshape(rows, longest, *states.shape[1:])
+
+    def end_to_end(self, states: Tensor) -> Tensor:
+        """(rows, longest, ...) to (tokens, ...)."""
+        return states.flatten(0, 1).index_select(0, self.places)
+
+
+def layout_of(mask: Tensor) -> Layout:
+    """The layout of a batch, from its (rows, longest) mask with 1 for real tokens."""
+    ends = functional.pad(mask.sum(dim=1).cumsum(dim=0), (1, 0)).int()
+    return Layout(mask.bool(), mask.flatten().nonzero().squeeze(1), ends)
+
+
+def pack(encoder: nn.Module) -> bool:
+    """Has the encoder take rows end to end as well; False where its attention is its own, which no one can replace."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(ATTENTION, attend)
+    # Without it transformers would make no mask at all, and a padded batch attend to its padding.
+    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+    if not getattr(encoder, "_can_set_attn_implementation", bool)():
+        return False
+    encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
+    return bool(encoder.config._attn_implementation == ATTENTION)  # type: ignore[union-attr]
+
+
+def unpack(encoder: nn.Module) -> None:
+    """Takes that back."""
+    if encoder.config._attn_implementation == ATTENTION:  # type: ignore[union-attr]
+        encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
+
+
+def packed_states(encoder: nn.Module, input_ids: Tensor, mask: Tensor) -> Tensor:
+    """Last hidden states (rows, longest, width), 0 for padding, of an encoder that `pack` said yes to."""
+    layout = layout_of(mask)
+    positions = layout.end_to_end(mask.cumsum(dim=1) - 1) + first_position(encoder.config)
+    found = encoder(input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout)
+    return layout.side_by_side(found.last_hidden_state[0])
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    layout: Layout | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Attention of each row to itself: (1, heads, tokens, width) to (1, tokens, heads, width), as transformers has it.
+
+    A padded batch, which has no layout, is left to transformers. Raises ValueError for attention of another kind than
+    to all tokens of the row, or to those less than `sliding_window` away.
+    """
+    if layout is None:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        others |= {"dropout": dropout, "scaling": scaling, "sliding_window": sliding_window}
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **others)  # type: ignore[no-any-return]
+    unknown = ("softcap", "position_bias", "s_aux")
+    if getattr(module, "is_causal", False) or any(others.get(name) is not None for name in unknown):
+        raise ValueError("attention is causal, or does more than weigh all tokens")
+    query, key, value = (of[0].transpose(0, 1) for of in (query, key, value))
+    # transformers counts the token itself: a window of 1 reaches no other.
+    reach = None if sliding_window is None else sliding_window - 1
+    return _kernel_for(query, dropout)(query, key, value, layout, dropout, scaling, reach)[None], None
+
+
+Kernel = Callable[[Tensor, Tensor, Tensor, Layout, float, float | None, int | None], Tensor]
+
+
+def _kernel_for(query: Tensor, dropout: float) -> Kernel:
+    """FlashAttention where it is installed, else what torch has of it, which knows no dropout, else padding."""
+    if not query.is_cuda or query.dtype not in HALF:
+        return _side_by_side
+    from transformers.utils import is_flash_attn_2_available
+
+    if is_flash_attn_2_available():
+        return _flash_attention
+    return _side_by_side if dropout else _varlen_attention
+
+
+def _side_by_side(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    dropout: float,
+    scaling: float | None,
+    reach: int | None,
+) -> Tensor:
+    grouped = query.shape[1] != key.shape[1]
+    mask = layout.mask[:, None, None, :]
+    if reach is not None:
+        at = torch.arange(mask.shape[-1], device=mask.device)
+        mask = mask & ((at[:, None] - at).abs() <= reach)
+    query, key, value = (layout.side_by_side(of).transpose(1, 2) for of in (query, key, value))
+    found = functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling, enable_gqa=grouped
+    )
+    return layout.end_to_end(found.transpose(1, 2))
+
+
+def _varlen_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    dropout: float,
+    scaling: float | None,
+    reach: int | None,
+) -> Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    longest, grouped = layout.mask.shape[1], query.shape[1] != key.shape[1]
+    window = (-1, -1) if reach is None else (reach, reach)
+    found = varlen_attn(
+        query,
+        key,
+        value,
+        layout.ends,
+        layout.ends,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=window,
+        enable_gqa=grouped,
+    )
+    return found if isinstance(found, Tensor) else found[0]
+
+
+def _flash_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    dropout: float,
+    scaling: float | None,
+    reach: int | None,
+) -> Tensor:
+    from flash_attn import flash_attn_varlen_func
+
+    longest = layout.mask.shape[1]
+    window = (-1, -1) if reach is None else (reach, reach)
+    found: Tensor = flash_attn_varlen_func(
+        query,
+        key,
+        value,
+        layout.ends,
+        layout.ends,
+        longest,
+        longest,
+        dropout_p=dropout,
+        softmax_scale=scaling,
+        window_size=window,
+    )
+    return found

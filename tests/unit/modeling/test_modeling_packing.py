@@ -1,0 +1,127 @@
+"""Rows end to end: the states of each row by itself, whatever stands beside it, and no computation for padding."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    EuroBertConfig,
+    EuroBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    RobertaConfig,
+    RobertaModel,
+)
+from transformers.modeling_outputs import BaseModelOutput
+
+from tasks.modeling.encoder import set_dropout
+from tasks.modeling.inference import mask_of, pad
+from tasks.modeling.packing import Layout, attend, layout_of, pack, packed_states, unpack
+
+WIDTH = {"vocab_size": 500, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+IDS = [[5 + row + at for at in range(length)] for row, length in enumerate((7, 1, 12, 3, 12))]
+
+
+def encoders() -> dict[str, nn.Module]:
+    """Small encoders with random weights: with learnt positions, from 0 or 2 on, and rotary ones; with windows of
+    attention that are shorter than the rows; with fewer heads of keys than of queries."""
+    torch.manual_seed(0)
+    layers = {**WIDTH, "num_hidden_layers": 3}
+    return {
+        "bert": BertModel(BertConfig(**layers), add_pooling_layer=False),
+        "roberta": RobertaModel(RobertaConfig(**layers, pad_token_id=1), add_pooling_layer=False),
+        "distilbert": DistilBertModel(DistilBertConfig(vocab_size=500, dim=32, n_layers=3, n_heads=4, hidden_dim=64)),
+        "modernbert": ModernBertModel(ModernBertConfig(**layers, **SPECIAL, local_attention=6)),
+        "eurobert": EuroBertModel(EuroBertConfig(**layers, **SPECIAL, mask_token_id=3, num_key_value_heads=2)),
+    }
+
+
+def alone(encoder: nn.Module, row: list[int]) -> Tensor:
+    """The states of a row by itself, (tokens, width)."""
+    states: Tensor = encoder(input_ids=torch.tensor([row])).last_hidden_state[0]
+    return states
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "modernbert", "eurobert"])
+def test_states_and_gradients_are_those_of_each_row_by_itself(name: str) -> None:
+    encoder = encoders()[name]
+    set_dropout(encoder, 0.0)
+    expected = torch.cat([alone(encoder, row) for row in IDS])
+    learning = list(encoder.parameters())
+    wanted = torch.autograd.grad(expected.square().sum(), learning)
+    assert pack(encoder)
+    mask = mask_of(IDS)
+    states = packed_states(encoder, pad(IDS, 0), mask)
+    assert states.shape == (5, 12, 32)
+    assert torch.allclose(states[mask.bool()], expected, rtol=0, atol=2e-6)
+    assert states[~mask.bool()].abs().max() == 0
+    found = torch.autograd.grad(states.square().sum(), learning)
+    for gradient, other in zip(found, wanted, strict=True):
+        assert torch.allclose(gradient, other, rtol=1e-3, atol=2e-4)
+
+
+def test_windows_of_attention_are_told_apart_from_attention_to_all() -> None:
+    encoder = encoders()["modernbert"]
+    assert pack(encoder)
+    windowed = packed_states(encoder, pad(IDS, 0), mask_of(IDS))
+    whole = ModernBertModel(ModernBertConfig(**WIDTH, **SPECIAL, num_hidden_layers=3, local_attention=64))
+    whole.load_state_dict(encoder.state_dict())
+    assert pack(whole)
+    assert (packed_states(whole, pad(IDS, 0), mask_of(IDS)) - windowed).abs().max() > 1e-3
+
+
+def test_a_padded_batch_is_still_read_as_such() -> None:
+    encoder = encoders()["bert"].eval()
+    expected = encoder(input_ids=pad(IDS, 0), attention_mask=mask_of(IDS)).last_hidden_state
+    assert pack(encoder)
+    found = encoder(input_ids=pad(IDS, 0), attention_mask=mask_of(IDS)).last_hidden_state
+    assert torch.equal(found, expected)
+    unpack(encoder)
+    assert encoder.config._attn_implementation == "sdpa"  # type: ignore[union-attr]
+
+
+def test_no_layer_sees_padding() -> None:
+    encoder = encoders()["bert"]
+    assert pack(encoder)
+    shapes: list[tuple[int, ...]] = []
+    for layer in encoder.encoder.layer:  # type: ignore[union-attr]
+        layer.register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
+    packed_states(encoder, pad(IDS, 0), mask_of(IDS))
+    assert shapes == [(1, 35, 32)] * 3
+
+
+def test_an_encoder_with_attention_of_its_own_is_not_packed() -> None:
+    class Own(nn.Module):
+        """Mean of the embeddings so far."""
+
+        def forward(self, input_ids: Tensor) -> BaseModelOutput:
+            """States of no width."""
+            return BaseModelOutput(last_hidden_state=input_ids.unsqueeze(-1).float())  # type: ignore[arg-type]
+
+    assert not pack(Own())
+
+
+@pytest.mark.parametrize("others", [{"softcap": 30.0}, {"position_bias": torch.zeros(1)}])
+def test_attention_of_another_kind_is_refused(others: dict[str, object]) -> None:
+    layout, states = layout_of(mask_of(IDS)), torch.zeros(1, 2, 35, 4)
+    with pytest.raises(ValueError, match="more than weigh all tokens"):
+        attend(nn.Identity(), states, states, states, None, layout=layout, **others)
+    causal = nn.Identity()
+    causal.is_causal = True  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="causal"):
+        attend(causal, states, states, states, None, layout=layout)
+
+
+def test_a_layout_says_where_rows_stand() -> None:
+    layout = layout_of(torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1]]))
+    assert layout.places.tolist() == [0, 1, 3, 6, 7, 8]
+    assert layout.ends.tolist() == [0, 2, 3, 6]
+    assert layout.ends.dtype == torch.int32  # as the kernels want it
+    tokens = torch.arange(1, 7)
+    assert layout.side_by_side(tokens).tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6]]
+    assert layout.end_to_end(layout.side_by_side(tokens)).tolist() == tokens.tolist()
+    assert isinstance(layout, Layout)
