@@ -1,7 +1,8 @@
 """Training one encoder for several tasks: graft beside transformers' Trainer, tasknet and SetFit.
 
 Same rows, encoder weights, rows a step, epochs, and a head of the same kind for each set; one process each. Real tokens
-(padding not counted) a second, of wall time and of processor time. The last line is one JSON object with all figures.
+(padding not counted) a second, of wall time and of processor time, and the share of what the device multiplies at most.
+The last line is one JSON object with all figures.
 """
 
 import argparse
@@ -55,11 +56,17 @@ def main() -> None:
                 found[name].append(run_contestant(name, command))
     wall = {name: max(of.rows["tokens"] / of.total for of in runs) for name, runs in found.items()}
     used = {name: max(of.rows["tokens"] / of.processor_seconds for of in runs) for name, runs in found.items()}
-    print(f"\n{'real tokens a second':36}{'wall':>8}{'graft is':>10}{'processor':>12}{'graft is':>10}{'peak MiB':>10}")
+    peaks = {precision: _peak(precision) for precision in ("fp32", *(["bf16"] if chosen.bf16 else []))}
+    of_peak = {name: rate / peaks["bf16" if name in IN_BF16 else "fp32"] for name, rate in wall.items()}
+    columns = ("wall", "graft is", "processor", "graft is", "of peak", "peak MiB")
+    print(f"\n{'real tokens a second':36}" + "".join(f"{name:>11}" for name in columns))
     for name, runs in found.items():
         ratios = (wall[OURS] / wall[name], used[OURS] / used[name])
         peak = max(of.peak_bytes for of in runs) / 2**20
-        print(f"{name:36}{wall[name]:8.0f}{ratios[0]:9.2f}x{used[name]:12.0f}{ratios[1]:9.2f}x{peak:10.0f}")
+        print(
+            f"{name:36}{wall[name]:11.0f}{ratios[0]:10.2f}x{used[name]:11.0f}{ratios[1]:10.2f}x"
+            f"{of_peak[name]:11.0%}{peak:11.0f}"
+        )
     figures = {
         "rows": chosen.rows,
         "epochs": chosen.epochs,
@@ -68,9 +75,16 @@ def main() -> None:
         "tokens_per_processor_second": used,
         "graft_is_times": {name: wall[OURS] / rate for name, rate in wall.items() if name != OURS},
         "graft_is_times_by_processor": {name: used[OURS] / rate for name, rate in used.items() if name != OURS},
+        "share_of_peak": of_peak,
         "peak_mib": {name: max(of.peak_bytes for of in runs) / 2**20 for name, runs in found.items()},
     }
     print(json.dumps(figures))
+
+
+def _peak(precision: str) -> float:
+    """Tokens a second at most, were training nothing but the multiplications of large matrices."""
+    found = run_contestant("peak", [sys.executable, "-m", "benchmarks.training_peers.peak", precision]).rows
+    return found["operations_per_second"] / found["operations_per_token"]
 
 
 def _command(program: str, folder: Path, rows: int, epochs: int, settings: list[str]) -> list[str]:
