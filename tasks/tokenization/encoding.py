@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data_contracts.errors import InputError
 from tasks.modeling.limits import write_limit
+from tasks.modeling.pairs import NoRoomError
 from tasks.modeling.ragged import Ragged
 from tasks.modeling.tokens import AlignedTexts, EncodedTexts, TextEncoder
 from tasks.modeling.words import shape_of
-from tasks.tokenization.reading import TextRows, read_texts
+from tasks.tokenization.reading import TextRows, place_of, read_texts
 from tasks.tokenization.settings import Tokenization
 
 if TYPE_CHECKING:
@@ -39,18 +41,21 @@ def encode_splits(
 
     A line has `input_ids`, `row` (position of its row in the split) and, a tag column, `starts_` and `shapes_`: of the
     row's words that are the window's own, the position of the first piece, -1 for a word that was cut off or has none,
-    and the position of the shape among SHAPES. The windows of a row follow each other, and so do its words.
+    and the position of the shape among SHAPES. The windows of a row follow each other, and so do its words. Where there
+    is a column of second texts and the encoder tells them apart by it, a line has `segments`, too.
     """
     text_encoder = TextEncoder(encoder, settings.limit)
+    segments = settings.pair_column is not None and text_encoder.reads_segments
     splits = {path.stem: path for path in sorted(snapshot.glob("*.parquet"))}
     total = sum(pq.read_metadata(path).num_rows for path in splits.values())
     facts: dict[str, dict[str, int]] = {fact: {} for fact in FACTS}
     with tqdm(total=total, desc="tokenizing", unit="row", disable=None, leave=False) as bar:
         for split, path in splits.items():
             counts: Counter[str] = Counter()
-            with pq.ParquetWriter(output / path.name, _schema(tag_columns)) as writer:
-                for rows, encoded, words in _encoded(read_texts(path, settings.text_column, tag_columns), text_encoder):
-                    writer.write_table(_table(encoded, words, rows.first))
+            with pq.ParquetWriter(output / path.name, _schema(tag_columns, segments)) as writer:
+                texts = read_texts(path, settings.text_column, tag_columns, settings.pair_column)
+                for rows, encoded, words in _encoded(texts, text_encoder):
+                    writer.write_table(_table(encoded, words, rows.first, segments))
                     counts.update(_facts(rows, encoded))
                     bar.update(len(rows.texts))
             for fact in FACTS:
@@ -68,14 +73,17 @@ def _encoded(
     """Rows with their windows, and the columns that say which words are whose."""
 
     def whole_texts(rows: TextRows) -> "list[Encoding]":
-        return text_encoder.read_aligned(rows.texts) if rows.tagged else text_encoder.read(rows.texts)
+        return text_encoder.read_aligned(rows.inputs) if rows.tagged else text_encoder.read(rows.inputs)
 
     for rows, whole in _one_ahead(whole_texts, batches):
-        if rows.tagged:
-            aligned = text_encoder.cut_aligned(whole)
+        try:
+            aligned = text_encoder.cut_aligned(whole) if rows.tagged else text_encoder.cut(whole)
+        except NoRoomError as error:
+            raise InputError(f"{place_of(rows.split, rows.first + error.position)}: {error}.") from error
+        if isinstance(aligned, AlignedTexts):
             yield rows, aligned.encoded, _words(rows, aligned)
         else:
-            yield rows, text_encoder.cut(whole), {}
+            yield rows, aligned, {}
 
 
 def _words(rows: TextRows, aligned: AlignedTexts) -> dict[str, Ragged]:
@@ -119,13 +127,16 @@ def _facts(rows: TextRows, encoded: EncodedTexts) -> dict[str, int]:
     }
 
 
-def _schema(tag_columns: tuple[str, ...]) -> pa.Schema:
-    words = [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
-    return pa.schema([("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in words)])
+def _schema(tag_columns: tuple[str, ...], segments: bool) -> pa.Schema:
+    lists = ["segments"] * segments
+    lists += [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
+    return pa.schema([("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in lists)])
 
 
-def _table(encoded: EncodedTexts, words: dict[str, Ragged], first: int) -> pa.Table:
+def _table(encoded: EncodedTexts, words: dict[str, Ragged], first: int, segments: bool) -> pa.Table:
     columns = {"input_ids": _lists(encoded.input_ids), "row": pa.array(encoded.rows + first, type=pa.int32())}
+    if segments:
+        columns["segments"] = _lists(encoded.known_segments)
     return pa.table(columns | {name: _lists(of) for name, of in words.items()})
 
 

@@ -32,6 +32,7 @@ def tokenize(
             encoder=encoder,
             max_tokens=settings.max_tokens,
             cleaning=snapshot.cleaning,
+            pair_column=settings.pair_column,
             **facts,
         )
 
@@ -39,4 +40,4 @@ def tokenize(
 def tokenization_of(model: TrainedModel, text_column: str) -> Tokenization:
     """The settings by which that model reads texts, which may be others than those of today's pipeline."""
     limit = limit_of(open_store().directory(model.digest))
-    return Tokenization(text_column=text_column, **limit.model_dump())
+    return Tokenization(text_column=text_column, pair_column=model.pair_column, **limit.model_dump())
