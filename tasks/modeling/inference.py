@@ -90,8 +90,9 @@ def _read(network: MultiTaskNetwork, tokens: TokenizedRows, windows: list[int], 
     ids = [tokens.input_ids[window] for window in windows]
     words = {column: of_column.at(windows) for column, of_column in tokens.words.items()}
     padded = {column: WordTensors(*(t.to(device) for t in pad_words(of))) for column, of in words.items()}
-    mask = mask_of(ids).to(device)
-    logits, states = network(pad(ids, pad_id).to(device), mask, padded, list(network.heads))
+    mask, segments = mask_of(ids).to(device), pad_segments(tokens, windows)
+    segments = None if segments is None else segments.to(device)
+    logits, states = network(pad(ids, pad_id).to(device), mask, padded, list(network.heads), segments)
     return Reading(
         logits={task: values.cpu() for task, values in logits.items()},
         embeddings=mean_states(states, mask).float().cpu(),
@@ -108,6 +109,12 @@ def pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     """(rows, longest) with `filler` behind the shorter ones; never narrower than 1."""
     longest = max(1, *(len(row) for row in rows))
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
+
+
+def pad_segments(tokens: TokenizedRows, windows: Sequence[int]) -> Tensor | None:
+    """(windows, longest), which of a pair's texts each token is of; None where the windows are of single texts."""
+    found = tokens.segments_at(windows)
+    return None if found is None else pad(found, 0)
 
 
 def pad_words(words: Words) -> WordTensors:

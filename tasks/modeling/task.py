@@ -48,4 +48,4 @@ def answer_file(model: TrainedModel, input_path: str, output_path: str, text_col
     from tasks.modeling.answering import answer_rows
 
     folder = open_store().directory(model.digest)
-    return answer_rows(folder, input_path, output_path, text_column, model.cleaning)
+    return answer_rows(folder, input_path, output_path, text_column, model.cleaning, model.pair_column)

@@ -10,18 +10,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.modeling.heads import MISSING, AnyHead, WordTensors
-from tasks.modeling.inference import mask_of, pad, pad_words
+from tasks.modeling.inference import mask_of, pad, pad_segments, pad_words
 from tasks.modeling.tokenized import TokenizedRows, Words, read_tokens
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one micro-batch. `targets` are by task, `words` by tag column."""
+    """Tensors of one micro-batch. `targets` are by task, `words` by tag column; `segments` are those of pairs."""
 
     input_ids: Tensor
     mask: Tensor
     words: dict[str, WordTensors]
     targets: dict[str, Tensor]
+    segments: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Rows:
                 target = functional.pad(target, (0, starts.shape[1] - target.shape[1]), value=MISSING)
                 target[starts < 0] = MISSING
             targets[task] = target
-        return Batch(pad(ids, pad_id), mask_of(ids), words, targets)
+        return Batch(pad(ids, pad_id), mask_of(ids), words, targets, pad_segments(self.tokens, windows))
 
 
 def read_rows(snapshot: Path, tokens: Path, split: str, heads: Mapping[str, AnyHead]) -> Rows:
