@@ -155,14 +155,19 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
 
 
 def _unreadable_texts(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
-    name, texts = pipeline.tokenization.text_column, [column.name for column in contract.text_columns]
-    lacking = _lacks(contract, name, "tokenization.text_column")
-    if lacking or name in texts:
-        return lacking
-    return [
-        f"tokenization.text_column: contract {contract.name} does not say that {name!r} is a text, so no rule about "
-        f"texts (leakage, damage) would hold for it; texts are {', '.join(texts) or 'none'}. Give it `role: text`."
-    ]
+    named = {"text_column": pipeline.tokenization.text_column, "pair_column": pipeline.tokenization.pair_column}
+    texts = [column.name for column in contract.text_columns]
+    problems = []
+    for key, name in named.items():
+        lacking = [] if name is None else _lacks(contract, name, f"tokenization.{key}")
+        problems += lacking
+        if name is not None and not lacking and name not in texts:
+            problems.append(
+                f"tokenization.{key}: contract {contract.name} does not say that {name!r} is a text, so no rule about "
+                f"texts (leakage, damage) would hold for it; texts are {', '.join(texts) or 'none'}. Give it `role: "
+                "text`."
+            )
+    return problems
 
 
 def _misplaced_lines(pipeline: Pipeline, contract: DatasetContract) -> list[str]:

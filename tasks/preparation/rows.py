@@ -22,13 +22,20 @@ ROWS_PER_BATCH = 32_768
 
 
 def prepare_rows(
-    snapshot: Path, settings: Preparation, *, text_column: str, tag_columns: tuple[str, ...], output: Path
+    snapshot: Path,
+    settings: Preparation,
+    *,
+    text_column: str,
+    tag_columns: tuple[str, ...],
+    output: Path,
+    pair_column: str | None = None,
 ) -> dict[str, int]:
     """Writes `train.parquet` anew and copies everything else; returns the rows of each split.
 
     Training rows come first, in their order; then repeated ones, with `~oversample1` and so on behind their `_id`; then
-    variants, kind by kind, with `~punctuation1` and so on. All else that a row holds is copied. A variant that equals a
-    text of any split is left out, so no text to be judged on gets into training.
+    variants, kind by kind, with `~punctuation1` and so on. All else that a row holds is copied, the second text of a
+    pair included. A variant that equals a text (or pair) of any split is left out, so no text to be judged on gets into
+    training.
 
     Rows stream through in batches. What stays in memory is, to balance, ids and labels of the training rows and, to
     augment, a number for each text of every split (about 100 bytes). Raises InputError where there are no training
@@ -44,7 +51,7 @@ def prepare_rows(
     with pq.ParquetWriter(output / TRAIN, pq.read_schema(source)) as writer:
         for batch in _balanced(source, times):
             writer.write_batch(batch)
-        for batch in _variants(snapshot, settings, times, Columns(text_column, tag_columns)):
+        for batch in _variants(snapshot, settings, times, Columns(text_column, tag_columns, pair_column)):
             writer.write_batch(batch)
     return {path.stem: pq.read_metadata(path).num_rows for path in sorted(output.glob("*.parquet"))}
 
@@ -99,7 +106,7 @@ def _variants(
     """Variants of the balanced rows, kind by kind; says of each kind how many there are."""
     known = KnownTexts()
     for split in sorted(snapshot.glob("*.parquet")) if settings.augment else ():
-        known.read(split, columns.text)
+        known.read(split, columns)
     for variation in settings.augment:
         facts: Counter[str] = Counter()
         for batch in _balanced(snapshot / TRAIN, times):

@@ -10,14 +10,18 @@ __all__ = ["Preparation", "prepare", "prepared"]
 
 
 def prepared(
-    snapshot: ValidatedSnapshot, settings: Preparation, text_column: str, tag_columns: tuple[str, ...]
+    snapshot: ValidatedSnapshot,
+    settings: Preparation,
+    text_column: str,
+    tag_columns: tuple[str, ...],
+    pair_column: str | None = None,
 ) -> ValidatedSnapshot:
     """The snapshot that training sees: the same one, without a step, where the settings change nothing."""
     if settings.changes_nothing:
         return snapshot
     # What a translator writes hangs on its weights, and a folder of that name may hold others tomorrow.
     translators = {model.name: encoder_digest(model.folder()) for model in settings.translators}
-    return prepare(snapshot, settings, text_column, tag_columns, translators)
+    return prepare(snapshot, settings, text_column, tag_columns, pair_column, translators)
 
 
 @cached_task("preparation")
@@ -26,6 +30,7 @@ def prepare(
     settings: Preparation,
     text_column: str,
     tag_columns: tuple[str, ...],
+    pair_column: str | None,
     translators: dict[str, str],
 ) -> ValidatedSnapshot:
     """Training rows balanced and augmented, and all other splits as they are."""
@@ -38,6 +43,7 @@ def prepare(
             settings,
             text_column=text_column,
             tag_columns=tag_columns,
+            pair_column=pair_column,
             output=draft,
         )
         return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})

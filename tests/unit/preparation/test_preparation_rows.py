@@ -186,6 +186,23 @@ def test_a_variant_that_is_a_text_of_any_split_is_left_out(tmp_path: Path) -> No
     assert sorted(row["text"] for row in beside) == ["Go", "go"]
 
 
+def test_a_variant_of_a_pair_is_one_of_its_first_text_and_known_only_with_its_second(tmp_path: Path) -> None:
+    rows = [{"_id": str(n), "text": "go", "body": body} for n, body in enumerate(("to Oslo", "to Hue", None))]
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "prepared").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "snapshot" / "train.parquet")
+    pq.write_table(pa.Table.from_pylist([{**rows[0], "text": "GO"}]), tmp_path / "snapshot" / "test.parquet")
+    casing = Preparation.model_validate({"augment": [{"kind": "casing", "share": 1.0, "copies": 16}]})
+    settings = {"text_column": "text", "tag_columns": (), "pair_column": "body"}
+    prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)  # type: ignore[arg-type]
+    found = pq.read_table(tmp_path / "prepared" / "train.parquet").to_pylist()
+    assert sorted((row["body"] or "", row["text"]) for row in found) == [
+        ("", "GO"), ("", "Go"), ("", "go"),
+        ("to Hue", "GO"), ("to Hue", "Go"), ("to Hue", "go"),
+        ("to Oslo", "Go"), ("to Oslo", "go"),
+    ]  # fmt: skip
+
+
 def test_a_variant_without_words_is_none(tmp_path: Path) -> None:
     marks = write_snapshot(tmp_path / "snapshot", [{**row(1, "refund", tagged=False), "text": "?"}])
     found = prepare(marks, augment=[{"kind": "punctuation", "share": 1.0, "copies": 16}])

@@ -40,7 +40,7 @@ def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ValidatedSnapsh
 
 
 def test_a_prepared_snapshot_is_published_under_the_one_it_was_made_from(snapshot: ValidatedSnapshot) -> None:
-    found = prepare.fn(snapshot, CASING, "text", (), {})
+    found = prepare.fn(snapshot, CASING, "text", (), None, {})
     assert found.parents == (snapshot.digest,)
     assert found.rows == {"train": 4, "validation": 1}
     assert (
@@ -48,7 +48,7 @@ def test_a_prepared_snapshot_is_published_under_the_one_it_was_made_from(snapsho
     )
     ids = pq.read_table(open_store().directory(found.digest) / "train.parquet").column("_id").to_pylist()
     assert ids == ["a", "b", "a~casing1", "b~casing1"]
-    assert prepare.fn(snapshot, CASING, "text", (), {}).digest == found.digest
+    assert prepare.fn(snapshot, CASING, "text", (), None, {}).digest == found.digest
 
 
 def test_settings_that_change_nothing_hand_the_snapshot_on_without_a_step(
