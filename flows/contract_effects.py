@@ -12,7 +12,7 @@ from data_contracts.yaml_files import read_yaml
 from flows.pipeline import PIPELINES, Pipeline, load_pipeline, pipeline_path
 
 # What a model's answers are made of: it knows no other ones until it is trained again.
-LEARNED = ("labels", "tagKinds", "logicalType", "role", "textColumn")
+LEARNED = ("labels", "tagKinds", "logicalType", "role", "textColumn", "answersIn")
 TEXT_COLUMN = Pipeline.model_fields["tokenization"].get_default().text_column
 
 
