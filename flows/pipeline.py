@@ -144,6 +144,7 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
         if task in taken
     ]
     problems += _unreadable_texts(pipeline, contract)
+    problems += _answers_elsewhere(pipeline, contract)
     problems += _misplaced_lines(pipeline, contract)
     if (balance := pipeline.preparation.balance) is not None:
         problems += _lacks(contract, balance.column, "preparation.balance.column")
@@ -168,6 +169,20 @@ def _unreadable_texts(pipeline: Pipeline, contract: DatasetContract) -> list[str
                 "text`."
             )
     return problems
+
+
+def _answers_elsewhere(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    """Heads whose answers stand in another text than the one that is read for them."""
+    texts = pipeline.tokenization
+    read = texts.pair_column or texts.text_column
+    columns = {head.column or task: task for task, head in pipeline.heads.items() if head.in_text}
+    found = {column.name: column.rules.answers_in for column in contract.columns if column.name in columns}
+    return [
+        f"heads.{columns[name]}: answers of {name!r} stand in {text!r}, but are looked for in {read!r}, which is the "
+        "last text that `tokenization` reads. Name the two texts there, or correct `answersIn` of the contract."
+        for name, text in found.items()
+        if text is not None and text != read
+    ]
 
 
 def _misplaced_lines(pipeline: Pipeline, contract: DatasetContract) -> list[str]:

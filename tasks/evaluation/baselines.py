@@ -32,7 +32,7 @@ def answer_with_baselines(
     for task, head in tqdm(heads.items(), desc="baselines", unit="task", disable=None, leave=False):
         known = [row for row, label in enumerate(train[1][task]) if label is not None]
         fitted_on = [train[0][row] for row in known], [train[1][task][row] for row in known]
-        words = {split: _words(snapshot, split, head, texts[split]) for split in splits}
+        words = {split: _words(snapshot, split, head, texts[split], columns) for split in splits}
         linear = head.fit_tfidf(*fitted_on)
         for split in splits:
             majority, tfidf = head.majority(fitted_on[1], words[split]), linear(texts[split], words[split])
@@ -46,12 +46,18 @@ def answer_with_baselines(
 
 
 def _read_texts(snapshot: Path, split: str, columns: Sequence[str]) -> list[str]:
+    return ["\n".join(of_row) for of_row in _texts_of_rows(snapshot, split, columns)]
+
+
+def _texts_of_rows(snapshot: Path, split: str, columns: Sequence[str]) -> list[list[str]]:
     table = pq.read_table(snapshot / f"{split}.parquet", columns=list(columns))
     of_columns = (table.column(name).to_pylist() for name in columns)
-    return ["\n".join(filter(None, of_row)) for of_row in zip(*of_columns, strict=True)]
+    return [[text for text in of_row if text is not None] for of_row in zip(*of_columns, strict=True)]
 
 
-def _words(snapshot: Path, split: str, head: AnyHead, texts: list[str]) -> list[list[str]]:
+def _words(snapshot: Path, split: str, head: AnyHead, texts: list[str], columns: Sequence[str]) -> list[list[str]]:
+    if head.in_text:
+        return _texts_of_rows(snapshot, split, columns)
     if not head.of_words:
         return [[] for _ in texts]
     tagged = read_labels(snapshot, split, {"": head})[""]

@@ -11,9 +11,11 @@ import fsspec
 from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans
+from tasks.modeling.heads import answer_columns
 from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network
 from tasks.modeling.pairs import NoRoomError, inputs_of
+from tasks.modeling.pieces import Pieces
 from tasks.modeling.ragged import Ragged, ragged
 from tasks.modeling.tokenized import TokenizedRows, Words
 from tasks.modeling.tokens import TextEncoder
@@ -33,7 +35,8 @@ def answer_rows(
     """Writes each row of `input_path` with `predictions` added to `output_path`; returns how many there are.
 
     A prediction is {label, confidence} for a classifier, {labels, confidence} for one of several labels a text, a
-    number for a regression, and a list of {kind, text, start, end} for a tagger, with positions in characters. A
+    number for a regression, a list of {kind, text, start, end} for a tagger, and {text, start, end, confidence} for an
+    answer in the text (of a pair the second one), null where there is none; positions are in characters. A
     confidence is the probability that the whole answer is right. The model reads texts as `cleaning` leaves them; where
     that is another text, the row has it as `cleaned_<text_column>`, and positions are those in it. A row that has text
     in `pair_column`, too, is read as a pair. Raises InputError naming file and line.
@@ -47,7 +50,7 @@ def answer_rows(
     spans = [spans_of(words_of(text), text) for text in texts]
     columns = {head.column for head in network.heads.values() if head.of_words}
     try:
-        tokens = _tokenize(texts, seconds, spans, columns, encoder)
+        tokens = _tokenize(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
     except NoRoomError as error:
         raise InputError(f"{input_path}, line {list(rows)[error.position]}: {error}.") from error
     found = run_network(network, tokens, pad_id=encoder.pad_id, description="predicting")
@@ -86,18 +89,27 @@ def _clean_seconds(
 
 
 def _tokenize(
-    texts: list[str], seconds: list[str | None] | None, spans: Spans, columns: set[str], encoder: TextEncoder
+    texts: list[str],
+    seconds: list[str | None] | None,
+    spans: Spans,
+    columns: set[str],
+    encoder: TextEncoder,
+    *,
+    answers: bool,
 ) -> TokenizedRows:
-    inputs, words = inputs_of(texts, seconds), {}
-    if columns:
-        aligned = encoder.align(inputs)
-        encoded, starts = aligned.encoded, aligned.word_starts(spans)
+    inputs, words, pieces = inputs_of(texts, seconds), {}, None
+    aligned = encoder.align(inputs) if columns or answers else None
+    encoded = aligned.encoded if aligned else encoder.encode(inputs)
+    if aligned and columns:
+        starts = aligned.word_starts(spans)
         shapes = Ragged(ragged(shapes_in(texts, spans)).values, starts.lengths)
         words = dict.fromkeys(columns, Words(starts.lists(), shapes.lists()))
-    else:
-        encoded = encoder.encode(inputs)
+    if aligned and answers:
+        starts, ends = aligned.places(sequence=0 if seconds is None else 1)
+        answered = texts if seconds is None else [text or "" for text in seconds]
+        pieces = Pieces(starts.lists(), ends.lists(), answered)
     segments = None if encoded.segments is None else encoded.segments.lists()
-    return TokenizedRows(encoded.input_ids.lists(), encoded.rows.tolist(), words, segments)
+    return TokenizedRows(encoded.input_ids.lists(), encoded.rows.tolist(), words, segments, pieces)
 
 
 def _read_rows(path: str, text_column: str, pair_column: str | None) -> dict[int, dict[str, Any]]:

@@ -15,7 +15,7 @@ from tasks.modeling.encoder import reads_segments, token_positions
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.pairs import Arrangement, Input, arranged, pair_frame_of
 from tasks.modeling.ragged import Ragged, ragged
-from tasks.modeling.windows import Frame, Windows
+from tasks.modeling.windows import Frame
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -42,14 +42,28 @@ class EncodedTexts:
 
 @dataclass(frozen=True)
 class AlignedTexts:
-    """Encoded texts whose words can be found again; `pieces` are (start, end) in characters, (0, 0) if special.
-
-    Of a pair they are those of the first text, and the second's are (0, 0), too.
-    """
+    """Encoded texts whose words can be found again."""
 
     encoded: EncodedTexts
-    pieces: Spans
-    windows: Windows
+    whole: "Sequence[Encoding]"
+    arrangement: Arrangement
+
+    @property
+    def pieces(self) -> Spans:
+        """(start, end) in characters of the pieces of each text, (0, 0) if special; of a pair, those of the first."""
+        return _pieces_left(self.whole, self.arrangement)
+
+    def places(self, sequence: int) -> tuple[Ragged, Ragged]:
+        """Start and end in characters of every token of every window, of a pair's first text (0) or its second (1).
+
+        -1 for the tokens of the other one, and for special ones.
+        """
+        places = np.array([piece for of in self.whole for piece in pieces_of(of, sequence)], dtype=np.int32)
+        places = places.reshape(-1, 2)
+        places[places[:, 1] <= places[:, 0]] = -1
+        lengths = np.fromiter(map(len, self.whole), dtype=np.int64, count=len(self.whole))
+        starts, ends = (self.arrangement.of(Ragged(side, lengths)) for side in places.T)
+        return starts, ends
 
     def word_starts(self, words: Spans) -> Ragged:
         """For each window the position of the first piece of each word that is its own; all words in order.
@@ -57,7 +71,7 @@ class AlignedTexts:
         `words` are (start, end) in characters, text by text. -1 for a word that was cut off, or that the tokenizer
         dropped.
         """
-        return self.windows.owning(first_pieces(self.pieces, words))
+        return self.arrangement.windows.owning(first_pieces(self.pieces, words))
 
 
 class TextEncoder:
@@ -99,7 +113,7 @@ class TextEncoder:
     def cut_aligned(self, whole: "Sequence[Encoding]") -> AlignedTexts:
         """The windows of whole texts, with what it takes to find words again."""
         encoded, arrangement = self._cut(whole)
-        return AlignedTexts(encoded, _pieces_left(whole, arrangement), arrangement.windows)
+        return AlignedTexts(encoded, whole, arrangement)
 
     def _cut(self, whole: "Sequence[Encoding]") -> tuple[EncodedTexts, Arrangement]:
         # Whole first, cut here: the tokenizer's own truncation does not say where in the text a window begins.

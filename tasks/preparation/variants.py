@@ -17,11 +17,12 @@ from tasks.preparation.passages import Passage, passage_of
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a snapshot hold a row's text, its tagged tokens and the second text of a pair."""
+    """Which columns of a snapshot hold a text, its tagged tokens, a pair's second text and answers in the text."""
 
     text: str
     tags: tuple[str, ...]
     pair: str | None = None
+    answers: tuple[str, ...] = ()
 
 
 class KnownTexts:
@@ -92,7 +93,10 @@ def with_values(rows: pa.RecordBatch, column: str, values: Sequence[Any]) -> pa.
 def _drawn(
     batch: pa.RecordBatch, variation: Augmentation, seed: int, columns: Columns, facts: Counter[str]
 ) -> pa.RecordBatch:
-    """The rows that get a variant, drawn by their ids; those with tags are left out where the kind cannot keep them."""
+    """The rows that get a variant, drawn by their ids; those with tags are left out where the kind cannot keep them.
+
+    So are those with an answer in the text, whatever the kind: where it stands would be another place in each variant.
+    """
     ids, texts = batch.column("_id").to_pylist(), batch.column(columns.text).to_pylist()
     tagged = [batch.column(column).is_valid().to_pylist() for column in columns.tags]
     drawn = [
@@ -100,7 +104,9 @@ def _drawn(
         for row, text in enumerate(texts)
         if text is not None and share_of(seed, ids[row], variation.kind) < variation.share
     ]
-    kept = [row for row in drawn if variation.keeps_tags or not any(of_column[row] for of_column in tagged)]
+    answered = [batch.column(column).is_valid().to_pylist() for column in columns.answers]
+    fixed = answered if variation.keeps_tags else [*answered, *tagged]
+    kept = [row for row in drawn if not any(of_column[row] for of_column in fixed)]
     facts["rows"] += len(kept)
     facts["tagged"] += len(drawn) - len(kept)
     return batch.take(pa.array(kept, type=pa.int64()))

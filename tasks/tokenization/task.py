@@ -12,7 +12,11 @@ __all__ = ["Tokenization", "tokenization_of", "tokenize"]
 
 @cached_task("tokenization")
 def tokenize(
-    snapshot: ValidatedSnapshot, encoder: Encoder, settings: Tokenization, tag_columns: tuple[str, ...]
+    snapshot: ValidatedSnapshot,
+    encoder: Encoder,
+    settings: Tokenization,
+    tag_columns: tuple[str, ...],
+    answer_columns: tuple[str, ...] = (),
 ) -> TokenizedDataset:
     """Token ids of every row of every split."""
     from tasks.tokenization.encoding import encode_splits
@@ -25,6 +29,7 @@ def tokenize(
             settings,
             tag_columns,
             output=draft,
+            answers=bool(answer_columns),
         )
         return TokenizedDataset(
             digest=store.publish(draft),

@@ -38,6 +38,7 @@ def encode(
     splits: dict[str, list[dict[str, Any]]],
     *tag_columns: str,
     row_group_size: int | None = None,
+    answers: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
     """Writes the splits as a snapshot, tokenizes it into `folder/tokens` and gives the facts."""
@@ -47,7 +48,8 @@ def encode(
         path = folder / "snapshot" / f"{split}.parquet"
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=row_group_size)
     chosen = Tokenization.model_validate({"max_tokens": 16, **settings})
-    return encode_splits(folder / "snapshot", encoder, chosen, tag_columns, output=folder / "tokens")
+    given = (folder / "snapshot", encoder, chosen, tag_columns)
+    return encode_splits(*given, output=folder / "tokens", answers=answers)
 
 
 def tokens(folder: Path, split: str) -> dict[str, list[Any]]:
@@ -268,3 +270,27 @@ def test_a_first_text_that_leaves_no_room_is_named_by_row(tiny_encoder: Path, tm
 def test_the_two_texts_of_a_pair_are_of_two_columns() -> None:
     with pytest.raises(ValidationError, match="text_column and pair_column are both 'text'"):
         Tokenization.model_validate({"pair_column": "text"})
+
+
+def test_where_answers_are_looked_for_every_token_has_its_place_in_the_second_text(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    long = " ".join(["word"] * 12)
+    rows = [{"text": "ok ?", "body": "in Oslo"}, {"text": "ok ?", "body": long}, {"text": "ok ?", "body": None}]
+    settings = {"beyond": "windows", "window_overlap": 1, "pair_column": "body"}
+    encode(tmp_path, tiny_encoder, {"train": rows}, answers=True, **settings)
+    found = tokens(tmp_path, "train")
+    assert found["row"] == [0, 1, 1, 2]
+    # A window of the long text holds eleven of its twelve words.
+    assert found["answered_text"] == ["in Oslo", long, None, ""]
+    assert found["piece_starts"][0] == [-1, -1, -1, -1, 0, 3, -1]
+    assert found["piece_ends"][0] == [-1, -1, -1, -1, 2, 7, -1]
+    assert found["piece_starts"][2] == [-1, -1, -1, -1, 50, 55, -1]
+    assert found["piece_starts"][3] == [-1] * 4
+
+
+def test_of_single_texts_tokens_have_their_place_in_the_only_one(tiny_encoder: Path, tmp_path: Path) -> None:
+    encode(tmp_path, tiny_encoder, {"train": [{"text": "in Oslo"}]}, answers=True)
+    found = tokens(tmp_path, "train")
+    assert (found["piece_starts"], found["piece_ends"]) == ([[-1, 0, 3, -1]], [[-1, 2, 7, -1]])
+    assert found["answered_text"] == ["in Oslo"]

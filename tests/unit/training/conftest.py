@@ -104,7 +104,7 @@ def write_pairs(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Path]:
         for split in ("train", "validation", "test"):
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), snapshot / f"{split}.parquet")
         chosen = Tokenization.model_validate({"max_tokens": 32, "pair_column": "context", **settings})
-        encode_splits(snapshot, tiny_encoder, chosen, (), output=tokens)
+        encode_splits(snapshot, tiny_encoder, chosen, (), output=tokens, answers=True)
         return tmp_path / name
 
     return write
