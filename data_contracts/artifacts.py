@@ -99,12 +99,13 @@ class TokenizedDataset(Handle):
     tokens: dict[str, int]
     truncated: dict[str, int]
     cleaning: Cleaning = Cleaning()
+    pair_column: str | None = None
 
 
 class TrainedModel(Handle):
     """One encoder with its heads, fine-tuned; its parents are the checked rows, their tokens and their contract.
 
-    `curves` names the TensorBoard folder of the training.
+    `curves` names the TensorBoard folder of the training, `pair_column` the second texts that it has learnt to read.
     """
 
     kind: Literal["trained_model"] = "trained_model"
@@ -117,6 +118,7 @@ class TrainedModel(Handle):
     validation_skill: float
     curves: str
     cleaning: Cleaning = Cleaning()
+    pair_column: str | None = None
 
 
 class Predictions(Handle):

@@ -76,7 +76,10 @@ class Quality(Closed):
 
 
 class Property(Closed):
-    """One column. `object` is {tokens, tags}; `array` is a list of text. What ODCS says beyond that is for people."""
+    """One column. What ODCS says beyond what is checked is for people.
+
+    `array` is a list of text; `object` is {tokens, tags}, or with `answersIn` {text, start}: parts of a text.
+    """
 
     name: str
     logical_type: LogicalType = Field(alias="logicalType")
@@ -216,8 +219,9 @@ class DatasetContract(Closed):
         return (_element(level), float(level.value) * UNITS[level.unit]) if level else None
 
     def text_column_of(self, column: Property) -> str | None:
-        """The text that the tokens of a tagged column stand in."""
-        return column.rules.text_column or next((text.name for text in self.text_columns), None)
+        """The text that the tokens of a tagged column, or the answers of another, stand in."""
+        named = column.rules.answers_in or column.rules.text_column
+        return named or next((text.name for text in self.text_columns), None)
 
     @property
     def quarantine_budget(self) -> float:
@@ -282,6 +286,10 @@ def _problems_of(column: Property) -> Iterator[str]:
         yield f"labels are those of a string or an array of strings, not of a column of type {column.logical_type}"
     if rules.tag_kinds is not None and column.logical_type != "object":
         yield f"tagKinds are those of an object of tokens and tags, not of a column of type {column.logical_type}"
+    if rules.answers_in is not None and column.logical_type != "object":
+        yield f"answersIn is for an object of answers, not for a column of type {column.logical_type}"
+    if rules.answers_in is not None and rules.tag_kinds is not None:
+        yield "answersIn and tagKinds are for two kinds of columns; a column holds answers or tokens with tags"
     misplaced = [name for name in TEXT_RULES if name in given] if column.logical_type != "string" else []
     misplaced += [name for name in LABEL_RULES[1:] if name in given] if rules.labels is None else []
     yield from (f"{name} says nothing about a column of this kind" for name in misplaced)
@@ -290,9 +298,9 @@ def _problems_of(column: Property) -> Iterator[str]:
 def _unknown_columns(contract: DatasetContract) -> Iterator[str]:
     texts = [column.name for column in contract.columns if column.logical_type == "string"]
     for column in contract.columns:
-        named = column.rules.text_column
-        if named is not None and named not in texts:
-            yield f"column {column.name!r}: textColumn {named!r} is none of the columns of text: {', '.join(texts)}"
+        for rule, named in (("textColumn", column.rules.text_column), ("answersIn", column.rules.answers_in)):
+            if named is not None and named not in texts:
+                yield f"column {column.name!r}: {rule} {named!r} is none of the columns of text: {', '.join(texts)}"
 
 
 def _unusable_freshness(contract: DatasetContract) -> Iterator[str]:

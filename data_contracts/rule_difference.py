@@ -118,6 +118,7 @@ RULES: dict[str, Compare] = {
     "tag_kinds": entries("kind"),
     "tag_scheme": with_effect(NOTHING),
     "text_column": with_effect(BOTH),
+    "answers_in": with_effect(BOTH),
     "encoding_damage": action,
     "conflicting_labels": action,
 }

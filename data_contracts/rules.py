@@ -87,6 +87,7 @@ class ColumnRules(Rule):
     tag_kinds: tuple[str, ...] | None = None
     tag_scheme: Literal["BIO"] | None = None
     text_column: str | None = Field(None, description="text that the tokens of a tagged column stand in")
+    answers_in: str | None = Field(None, description="text that the answers of the column are parts of")
     encoding_damage: Literal["allow", "quarantine"] = "quarantine"
     personal_data: PersonalData | None = None
     token_length: TokenLength | None = None

@@ -6,7 +6,7 @@ from data_contracts.artifacts import Assessment, Reference, TokenizedDataset, Tr
 from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
 from tasks.evaluation.task import score_predictions
-from tasks.modeling.task import predict_rows, tag_columns_of
+from tasks.modeling.task import answer_columns_of, predict_rows, tag_columns_of
 from tasks.tokenization.task import tokenization_of, tokenize
 
 
@@ -30,4 +30,5 @@ def assess(
 
 def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:
     """The rows' token ids as that model reads them; a champion may have other heads and another tokenizer."""
-    return tokenize(snapshot, model.encoder, tokenization_of(model, text_column), tag_columns_of(model))
+    settings = tokenization_of(model, text_column)
+    return tokenize(snapshot, model.encoder, settings, tag_columns_of(model), answer_columns_of(model))

@@ -12,7 +12,7 @@ from data_contracts.yaml_files import read_yaml
 from flows.pipeline import PIPELINES, Pipeline, load_pipeline, pipeline_path
 
 # What a model's answers are made of: it knows no other ones until it is trained again.
-LEARNED = ("labels", "tagKinds", "logicalType", "role", "textColumn")
+LEARNED = ("labels", "tagKinds", "logicalType", "role", "textColumn", "answersIn")
 TEXT_COLUMN = Pipeline.model_fields["tokenization"].get_default().text_column
 
 
@@ -64,8 +64,9 @@ def _effects(content: dict[str, Any], path: Path, change: Change) -> Iterator[st
         column = (head.get("column") if isinstance(head, dict) else None) or task
         yield from (f"head {task} ({words})" for words in _for_consumers(column, change, learned=True))
     tokenization = content.get("tokenization")
-    text = (tokenization.get("text_column") if isinstance(tokenization, dict) else None) or TEXT_COLUMN
-    yield from (f"text column {text} ({words})" for words in _for_consumers(text, change, learned=False))
+    settings = tokenization if isinstance(tokenization, dict) else {}
+    for text in filter(None, (settings.get("text_column") or TEXT_COLUMN, settings.get("pair_column"))):
+        yield from (f"text column {text} ({words})" for words in _for_consumers(text, change, learned=False))
     refusing = sorted({difference.path for difference in change.found if "producers" in difference.breaks})
     if refusing:
         yield f"its data may be refused or quarantined: {', '.join(refusing)}"

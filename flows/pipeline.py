@@ -144,6 +144,7 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
         if task in taken
     ]
     problems += _unreadable_texts(pipeline, contract)
+    problems += _answers_elsewhere(pipeline, contract)
     problems += _misplaced_lines(pipeline, contract)
     if (balance := pipeline.preparation.balance) is not None:
         problems += _lacks(contract, balance.column, "preparation.balance.column")
@@ -155,13 +156,32 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
 
 
 def _unreadable_texts(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
-    name, texts = pipeline.tokenization.text_column, [column.name for column in contract.text_columns]
-    lacking = _lacks(contract, name, "tokenization.text_column")
-    if lacking or name in texts:
-        return lacking
+    named = {"text_column": pipeline.tokenization.text_column, "pair_column": pipeline.tokenization.pair_column}
+    texts = [column.name for column in contract.text_columns]
+    problems = []
+    for key, name in named.items():
+        lacking = [] if name is None else _lacks(contract, name, f"tokenization.{key}")
+        problems += lacking
+        if name is not None and not lacking and name not in texts:
+            problems.append(
+                f"tokenization.{key}: contract {contract.name} does not say that {name!r} is a text, so no rule about "
+                f"texts (leakage, damage) would hold for it; texts are {', '.join(texts) or 'none'}. Give it `role: "
+                "text`."
+            )
+    return problems
+
+
+def _answers_elsewhere(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    """Heads whose answers stand in another text than the one that is read for them."""
+    texts = pipeline.tokenization
+    read = texts.pair_column or texts.text_column
+    columns = {head.column or task: task for task, head in pipeline.heads.items() if head.in_text}
+    found = {column.name: column.rules.answers_in for column in contract.columns if column.name in columns}
     return [
-        f"tokenization.text_column: contract {contract.name} does not say that {name!r} is a text, so no rule about "
-        f"texts (leakage, damage) would hold for it; texts are {', '.join(texts) or 'none'}. Give it `role: text`."
+        f"heads.{columns[name]}: answers of {name!r} stand in {text!r}, but are looked for in {read!r}, which is the "
+        "last text that `tokenization` reads. Name the two texts there, or correct `answersIn` of the contract."
+        for name, text in found.items()
+        if text is not None and text != read
     ]
 
 

@@ -6,7 +6,7 @@ from data_contracts.artifacts import TokenizedDataset, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import find_learned_windows
 from tasks.ingestion.task import find_corrections, ingest, locate_sources, plan_splits
-from tasks.modeling.task import locate_encoder, tag_columns
+from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
 from tasks.preparation.task import prepared
 from tasks.tokenization.task import tokenize
 from tasks.validation.task import accept_data, check_contract, document_checks
@@ -26,12 +26,13 @@ def prepare_data(
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
     plan = load_pipeline(pipeline, overrides)
-    data, contract, tags = plan.data, plan.contract, tag_columns(plan.heads)
+    data, contract, texts = plan.data, plan.contract, plan.tokenization
+    tags, answers = tag_columns(plan.heads), answer_columns(plan.heads)
     sources = locate_sources(data, find_learned_windows(plan.name))
     lines = plan_splits(plan.name, sources, contract, data.cleaning, data.splits)
     snapshot = ingest(sources, contract, data.cleaning, data.splits, lines, find_corrections(plan.name))
     checked = check_contract(snapshot, sources, contract)
     accepted = accept_data(checked, contract, document_checks(checked, contract), plan.name)
-    rows = prepared(accepted, plan.preparation, plan.tokenization.text_column, tags)
+    rows = prepared(accepted, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
     encoder = locate_encoder(plan.encoder)
-    return rows, tokenize(rows, encoder, plan.tokenization, tags)
+    return rows, tokenize(rows, encoder, texts, tags, answers)

@@ -32,7 +32,8 @@ def release(
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
     plan = load_pipeline(pipeline, overrides)
-    baselines = answer_baselines(snapshot, plan.heads, plan.tokenization.text_column)
+    texts = plan.tokenization
+    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column)
     opponent = find_opponent(plan.name, model)
     champion = None
     if opponent is not None:
@@ -41,7 +42,8 @@ def release(
     facts = ReportFacts(
         pipeline=plan.name,
         contract=plan.contract.name,
-        text_column=plan.tokenization.text_column,
+        text_column=texts.text_column,
+        pair_column=texts.pair_column,
         rows=snapshot.rows,
         quarantined=snapshot.quarantined,
     )

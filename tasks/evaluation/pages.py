@@ -13,6 +13,7 @@ class ReportFacts(BaseModel):
     pipeline: str
     contract: str
     text_column: str
+    pair_column: str | None = None
     rows: dict[str, int]
     quarantined: dict[str, int]
 

@@ -56,7 +56,7 @@ def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, ou
         details=[asdict(score) for score in own],
         differences=[d for d in read_evidence(evidence.differences) if d.opponent == "champion"],
         pictures={name: base64.b64encode(png).decode() for name, png in drawn.items()},
-        mistakes=_mistakes(evidence, heads, facts.text_column),
+        mistakes=_mistakes(evidence, heads, [name for name in (facts.text_column, facts.pair_column) if name]),
     )
     (output / "report.html").write_text(page, encoding="utf-8")
 
@@ -102,14 +102,14 @@ def _classifier_pictures(evidence: Evidence, heads: dict[str, AnyHead]) -> dict[
     return drawn
 
 
-def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_column: str) -> list[dict[str, Any]]:
+def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_columns: list[str]) -> list[dict[str, Any]]:
     """In-domain rows that a classifier got wrong most confidently."""
     rows = pq.read_table(evidence.snapshot / f"{IN_DOMAIN}.parquet").to_pylist()
     found = read_answers(evidence.answers / f"{IN_DOMAIN}.parquet", heads)
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {
             "task": task,
-            "text": row[text_column],
+            "text": " / ".join(row[name] for name in text_columns if row[name]),
             "wanted": head.in_words(row[head.column]),
             "given": head.in_words(found.answers[task][position]),
             "confidence": found.confidences[task][position],

@@ -28,14 +28,17 @@ TRAINING_SPLITS = ("train", "validation")
 
 
 @cached_task("evaluation")
-def answer_baselines(snapshot: ValidatedSnapshot, heads: dict[str, AnyHead], text_column: str) -> Baselines:
+def answer_baselines(
+    snapshot: ValidatedSnapshot, heads: dict[str, AnyHead], text_column: str, pair_column: str | None = None
+) -> Baselines:
     """Majority and TF-IDF answers on every evaluation split."""
     from tasks.evaluation.baselines import answer_with_baselines
 
     store = open_store()
     with store.draft() as draft:
         splits = [split for split in snapshot.rows if split not in TRAINING_SPLITS]
-        answer_with_baselines(store.directory(snapshot.digest), heads, text_column, splits, output=draft)
+        folder = store.directory(snapshot.digest)
+        answer_with_baselines(folder, heads, text_column, splits, output=draft, pair_column=pair_column)
         return Baselines(digest=store.publish(draft), parents=(snapshot.digest,))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.errors import InputError, complain
 from tasks.ingestion.rows import RawRows
@@ -27,7 +27,28 @@ class Joined(BaseModel):
     join: str = Field(description="column in the file that holds each row's list of tokens")
 
 
-Made = str | Tagged | Joined
+class Answered(BaseModel):
+    """Answers, {"text": ..., "start": ...}, of two columns; `end` may take the place of `text`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: str = Field(description="column in the file that holds the character each row's answer begins at")
+    text: str | None = Field(None, description="column in the file that holds the answer as it stands in the text")
+    end: str | None = Field(None, description="column in the file that holds the character behind the answer")
+
+    @model_validator(mode="after")
+    def _says_where_it_ends(self) -> "Answered":
+        if (self.text is None) == (self.end is None):
+            raise ValueError("an answer is made of `start` and `text`, or of `start` and `end`; give one of the two")
+        return self
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """{key of the answer: column in the file}."""
+        return {key: name for key in ("text", "start", "end") if (name := getattr(self, key)) is not None}
+
+
+Made = str | Tagged | Joined | Answered
 
 
 def map_batches(
@@ -61,6 +82,8 @@ def _needs(rule: Made) -> tuple[str, ...]:
             return (rule.tokens, rule.tags)
         case Joined():
             return (rule.join,)
+        case Answered():
+            return tuple(rule.parts.values())
     return (rule,)
 
 
@@ -71,6 +94,9 @@ def _make(rule: Made, batch: RawRows) -> Any:
             return _tagged(found[0], found[1])
         case Joined():
             return _joined(found[0])
+        case Answered():
+            keys = tuple(rule.parts)
+            return [_answer(dict(zip(keys, of_row, strict=True))) for of_row in zip(*map(_as_list, found), strict=True)]
     return found[0]
 
 
@@ -83,6 +109,10 @@ def _tagged(tokens: Any, tags: Any) -> Any:
 
     neither = pc.and_(tokens.is_null(), tags.is_null())
     return pa.StructArray.from_arrays([tokens, tags], ["tokens", "tags"], mask=neither)
+
+
+def _answer(parts: dict[str, Any]) -> dict[str, Any] | None:
+    return parts if any(part is not None for part in parts.values()) else None
 
 
 def _joined(column: Any) -> Any:

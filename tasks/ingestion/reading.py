@@ -23,11 +23,12 @@ from data_contracts.artifacts import SourceFile
 from data_contracts.cleaning import Cleaning, clean_tagged, clean_texts
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
+from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
 from tasks.ingestion.sources import Source
 from tasks.ingestion.splits import TRAIN, Lines, Names, Splits, StratifiedSplit
-from tasks.ingestion.values import ARROW_TYPES, typed_column
+from tasks.ingestion.values import arrow_type, typed_column
 
 ORIGIN = [("_id", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]
 Corrected = Mapping[str, Mapping[str, Any]]
@@ -131,7 +132,7 @@ def splits_of(table: pa.Table, file: SourceFile, reading: Reading) -> Names:
 
 def arrow_schema(contract: DatasetContract) -> pa.Schema:
     """Columns of a snapshot's Parquet files: the contract's, then where each row came from."""
-    return pa.schema([(column.name, ARROW_TYPES[column.logical_type]) for column in contract.columns] + ORIGIN)
+    return pa.schema([(column.name, arrow_type(column)) for column in contract.columns] + ORIGIN)
 
 
 def _typed(raw: RawRows, file: SourceFile, reading: Reading) -> tuple[pa.Table, list[Problem]]:
@@ -165,7 +166,10 @@ def _columns_of(
     typed: dict[str, pa.Array] = {}
     mistakes: dict[int, dict[str, str]] = {}
     for column in contract.columns:
-        typed[column.name], wrong = typed_column(raw.get(column.name, [None] * rows), column)
+        values = raw.get(column.name, [None] * rows)
+        if (text := column.rules.answers_in) is not None:
+            values = with_texts(_values(values), _values(raw.get(text, [None] * rows)))
+        typed[column.name], wrong = typed_column(values, column)
         for position, mistake in wrong.items():
             mistakes.setdefault(position, {})[column.name] = mistake
     return typed, mistakes
@@ -174,18 +178,26 @@ def _columns_of(
 def _cleaned(table: pa.Table, reading: Reading) -> pa.Table:
     if reading.cleaning.changes_nothing:
         return table
-    for column in reading.contract.columns:
+    before = table
+    # Answers last: where they stand in a cleaned text is looked for there.
+    for column in sorted(reading.contract.columns, key=lambda column: column.rules.answers_in is not None):
         at = table.column_names.index(column.name)
         values = table.column(at).to_pylist()
         if column in reading.contract.text_columns:
             known = [position for position, value in enumerate(values) if value is not None]
             for position, text in zip(known, clean_texts([values[p] for p in known], reading.cleaning), strict=True):
                 values[position] = text
+        elif column.rules.answers_in is not None:
+            texts = (of.column(column.rules.answers_in).to_pylist() for of in (before, table))
+            values = [
+                carried(value, text, cleaned, reading.cleaning) if value and text else value
+                for value, text, cleaned in zip(values, *texts, strict=True)
+            ]
         elif column.logical_type == "object":
             values = [value and _clean_object(value, reading.cleaning) for value in values]
         else:
             continue
-        table = table.set_column(at, column.name, pa.array(values, type=ARROW_TYPES[column.logical_type]))
+        table = table.set_column(at, column.name, pa.array(values, type=arrow_type(column)))
     return table
 
 
@@ -227,6 +239,10 @@ def _put_right(
         pa.concat_tables([kept, replaced]).sort_by("_row"),
         [problem for problem in problems if problem["row"] not in mended] + still,
     )
+
+
+def _values(column: Any) -> list[Any]:
+    return list(column) if isinstance(column, list | tuple) else column.to_pylist()
 
 
 def _python(value: Any) -> Any:

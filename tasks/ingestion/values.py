@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.dataset import Property
+from tasks.ingestion.answers import ANSWERS, answer_of
 
 Values: TypeAlias = "Sequence[Any] | pa.Array"
 TAGGED = pa.struct([("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
@@ -37,12 +38,19 @@ AS_A_WHOLE: dict[str, set[type]] = {
 TRUTHS = {"true": True, "false": False}
 
 
+def arrow_type(column: Property) -> pa.DataType:
+    """What a snapshot holds the column as."""
+    return ANSWERS if column.rules.answers_in else ARROW_TYPES[column.logical_type]
+
+
 def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, str]]:
     """The values in the column's type, and what is wrong by position; a value that does not fit is null.
 
     Whole columns are converted at once where that gives what `convert` gives value by value.
     """
-    at_once = _of_arrow(values, column) if isinstance(values, pa.Array) else _of_python(values, column)
+    at_once = None
+    if not column.rules.answers_in:
+        at_once = _of_arrow(values, column) if isinstance(values, pa.Array) else _of_python(values, column)
     if at_once is not None:
         return at_once, {}
     typed: list[Any] = []
@@ -53,7 +61,7 @@ def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, 
         except (ValueError, TypeError, OverflowError) as error:
             mistakes[position] = str(error)
             typed.append(None)
-    return pa.array(typed, type=ARROW_TYPES[column.logical_type]), mistakes
+    return pa.array(typed, type=arrow_type(column)), mistakes
 
 
 def convert(value: Any, column: Property) -> Any:
@@ -76,6 +84,8 @@ def convert(value: Any, column: Property) -> Any:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         case "array":
             return _texts(json.loads(value) if isinstance(value, str) else value)
+        case "object" if column.rules.answers_in:
+            return answer_of(json.loads(value) if isinstance(value, str) else value)
         case "object":
             return _tagged_tokens(json.loads(value) if isinstance(value, str) else value)
     raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")

@@ -80,6 +80,14 @@ def first_position(config: Any) -> int:
     return 2 if config.model_type in POSITIONS_FROM_TWO else 0
 
 
+def reads_segments(folder: Path) -> bool:
+    """Whether the encoder is told by segment ids (`token_type_ids`) which of two texts a token is of."""
+    from transformers import AutoConfig
+
+    # Some have room for a single kind, or none (DeBERTa 3), and take no other.
+    return int(getattr(AutoConfig.from_pretrained(folder), "type_vocab_size", None) or 0) > 1
+
+
 def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
     """The network without a pooler, which no head reads: with the folder's weights, or only of its shape."""
     import torch

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MISSING = -100
-Answer = str | float | list[str]
+Answer = str | float | list[str] | dict[str, Any]
 Answered = tuple[list[Any], list[float]]
 MetricInputs = dict[str, tuple[list[Any], list[Any]]]
-# Answers and confidences for some texts and the words of each.
+# Answers and confidences for some texts and the words of each; for a head whose answers are in a text, the one text or
+# the two of each row in the place of words.
 Baseline = Callable[[Sequence[str], Sequence[Sequence[str]]], Answered]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Units = Annotated[int, Field(gt=0)]
@@ -33,6 +34,7 @@ class Head(BaseModel):
     """What all heads share.
 
     of_words: an answer is one a word of a tag column, and not one a text.
+    in_text: an answer is a part of the text, and found by the tokens that it begins and ends at.
     one_label: an answer is one of `labels`, and its confidence tells texts that none of them fits.
     has_confidence: an answer is right or wrong as a whole, and comes with the probability that it is right.
     """
@@ -40,6 +42,7 @@ class Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     of_words: ClassVar[bool] = False
+    in_text: ClassVar[bool] = False
     one_label: ClassVar[bool] = False
     has_confidence: ClassVar[bool] = True
 

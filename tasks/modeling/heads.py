@@ -18,6 +18,7 @@ from tasks.modeling.heads_multi_label import MultiLabelHead
 from tasks.modeling.heads_ordinal import OrdinalHead
 from tasks.modeling.heads_regression import RegressionHead
 from tasks.modeling.heads_single_label import SingleLabelHead
+from tasks.modeling.heads_span import SpanHead
 from tasks.modeling.heads_token_tags import TokenTagHead
 from tasks.modeling.pooling import mean_states
 
@@ -33,14 +34,17 @@ __all__ = [
     "OrdinalHead",
     "RegressionHead",
     "SingleLabelHead",
+    "SpanHead",
     "TokenTagHead",
     "WordTensors",
+    "answer_columns",
     "heads_of",
     "mean_states",
     "tag_columns",
 ]
 AnyHead = Annotated[
-    SingleLabelHead | MultiLabelHead | OrdinalHead | TokenTagHead | RegressionHead, Field(discriminator="kind")
+    SingleLabelHead | MultiLabelHead | OrdinalHead | TokenTagHead | RegressionHead | SpanHead,
+    Field(discriminator="kind"),
 ]
 Heads = dict[str, AnyHead]
 HeadsAdapter: TypeAdapter[Heads] = TypeAdapter(Heads)
@@ -54,3 +58,8 @@ def heads_of(folder: Path) -> Heads:
 def tag_columns(heads: Mapping[str, AnyHead]) -> tuple[str, ...]:
     """Columns whose words carry tags, each once."""
     return tuple(dict.fromkeys(head.column for head in heads.values() if head.of_words))
+
+
+def answer_columns(heads: Mapping[str, AnyHead]) -> tuple[str, ...]:
+    """Columns whose answers are parts of a text, each once."""
+    return tuple(dict.fromkeys(head.column for head in heads.values() if head.in_text))

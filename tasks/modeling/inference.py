@@ -1,9 +1,10 @@
 """A network's answers for many rows, of one window or several: length-sorted, padded to a token budget."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from tasks.modeling.heads import Answer, WordTensors, mean_states
+from tasks.modeling.heads import Answer, AnyHead, WordTensors, answer_columns, mean_states
 from tasks.modeling.joining import Reading, WindowReading, join_windows, split_windows
 from tasks.modeling.network import MultiTaskNetwork
 from tasks.modeling.tokenized import TokenizedRows, Words
@@ -42,13 +43,18 @@ def run_network(
     rows = len(tokens.windows_of_rows)
     found: dict[str, list[tuple[Answer, float]]] = {task: [("", 0.0)] * rows for task in network.heads}
     embeddings = np.zeros((rows, int(network.encoder.config.hidden_size)), dtype=np.float32)  # type: ignore[union-attr, arg-type]
+    ends = np.cumsum(tokens.windows_of_rows)
     bar = tqdm(total=rows, desc=description, unit="row", disable=None if description else True, leave=False)
     with torch.inference_mode(), bar:
         # Apart, so that what a short row gets does not depend on whether there are long ones.
         for part, reading in chain(_short_rows(network, tokens, pad_id), _long_rows(network, tokens, pad_id)):
             embeddings[part] = reading.embeddings.numpy()
             for task, head in network.heads.items():
-                answers, confidences = head.decode(reading.logits[task], reading.words_for(head))
+                read: Any = reading.words_for(head)
+                if head.in_text:
+                    pieces = tokens.pieces_for(head.column)
+                    read = [pieces.of(row, range(ends[row - 1] if row else 0, ends[row])) for row in part]
+                answers, confidences = head.decode(reading.logits[task], read)
                 for row, answer, confidence in zip(part, answers, confidences, strict=True):
                     found[task][row] = (answer, confidence)
             bar.update(len(part))
@@ -88,15 +94,30 @@ def _long_rows(network: MultiTaskNetwork, tokens: TokenizedRows, pad_id: int) ->
 def _read(network: MultiTaskNetwork, tokens: TokenizedRows, windows: list[int], pad_id: int) -> Reading:
     device = next(network.parameters()).device
     ids = [tokens.input_ids[window] for window in windows]
-    words = {column: of_column.at(windows) for column, of_column in tokens.words.items()}
-    padded = {column: WordTensors(*(t.to(device) for t in pad_words(of))) for column, of in words.items()}
-    mask = mask_of(ids).to(device)
-    logits, states = network(pad(ids, pad_id).to(device), mask, padded, list(network.heads))
+    words = words_of_windows(tokens, windows, network.heads)
+    padded = {column: WordTensors(*(t.to(device) for t in of)) for column, of in words.items()}
+    mask, segments = mask_of(ids).to(device), pad_segments(tokens, windows)
+    segments = None if segments is None else segments.to(device)
+    logits, states = network(pad(ids, pad_id).to(device), mask, padded, list(network.heads), segments)
     return Reading(
         logits={task: values.cpu() for task, values in logits.items()},
         embeddings=mean_states(states, mask).float().cpu(),
-        words={column: [len(starts) for starts in of.starts] for column, of in words.items()},
+        words=_words_in(tokens, windows, network.heads),
     )
+
+
+def words_of_windows(
+    tokens: TokenizedRows, windows: Sequence[int], heads: Mapping[str, AnyHead]
+) -> dict[str, WordTensors]:
+    """What heads of words, and of answers in the text, are told of those windows, by column."""
+    words = {column: pad_words(of_column.at(windows)) for column, of_column in tokens.words.items()}
+    return words | {column: tokens.pieces_for(column).tokens(windows) for column in answer_columns(heads)}
+
+
+def _words_in(tokens: TokenizedRows, windows: Sequence[int], heads: Mapping[str, AnyHead]) -> dict[str, list[int]]:
+    """How many words those windows have by column; of answers in the text, how many tokens."""
+    words = {column: [len(of_column.starts[at]) for at in windows] for column, of_column in tokens.words.items()}
+    return words | {column: [len(tokens.input_ids[at]) for at in windows] for column in answer_columns(heads)}
 
 
 def device_of_choice() -> torch.device:
@@ -108,6 +129,12 @@ def pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     """(rows, longest) with `filler` behind the shorter ones; never narrower than 1."""
     longest = max(1, *(len(row) for row in rows))
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
+
+
+def pad_segments(tokens: TokenizedRows, windows: Sequence[int]) -> Tensor | None:
+    """(windows, longest), which of a pair's texts each token is of; None where the windows are of single texts."""
+    found = tokens.segments_at(windows)
+    return None if found is None else pad(found, 0)
 
 
 def pad_words(words: Words) -> WordTensors:

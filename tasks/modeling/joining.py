@@ -25,7 +25,8 @@ class Reading:
 
 
 class WindowReading(NamedTuple):
-    """What the network made of one window of so many tokens; logits of a tagger are (words, tags)."""
+    """What the network made of one window of so many tokens; logits of a tagger are (words, tags), of answers in the
+    text (tokens, 2)."""
 
     logits: dict[str, Tensor]
     embedding: Tensor
@@ -38,7 +39,9 @@ def split_windows(reading: Reading, tokens: Sequence[int], heads: Mapping[str, A
     found = []
     for at, size in enumerate(tokens):
         logits = {
-            task: reading.logits[task][at, : reading.words_for(head)[at]] if head.of_words else reading.logits[task][at]
+            task: reading.logits[task][at, : reading.words_for(head)[at]]
+            if _is_list(head)
+            else reading.logits[task][at]
             for task, head in heads.items()
         }
         words = {column: counts[at] for column, counts in reading.words.items()}
@@ -47,18 +50,23 @@ def split_windows(reading: Reading, tokens: Sequence[int], heads: Mapping[str, A
 
 
 def join_windows(texts: Sequence[Sequence[WindowReading]], heads: Mapping[str, AnyHead]) -> Reading:
-    """Of each text's windows, what they say of the text: its words' logits in order, and means of all the rest."""
+    """Of each text's windows, what they say of the text: logits of words and tokens in order, means of all the rest."""
     sizes = [[window.tokens for window in of] for of in texts]
     logits = {}
     for task, head in heads.items():
         parts = [[window.logits[task] for window in of] for of in texts]
-        logits[task] = _end_to_end(parts) if head.of_words else _means(parts, sizes)
+        logits[task] = _end_to_end(parts) if _is_list(head) else _means(parts, sizes)
     columns = texts[0][0].words
     return Reading(
         logits,
         _means([[window.embedding for window in of] for of in texts], sizes),
         {column: [sum(window.words[column] for window in of) for of in texts] for column in columns},
     )
+
+
+def _is_list(head: AnyHead) -> bool:
+    """Whether it has logits of each word or token, which are laid end to end."""
+    return head.of_words or head.in_text
 
 
 def mean_over_windows(values: Sequence[Tensor], tokens: Sequence[int]) -> Tensor:

@@ -28,18 +28,25 @@ class MultiTaskNetwork(nn.Module):
         self.heads = dict(heads)
         self.layers = nn.ModuleDict({name: head.layers(width) for name, head in heads.items()})
 
-    def states(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Last hidden states: (batch, tokens, width)."""
+    def states(self, input_ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Last hidden states: (batch, tokens, width); `segments` (batch, tokens) tell a pair's texts apart."""
+        # Left out without pairs: some encoders take no such argument.
+        kinds = {} if segments is None else {"token_type_ids": segments}
         if self.packed:
-            return packed_states(self.encoder, input_ids, mask)
-        result: Tensor = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+            return packed_states(self.encoder, input_ids, mask, **kinds)
+        result: Tensor = self.encoder(input_ids=input_ids, attention_mask=mask, **kinds).last_hidden_state
         return result
 
     def forward(
-        self, input_ids: Tensor, mask: Tensor, words: Mapping[str, WordTensors], tasks: Sequence[str]
+        self,
+        input_ids: Tensor,
+        mask: Tensor,
+        words: Mapping[str, WordTensors],
+        tasks: Sequence[str],
+        segments: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Logits of each task in `tasks`, and the token states they were read from; `words` are by tag column."""
-        states = self.states(input_ids, mask)
+        states = self.states(input_ids, mask, segments)
         return self.logits(states, mask, words, tasks), states
 
     def logits(

@@ -69,11 +69,17 @@ def unpack(encoder: nn.Module) -> None:
         encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
 
 
-def packed_states(encoder: nn.Module, input_ids: Tensor, mask: Tensor) -> Tensor:
-    """Last hidden states (rows, longest, width), 0 for padding, of an encoder that `pack` said yes to."""
+def packed_states(encoder: nn.Module, input_ids: Tensor, mask: Tensor, **others: Tensor) -> Tensor:
+    """Last hidden states (rows, longest, width), 0 for padding, of an encoder that `pack` said yes to.
+
+    `others` are what it is told of each token besides, (rows, longest) each.
+    """
     layout = layout_of(mask)
     positions = layout.end_to_end(mask.cumsum(dim=1) - 1) + first_position(encoder.config)
-    found = encoder(input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout)
+    others = {name: layout.end_to_end(values)[None] for name, values in others.items()}
+    found = encoder(
+        input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout, **others
+    )
     return layout.side_by_side(found.last_hidden_state[0])
 
 

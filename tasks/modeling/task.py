@@ -5,11 +5,19 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.artifacts import Encoder, Predictions, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from tasks.modeling.encoder import EncoderSettings, encoder_digest, encoder_folder
-from tasks.modeling.heads import heads_of, tag_columns
+from tasks.modeling.heads import answer_columns, heads_of, tag_columns
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["answer_file", "locate_encoder", "predict_rows", "tag_columns", "tag_columns_of"]
+__all__ = [
+    "answer_columns",
+    "answer_columns_of",
+    "answer_file",
+    "locate_encoder",
+    "predict_rows",
+    "tag_columns",
+    "tag_columns_of",
+]
 
 
 @task(cache_policy=NO_CACHE)
@@ -22,6 +30,11 @@ def locate_encoder(settings: EncoderSettings) -> Encoder:
 def tag_columns_of(model: TrainedModel) -> tuple[str, ...]:
     """Columns whose words the model's heads tag, which may be others than those of today's pipeline."""
     return tag_columns(heads_of(open_store().directory(model.digest)))
+
+
+def answer_columns_of(model: TrainedModel) -> tuple[str, ...]:
+    """Columns whose answers the model's heads find in a text."""
+    return answer_columns(heads_of(open_store().directory(model.digest)))
 
 
 @cached_task("modeling")
@@ -48,4 +61,4 @@ def answer_file(model: TrainedModel, input_path: str, output_path: str, text_col
     from tasks.modeling.answering import answer_rows
 
     folder = open_store().directory(model.digest)
-    return answer_rows(folder, input_path, output_path, text_column, model.cleaning)
+    return answer_rows(folder, input_path, output_path, text_column, model.cleaning, model.pair_column)

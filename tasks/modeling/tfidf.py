@@ -1,5 +1,6 @@
 """Linear models on TF-IDF of word and character n-grams: what a model that reads with an encoder has to beat."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 SEED = 13
 LEAST_SHARE = 1e-9
+SENTENCE = re.compile(r"[^\s.!?。！？][^.!?。！？\n]*[.!?。！？]*")
 
 
 def most_frequent(values: Sequence[Any], texts: int) -> Answered:
@@ -68,6 +70,30 @@ def one_against_rest(texts: Sequence[str], given: NDArray[np.bool_]) -> Callable
         return found
 
     return probabilities
+
+
+def sentence_finder(
+    texts: Sequence[str], answers: Sequence[str]
+) -> Callable[[str, str | None], tuple[str, int, float]]:
+    """From a text and a question, or none, to the sentence that is most like the question, or like the answers.
+
+    With the character that it begins at, and its cosine.
+    """
+    features = _features().fit(texts)
+    usual = np.asarray(features.transform(answers).mean(axis=0))
+
+    def find(text: str, question: str | None) -> tuple[str, int, float]:
+        sentences = list(SENTENCE.finditer(text))
+        if not sentences:
+            return text, 0, 0.0
+        wanted = usual if question is None else features.transform([question]).toarray()
+        found = features.transform([sentence.group() for sentence in sentences])
+        lengths = np.sqrt(found.multiply(found).sum(axis=1)) * np.linalg.norm(wanted)
+        fits = np.asarray((found @ wanted.T) / np.maximum(lengths, LEAST_SHARE)).ravel()
+        best = int(fits.argmax())
+        return sentences[best].group(), sentences[best].start(), float(np.clip(fits[best], 0, 1))
+
+    return find
 
 
 def tagger(values: Sequence[Any], tags: Sequence[str]) -> "Callable[[Sequence[Sequence[str]]], Tensor]":

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.modeling.pieces import Pieces
+
 
 @dataclass(frozen=True)
 class Words:
@@ -26,16 +28,34 @@ class TokenizedRows:
     """Token ids of every window, the row that each is of, and by tag column the words that are its own.
 
     Rows are counted from 0 and the windows of each follow each other; their words, end to end, are the row's.
+    `segments` say whether a token is of a pair's first text or its second; None where no row can be a pair, and for an
+    encoder that does not ask. `pieces` say where tokens stand in the text that answers are parts of, where there are
+    such.
     """
 
     input_ids: Sequence[Sequence[int]]
     rows: Sequence[int]
     words: Mapping[str, Words]
+    segments: Sequence[Sequence[int]] | None = None
+    pieces: Pieces | None = None
 
     @property
     def windows_of_rows(self) -> NDArray[np.int64]:
         """(rows,) how many windows each row has."""
         return np.bincount(np.asarray(self.rows, dtype=np.int64))
+
+    def segments_at(self, windows: Sequence[int]) -> list[Sequence[int]] | None:
+        """The segments of those windows; None where they are of single texts, which no encoder need be told."""
+        if self.segments is None:
+            return None
+        found = [self.segments[window] for window in windows]
+        return found if any(map(any, found)) else None
+
+    def pieces_for(self, column: str) -> Pieces:
+        """The pieces, which a head with answers in that column cannot do without."""
+        if self.pieces is None:
+            raise ValueError(f"the rows were tokenized without the pieces that answers of {column!r} are made of")
+        return self.pieces
 
 
 def read_tokens(path: Path) -> TokenizedRows:
@@ -43,4 +63,9 @@ def read_tokens(path: Path) -> TokenizedRows:
     columns = pq.read_table(path).to_pydict()
     tagged = [name.removeprefix("starts_") for name in columns if name.startswith("starts_")]
     words = {column: Words(columns[f"starts_{column}"], columns[f"shapes_{column}"]) for column in tagged}
-    return TokenizedRows(columns["input_ids"], columns["row"], words)
+    pieces = None
+    if "answered_text" in columns:
+        # Kept with a row's first window alone.
+        texts = [text for text in columns["answered_text"] if text is not None]
+        pieces = Pieces(columns["piece_starts"], columns["piece_ends"], texts)
+    return TokenizedRows(columns["input_ids"], columns["row"], words, columns.get("segments"), pieces)

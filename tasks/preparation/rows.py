@@ -22,13 +22,21 @@ ROWS_PER_BATCH = 32_768
 
 
 def prepare_rows(
-    snapshot: Path, settings: Preparation, *, text_column: str, tag_columns: tuple[str, ...], output: Path
+    snapshot: Path,
+    settings: Preparation,
+    *,
+    text_column: str,
+    tag_columns: tuple[str, ...],
+    output: Path,
+    pair_column: str | None = None,
+    answer_columns: tuple[str, ...] = (),
 ) -> dict[str, int]:
     """Writes `train.parquet` anew and copies everything else; returns the rows of each split.
 
     Training rows come first, in their order; then repeated ones, with `~oversample1` and so on behind their `_id`; then
-    variants, kind by kind, with `~punctuation1` and so on. All else that a row holds is copied. A variant that equals a
-    text of any split is left out, so no text to be judged on gets into training.
+    variants, kind by kind, with `~punctuation1` and so on. All else that a row holds is copied, the second text of a
+    pair included. A variant that equals a text (or pair) of any split is left out, so no text to be judged on gets into
+    training. A row whose text holds an answer gets no variant.
 
     Rows stream through in batches. What stays in memory is, to balance, ids and labels of the training rows and, to
     augment, a number for each text of every split (about 100 bytes). Raises InputError where there are no training
@@ -44,7 +52,8 @@ def prepare_rows(
     with pq.ParquetWriter(output / TRAIN, pq.read_schema(source)) as writer:
         for batch in _balanced(source, times):
             writer.write_batch(batch)
-        for batch in _variants(snapshot, settings, times, Columns(text_column, tag_columns)):
+        columns = Columns(text_column, tag_columns, pair_column, answer_columns)
+        for batch in _variants(snapshot, settings, times, columns):
             writer.write_batch(batch)
     return {path.stem: pq.read_metadata(path).num_rows for path in sorted(output.glob("*.parquet"))}
 
@@ -99,7 +108,7 @@ def _variants(
     """Variants of the balanced rows, kind by kind; says of each kind how many there are."""
     known = KnownTexts()
     for split in sorted(snapshot.glob("*.parquet")) if settings.augment else ():
-        known.read(split, columns.text)
+        known.read(split, columns)
     for variation in settings.augment:
         facts: Counter[str] = Counter()
         for batch in _balanced(snapshot / TRAIN, times):
@@ -107,7 +116,7 @@ def _variants(
         logger.info("%s: %d variants of %d rows", variation.kind, facts["variants"], facts["rows"])
         if facts["tagged"]:
             logger.warning(
-                "%s: %d rows drawn for it carry tags, which it cannot keep, and got no variant",
+                "%s: %d rows drawn for it carry tags or answers, which it cannot keep, and got no variant",
                 variation.kind,
                 facts["tagged"],
             )

@@ -10,14 +10,21 @@ __all__ = ["Preparation", "prepare", "prepared"]
 
 
 def prepared(
-    snapshot: ValidatedSnapshot, settings: Preparation, text_column: str, tag_columns: tuple[str, ...]
+    snapshot: ValidatedSnapshot,
+    settings: Preparation,
+    text_column: str,
+    tag_columns: tuple[str, ...],
+    pair_column: str | None = None,
+    answer_columns: tuple[str, ...] = (),
 ) -> ValidatedSnapshot:
     """The snapshot that training sees: the same one, without a step, where the settings change nothing."""
     if settings.changes_nothing:
         return snapshot
     # What a translator writes hangs on its weights, and a folder of that name may hold others tomorrow.
     translators = {model.name: encoder_digest(model.folder()) for model in settings.translators}
-    return prepare(snapshot, settings, text_column, tag_columns, translators)
+    # Answers to be learnt stand in the second text where there is one, and only the first is varied.
+    in_text = answer_columns if pair_column is None else ()
+    return prepare(snapshot, settings, text_column, tag_columns, pair_column, in_text, translators)
 
 
 @cached_task("preparation")
@@ -26,6 +33,8 @@ def prepare(
     settings: Preparation,
     text_column: str,
     tag_columns: tuple[str, ...],
+    pair_column: str | None,
+    answer_columns: tuple[str, ...],
     translators: dict[str, str],
 ) -> ValidatedSnapshot:
     """Training rows balanced and augmented, and all other splits as they are."""
@@ -38,6 +47,8 @@ def prepare(
             settings,
             text_column=text_column,
             tag_columns=tag_columns,
+            pair_column=pair_column,
+            answer_columns=answer_columns,
             output=draft,
         )
         return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})

@@ -17,26 +17,30 @@ from tasks.preparation.passages import Passage, passage_of
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a snapshot hold a row's text and its tagged tokens."""
+    """Which columns of a snapshot hold a text, its tagged tokens, a pair's second text and answers in the text."""
 
     text: str
     tags: tuple[str, ...]
+    pair: str | None = None
+    answers: tuple[str, ...] = ()
 
 
 class KnownTexts:
-    """Texts that are there already; what is kept of each is a number of 64 bits."""
+    """Texts and pairs that are there already; what is kept of each is a number of 64 bits."""
 
     def __init__(self) -> None:
         self._numbers: set[int] = set()
 
-    def read(self, split: Path, column: str) -> None:
+    def read(self, split: Path, columns: Columns) -> None:
         """Adds the texts of one split's file."""
-        for batch in pq.ParquetFile(split).iter_batches(columns=[column]):
-            self._numbers.update(number_of(text) for text in batch.column(0).to_pylist() if text is not None)
+        names = [name for name in (columns.text, columns.pair) if name]
+        for batch in pq.ParquetFile(split).iter_batches(columns=names):
+            known = zip(batch.column(columns.text).to_pylist(), seconds_of(batch, columns), strict=True)
+            self._numbers.update(number_of(*occasion(text, second)) for text, second in known if text is not None)
 
-    def is_new(self, text: str) -> bool:
-        """Whether the text is not there yet; now it is."""
-        number = number_of(text)
+    def is_new(self, text: str, second: str | None) -> bool:
+        """Whether the text is not there yet, with that second text; now it is."""
+        number = number_of(*occasion(text, second))
         if number in self._numbers:
             return False
         self._numbers.add(number)
@@ -52,12 +56,12 @@ def variants_of(
     """
     rows = _drawn(batch, variation, seed, columns, facts)
     ids = rows.column("_id").to_pylist()
-    passages = _passages(rows, columns)
+    passages, seconds = _passages(rows, columns), seconds_of(rows, columns)
     origins, names, variants = [], [], []
     for copy in range(1, variation.copies + 1) if passages else ():
         randoms = [random_of(seed, row_id, variation.kind, copy) for row_id in ids]
         for row, variant in enumerate(variation.vary(passages, randoms)):
-            if variant.text.strip() and variant.is_findable and known.is_new(variant.text):
+            if variant.text.strip() and variant.is_findable and known.is_new(variant.text, seconds[row]):
                 origins.append(row)
                 names.append(f"{ids[row]}~{variation.kind}{copy}")
                 variants.append(variant)
@@ -69,6 +73,17 @@ def variants_of(
     return found
 
 
+def seconds_of(rows: pa.RecordBatch, columns: Columns) -> list[str | None]:
+    """The second text of each row that is a pair."""
+    found: list[str | None] = rows.column(columns.pair).to_pylist() if columns.pair else [None] * rows.num_rows
+    return found
+
+
+def occasion(text: str, second: str | None) -> tuple[str, ...]:
+    """What tells the row from others."""
+    return (text,) if second is None else (text, second)
+
+
 def with_values(rows: pa.RecordBatch, column: str, values: Sequence[Any]) -> pa.RecordBatch:
     """The rows with other values in one column."""
     at = rows.schema.get_field_index(column)
@@ -78,7 +93,10 @@ def with_values(rows: pa.RecordBatch, column: str, values: Sequence[Any]) -> pa.
 def _drawn(
     batch: pa.RecordBatch, variation: Augmentation, seed: int, columns: Columns, facts: Counter[str]
 ) -> pa.RecordBatch:
-    """The rows that get a variant, drawn by their ids; those with tags are left out where the kind cannot keep them."""
+    """The rows that get a variant, drawn by their ids; those with tags are left out where the kind cannot keep them.
+
+    So are those with an answer in the text, whatever the kind: where it stands would be another place in each variant.
+    """
     ids, texts = batch.column("_id").to_pylist(), batch.column(columns.text).to_pylist()
     tagged = [batch.column(column).is_valid().to_pylist() for column in columns.tags]
     drawn = [
@@ -86,7 +104,9 @@ def _drawn(
         for row, text in enumerate(texts)
         if text is not None and share_of(seed, ids[row], variation.kind) < variation.share
     ]
-    kept = [row for row in drawn if variation.keeps_tags or not any(of_column[row] for of_column in tagged)]
+    answered = [batch.column(column).is_valid().to_pylist() for column in columns.answers]
+    fixed = answered if variation.keeps_tags else [*answered, *tagged]
+    kept = [row for row in drawn if not any(of_column[row] for of_column in fixed)]
     facts["rows"] += len(kept)
     facts["tagged"] += len(drawn) - len(kept)
     return batch.take(pa.array(kept, type=pa.int64()))

@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data_contracts.errors import InputError
 from tasks.modeling.limits import write_limit
+from tasks.modeling.pairs import NoRoomError
 from tasks.modeling.ragged import Ragged
 from tasks.modeling.tokens import AlignedTexts, EncodedTexts, TextEncoder
 from tasks.modeling.words import shape_of
-from tasks.tokenization.reading import TextRows, read_texts
+from tasks.tokenization.reading import TextRows, place_of, read_texts
 from tasks.tokenization.settings import Tokenization
 
 if TYPE_CHECKING:
@@ -33,24 +35,34 @@ R = TypeVar("R")
 
 
 def encode_splits(
-    snapshot: Path, encoder: Path, settings: Tokenization, tag_columns: tuple[str, ...], output: Path
+    snapshot: Path,
+    encoder: Path,
+    settings: Tokenization,
+    tag_columns: tuple[str, ...],
+    output: Path,
+    answers: bool = False,
 ) -> dict[str, dict[str, int]]:
     """Writes `<split>.parquet`, a line a window, and the limit of tokens; returns {fact: {split: number}}.
 
     A line has `input_ids`, `row` (position of its row in the split) and, a tag column, `starts_` and `shapes_`: of the
     row's words that are the window's own, the position of the first piece, -1 for a word that was cut off or has none,
-    and the position of the shape among SHAPES. The windows of a row follow each other, and so do its words.
+    and the position of the shape among SHAPES. The windows of a row follow each other, and so do its words. Where there
+    is a column of second texts and the encoder tells them apart by it, a line has `segments`, too. Where there are
+    `answers` in the second text (or the only one), a line has `piece_starts` and `piece_ends`, the characters that each
+    token covers there, -1 for none; and the first line of a row has `answered_text`.
     """
     text_encoder = TextEncoder(encoder, settings.limit)
+    segments = settings.pair_column is not None and text_encoder.reads_segments
     splits = {path.stem: path for path in sorted(snapshot.glob("*.parquet"))}
     total = sum(pq.read_metadata(path).num_rows for path in splits.values())
     facts: dict[str, dict[str, int]] = {fact: {} for fact in FACTS}
     with tqdm(total=total, desc="tokenizing", unit="row", disable=None, leave=False) as bar:
         for split, path in splits.items():
             counts: Counter[str] = Counter()
-            with pq.ParquetWriter(output / path.name, _schema(tag_columns)) as writer:
-                for rows, encoded, words in _encoded(read_texts(path, settings.text_column, tag_columns), text_encoder):
-                    writer.write_table(_table(encoded, words, rows.first))
+            with pq.ParquetWriter(output / path.name, _schema(tag_columns, segments, answers)) as writer:
+                texts = read_texts(path, settings.text_column, tag_columns, settings.pair_column)
+                for rows, encoded, columns in _encoded(texts, text_encoder, settings.pair_column, answers):
+                    writer.write_table(_table(encoded, columns, rows.first, segments))
                     counts.update(_facts(rows, encoded))
                     bar.update(len(rows.texts))
             for fact in FACTS:
@@ -63,19 +75,23 @@ def encode_splits(
 
 
 def _encoded(
-    batches: Iterable[TextRows], text_encoder: TextEncoder
-) -> Iterator[tuple[TextRows, EncodedTexts, dict[str, Ragged]]]:
-    """Rows with their windows, and the columns that say which words are whose."""
+    batches: Iterable[TextRows], text_encoder: TextEncoder, pair_column: str | None, answers: bool
+) -> Iterator[tuple[TextRows, EncodedTexts, dict[str, pa.Array]]]:
+    """Rows with their windows, and the columns that say which words are whose and where pieces stand."""
 
     def whole_texts(rows: TextRows) -> "list[Encoding]":
-        return text_encoder.read_aligned(rows.texts) if rows.tagged else text_encoder.read(rows.texts)
+        return text_encoder.read_aligned(rows.inputs) if rows.tagged or answers else text_encoder.read(rows.inputs)
 
     for rows, whole in _one_ahead(whole_texts, batches):
-        if rows.tagged:
-            aligned = text_encoder.cut_aligned(whole)
-            yield rows, aligned.encoded, _words(rows, aligned)
+        try:
+            aligned = text_encoder.cut_aligned(whole) if rows.tagged or answers else text_encoder.cut(whole)
+        except NoRoomError as error:
+            raise InputError(f"{place_of(rows.split, rows.first + error.position)}: {error}.") from error
+        if isinstance(aligned, AlignedTexts):
+            columns = {name: _lists(of) for name, of in _words(rows, aligned).items()}
+            yield rows, aligned.encoded, columns | (_pieces(rows, aligned, pair_column) if answers else {})
         else:
-            yield rows, text_encoder.cut(whole), {}
+            yield rows, aligned, {}
 
 
 def _words(rows: TextRows, aligned: AlignedTexts) -> dict[str, Ragged]:
@@ -85,6 +101,19 @@ def _words(rows: TextRows, aligned: AlignedTexts) -> dict[str, Ragged]:
         starts = words[f"starts_{column}"] = aligned.word_starts(spans)
         words[f"shapes_{column}"] = Ragged(_shapes(rows.texts, spans), starts.lengths)
     return words
+
+
+def _pieces(rows: TextRows, aligned: AlignedTexts, pair_column: str | None) -> dict[str, pa.Array]:
+    starts, ends = aligned.places(sequence=0 if pair_column is None else 1)
+    texts = rows.texts if pair_column is None else [text or "" for text in rows.seconds or [""] * len(rows.texts)]
+    of_windows = aligned.encoded.rows
+    first = np.concatenate([np.ones(min(1, len(of_windows)), dtype=bool), of_windows[1:] != of_windows[:-1]])
+    shown = pa.array(np.where(first, of_windows, -1), mask=~first)
+    return {
+        "piece_starts": _lists(starts),
+        "piece_ends": _lists(ends),
+        "answered_text": pa.array(texts, type=pa.string()).take(shown),
+    }
 
 
 def _one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
@@ -119,14 +148,19 @@ def _facts(rows: TextRows, encoded: EncodedTexts) -> dict[str, int]:
     }
 
 
-def _schema(tag_columns: tuple[str, ...]) -> pa.Schema:
-    words = [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
-    return pa.schema([("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in words)])
+def _schema(tag_columns: tuple[str, ...], segments: bool, answers: bool) -> pa.Schema:
+    lists = ["segments"] * segments
+    lists += [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
+    lists += ["piece_starts", "piece_ends"] * answers
+    fields = [("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in lists)]
+    return pa.schema(fields + [("answered_text", pa.string())] * answers)
 
 
-def _table(encoded: EncodedTexts, words: dict[str, Ragged], first: int) -> pa.Table:
+def _table(encoded: EncodedTexts, more: dict[str, pa.Array], first: int, segments: bool) -> pa.Table:
     columns = {"input_ids": _lists(encoded.input_ids), "row": pa.array(encoded.rows + first, type=pa.int32())}
-    return pa.table(columns | {name: _lists(of) for name, of in words.items()})
+    if segments:
+        columns["segments"] = _lists(encoded.known_segments)
+    return pa.table(columns | more)
 
 
 def _lists(of: Ragged) -> pa.Array:

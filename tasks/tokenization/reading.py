@@ -1,6 +1,6 @@
 """The texts of a split, some rows at a time, and where the words that carry tags stand in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
+from tasks.modeling.pairs import Input, inputs_of
 from tasks.modeling.words import spans_of, words_of
 
 ROWS_AT_ONCE = 8192
@@ -17,13 +18,22 @@ BYTES_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows of a split from position `first` on: texts and, by column, the tagged tokens that a row may have."""
+    """Rows of a split from position `first` on: texts and, by column, the tagged tokens that a row may have.
+
+    `seconds` are the second texts of pairs, None where no column holds any.
+    """
 
     split: Path
     first: int
     text_column: str
     texts: list[str]
     tagged: dict[str, list[Any]]
+    seconds: list[str | None] | None = None
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        """What the tokenizer is given: texts, and pairs where there is a second text."""
+        return inputs_of(self.texts, self.seconds)
 
     def spans(self, column: str) -> list[list[tuple[int, int]]]:
         """(start, end) in characters of each text's tokens, or of all its words where it has none.
@@ -40,10 +50,13 @@ class TextRows:
         return found
 
 
-def read_texts(split: Path, text_column: str, tag_columns: tuple[str, ...]) -> Iterator[TextRows]:
+def read_texts(
+    split: Path, text_column: str, tag_columns: tuple[str, ...], pair_column: str | None = None
+) -> Iterator[TextRows]:
     """The split in order, so many rows at once that neither they nor their bytes are more than memory is for."""
     with pq.ParquetFile(split) as file:
-        present = [name for name in (text_column, *tag_columns) if name in file.schema_arrow.names]
+        names = (text_column, *tag_columns, *([pair_column] if pair_column else []))
+        present = [name for name in names if name in file.schema_arrow.names]
         first = 0
         for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=present):
             texts = batch.column(text_column).to_pylist()
@@ -54,7 +67,9 @@ def read_texts(split: Path, text_column: str, tag_columns: tuple[str, ...]) -> I
                 )
             given = {name: batch.column(name).to_pylist() for name in tag_columns if name in present}
             tagged = {name: given.get(name, [None] * len(texts)) for name in tag_columns}
-            yield TextRows(split, first, text_column, texts, tagged)
+            # A champion of yesterday may have read a column that today's contract no longer has.
+            seconds = batch.column(pair_column).to_pylist() if pair_column in present else None
+            yield TextRows(split, first, text_column, texts, tagged, seconds)
             first += len(texts)
 
 

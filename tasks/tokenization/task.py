@@ -12,7 +12,11 @@ __all__ = ["Tokenization", "tokenization_of", "tokenize"]
 
 @cached_task("tokenization")
 def tokenize(
-    snapshot: ValidatedSnapshot, encoder: Encoder, settings: Tokenization, tag_columns: tuple[str, ...]
+    snapshot: ValidatedSnapshot,
+    encoder: Encoder,
+    settings: Tokenization,
+    tag_columns: tuple[str, ...],
+    answer_columns: tuple[str, ...] = (),
 ) -> TokenizedDataset:
     """Token ids of every row of every split."""
     from tasks.tokenization.encoding import encode_splits
@@ -25,6 +29,7 @@ def tokenize(
             settings,
             tag_columns,
             output=draft,
+            answers=bool(answer_columns),
         )
         return TokenizedDataset(
             digest=store.publish(draft),
@@ -32,6 +37,7 @@ def tokenize(
             encoder=encoder,
             max_tokens=settings.max_tokens,
             cleaning=snapshot.cleaning,
+            pair_column=settings.pair_column,
             **facts,
         )
 
@@ -39,4 +45,4 @@ def tokenize(
 def tokenization_of(model: TrainedModel, text_column: str) -> Tokenization:
     """The settings by which that model reads texts, which may be others than those of today's pipeline."""
     limit = limit_of(open_store().directory(model.digest))
-    return Tokenization(text_column=text_column, **limit.model_dump())
+    return Tokenization(text_column=text_column, pair_column=model.pair_column, **limit.model_dump())

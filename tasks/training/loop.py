@@ -140,8 +140,9 @@ class _Trainer:
         if not frozen or recipe.encoder_dropout:
             return None
         self.network.train()
-        ids = self.rows.tokens.input_ids
-        return trunk_of(self.network.encoder, frozen, ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16)
+        rows, encoder = self.rows.tokens, self.network.encoder
+        budget, segments = recipe.tokens_per_batch, rows.segments
+        return trunk_of(encoder, frozen, rows.input_ids, self.pad_id, budget, bf16=self.bf16, segments=segments)
 
     def _plan(self, epoch: int) -> list[Step]:
         recipe = self.recipe
@@ -197,11 +198,12 @@ class _Trainer:
             return {}
         words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
         input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
+        segments = None if batch.segments is None else batch.segments.to(self.device)
         with lower_precision(self.device, self.bf16):
             if self.trunk:
                 states = self.trunk.states(micro_batch.rows, input_ids, mask)
             else:
-                states = self.network.states(input_ids, mask)
+                states = self.network.states(input_ids, mask, segments)
             logits = self.network.logits(states, mask, words, tasks)
         return {
             task: self.network.heads[task].loss(logits[task], batch.targets[task].to(self.device)) / counts[task]

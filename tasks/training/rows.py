@@ -10,25 +10,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from tasks.modeling.heads import MISSING, AnyHead, WordTensors
-from tasks.modeling.inference import mask_of, pad, pad_words
+from tasks.modeling.inference import mask_of, pad, pad_segments, words_of_windows
 from tasks.modeling.tokenized import TokenizedRows, Words, read_tokens
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one micro-batch. `targets` are by task, `words` by tag column."""
+    """Tensors of one micro-batch. `targets` are by task, `words` by tag column; `segments` are those of pairs."""
 
     input_ids: Tensor
     mask: Tensor
     words: dict[str, WordTensors]
     targets: dict[str, Tensor]
+    segments: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Rows:
     """All rows of a split: what was tokenized, a label a row, and a label a window.
 
-    A window has the labels of its row, but of the tags only those of its own words.
+    A window has the labels of its row, but of the tags only those of its own words, and for an answer in the text its
+    first and last token.
     """
 
     tokens: TokenizedRows
@@ -56,7 +58,7 @@ class Rows:
         Where `drawn_for` names a task for each window, it has targets for that one alone.
         """
         ids = [self.tokens.input_ids[window] for window in windows]
-        words = {column: pad_words(of_column.at(windows)) for column, of_column in self.tokens.words.items()}
+        words = words_of_windows(self.tokens, windows, heads)
         targets = {}
         for task, head in heads.items():
             labels = self.window_labels[task]
@@ -69,7 +71,7 @@ class Rows:
                 target = functional.pad(target, (0, starts.shape[1] - target.shape[1]), value=MISSING)
                 target[starts < 0] = MISSING
             targets[task] = target
-        return Batch(pad(ids, pad_id), mask_of(ids), words, targets)
+        return Batch(pad(ids, pad_id), mask_of(ids), words, targets, pad_segments(self.tokens, windows))
 
 
 def read_rows(snapshot: Path, tokens: Path, split: str, heads: Mapping[str, AnyHead]) -> Rows:
@@ -82,15 +84,21 @@ def read_rows(snapshot: Path, tokens: Path, split: str, heads: Mapping[str, AnyH
 
 def rows_of(tokens: TokenizedRows, labels: dict[str, list[Any]], heads: Mapping[str, AnyHead]) -> Rows:
     """Rows with those labels, which every window of a row is given."""
+    answers = {
+        task: tokens.pieces_for(head.column).answers(tokens.rows, labels[task])
+        for task, head in heads.items()
+        if head.in_text
+    }
     if len(tokens.rows) == len(tokens.windows_of_rows):
-        return Rows(tokens, labels, labels)
+        return Rows(tokens, labels, {**labels, **answers} if answers else labels)
     of_windows = {
         task: _tags_of_windows(tokens.rows, tokens.words[head.column], labels[task])
         if head.of_words
         else [labels[task][row] for row in tokens.rows]
         for task, head in heads.items()
+        if task not in answers
     }
-    return Rows(tokens, labels, of_windows)
+    return Rows(tokens, labels, of_windows | answers)
 
 
 def _tags_of_windows(rows: Sequence[int], words: Words, labels: Sequence[Any]) -> list[Any]:

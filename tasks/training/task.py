@@ -51,6 +51,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             tasks=tuple(lesson.heads),
             curves=name,
             cleaning=tokens.cleaning,
+            pair_column=tokens.pair_column,
             **vars(facts),
         )
     # A short training has ended before its first checkpoint.

@@ -13,6 +13,7 @@ from tasks.modeling.encoder import layer_stack
 from tasks.modeling.inference import batches_by_length, lower_precision, mask_of, pad
 
 logger = logging.getLogger(__name__)
+Lists = Sequence[Sequence[int]]
 MOST_BYTES = 2 << 30
 ROWS_COMPARED = 8
 # Largest difference between the two ways to compute a state, which is of the order of 1.
@@ -30,7 +31,9 @@ class Trunk:
         self._upper = _with_part(_with_part(encoder, "embeddings", self._given), name, nn.ModuleList(stack[layers:]))
         self._rows: list[Tensor] = []
 
-    def remember(self, input_ids: Sequence[Sequence[int]], pad_id: int, tokens: int, device: torch.device) -> None:
+    def remember(
+        self, input_ids: Lists, pad_id: int, tokens: int, device: torch.device, segments: Lists | None = None
+    ) -> None:
         """Computes the rows, in batches of at most so many padded tokens."""
         reached: list[Tensor] = []
         hook = self._last.register_forward_hook(lambda _, __, output: reached.append(_first(output)))
@@ -38,10 +41,9 @@ class Trunk:
         bar = tqdm(total=len(input_ids), desc="frozen layers", unit="row", disable=None, leave=False)
         try:
             for batch in batches_by_length([len(ids) for ids in input_ids], tokens):
-                ids = [input_ids[row] for row in batch]
                 reached.clear()
                 with torch.no_grad():
-                    self._lower(input_ids=pad(ids, pad_id).to(device), attention_mask=mask_of(ids).to(device))
+                    self._lower(**_inputs(batch, input_ids, pad_id, device, segments))
                 for row, states in zip(batch, reached[-1].cpu(), strict=True):
                     # A copy: a view would keep the whole batch, padding and all.
                     rows[row] = states[: len(input_ids[row])].clone()
@@ -62,7 +64,14 @@ class Trunk:
 
 
 def trunk_of(
-    encoder: nn.Module, layers: int, input_ids: Sequence[Sequence[int]], pad_id: int, tokens: int, *, bf16: bool
+    encoder: nn.Module,
+    layers: int,
+    input_ids: Lists,
+    pad_id: int,
+    tokens: int,
+    *,
+    bf16: bool,
+    segments: Lists | None = None,
 ) -> Trunk | None:
     """The trunk of an encoder in which nothing below `layers` learns or drops out, or None where it is of no use.
 
@@ -75,14 +84,15 @@ def trunk_of(
         logger.info("the frozen layers are computed in every step: what they give is too much to keep in memory")
         return None
     rows = [int(row) for row in torch.linspace(0, len(input_ids) - 1, min(ROWS_COMPARED, len(input_ids)))]
-    ids = [input_ids[row] for row in rows]
-    batch, mask = pad(ids, pad_id).to(device), mask_of(ids).to(device)
+    some = None if segments is None else [segments[row] for row in rows]
     try:
+        batch = _inputs(rows, input_ids, pad_id, device, segments)
+        mask = batch["attention_mask"]
         trunk = Trunk(encoder, layers)
         with lower_precision(device, bf16), torch.no_grad():
-            trunk.remember(ids, pad_id, tokens, device)
-            whole = encoder(input_ids=batch, attention_mask=mask).last_hidden_state
-            difference = (trunk.states(range(len(rows)), batch, mask) - whole)[mask.bool()].abs().max()
+            trunk.remember([input_ids[row] for row in rows], pad_id, tokens, device, some)
+            difference = trunk.states(range(len(rows)), batch["input_ids"], mask) - encoder(**batch).last_hidden_state
+            difference = difference[mask.bool()].abs().max()
         if difference > TOLERANCE[torch.bfloat16 if bf16 else torch.float32]:
             raise ValueError(f"a state differs by {float(difference):.1e}")
     except Exception as error:
@@ -90,7 +100,7 @@ def trunk_of(
         logger.info("the frozen layers of %s are computed in every step (%s)", type(encoder).__name__, error)
         return None
     with lower_precision(device, bf16):
-        trunk.remember(input_ids, pad_id, tokens, device)
+        trunk.remember(input_ids, pad_id, tokens, device, segments)
     return trunk
 
 
@@ -102,6 +112,17 @@ class _Given(nn.Module):
     def forward(self, *_: object, **__: object) -> Tensor:
         """(batch, tokens, width)."""
         return self.states
+
+
+def _inputs(
+    rows: Sequence[int], input_ids: Lists, pad_id: int, device: torch.device, segments: Lists | None
+) -> dict[str, Tensor]:
+    """What the encoder is called with for those rows."""
+    ids = [input_ids[row] for row in rows]
+    batch = {"input_ids": pad(ids, pad_id), "attention_mask": mask_of(ids)}
+    if segments is not None:
+        batch["token_type_ids"] = pad([segments[row] for row in rows], 0)
+    return {name: values.to(device) for name, values in batch.items()}
 
 
 def _first(output: Any) -> Tensor:

@@ -208,6 +208,8 @@ def _is_class(column: Property) -> bool:
 
 def _as_text(value: Any) -> str | None:
     """What is said of a text; of tagged tokens that is the entities, however the tokens are cut."""
+    if isinstance(value, dict) and "start" in value:
+        return ", ".join(sorted(set(value["text"]))) or "no answer"
     if isinstance(value, dict):
         entities = entities_in(value["tokens"], value["tags"])
         return ", ".join(f"{kind}: {words}" for kind, words in entities) or "no entity"

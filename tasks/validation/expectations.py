@@ -149,6 +149,29 @@ class ExpectColumnPairTokensToStandInText(ColumnPairMapExpectation):  # type: ig
     ignore_row_if: str = "either_value_is_missing"
 
 
+class AnswersInText(ColumnPairMapMetricProvider):  # type: ignore[misc]
+    """Condition metric: the answers of column B stand in the text of column A, each where it is said to begin."""
+
+    condition_metric_name = "column_pair_values.answers_in_text"
+    condition_domain_keys = TokensInText.condition_domain_keys
+    condition_value_keys = ()
+
+    @column_pair_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(cls, column_A: Any, column_B: Any, **_: Any) -> Any:  # noqa: N803, N805
+        fine = [answer_problem(t, v) is None for t, v in zip(column_A, column_B, strict=True)]
+        return pd.Series(fine, index=column_A.index, dtype=bool)
+
+
+class ExpectColumnPairAnswersToStandInText(ColumnPairMapExpectation):  # type: ignore[misc]
+    """Expect the answers of column B to be parts of the text in column A, where they are said to begin."""
+
+    map_metric = "column_pair_values.answers_in_text"
+    success_keys = ("mostly",)
+    domain_keys = ("batch_id", "column_A", "column_B", "ignore_row_if")
+    # A text that is missing holds no answer.
+    ignore_row_if: str = "both_values_are_missing"
+
+
 def explanation(kind: str, value: Any, text: Any, kwargs: dict[str, Any]) -> str | None:
     """What exactly is wrong with a value that broke an expectation of ours; None for the library's own."""
     match kind:
@@ -156,6 +179,8 @@ def explanation(kind: str, value: Any, text: Any, kwargs: dict[str, Any]) -> str
             return tag_problem(value["tokens"], value["tags"], kwargs["kinds"])
         case "expect_column_pair_tokens_to_stand_in_text":
             return alignment_problem(text, value)
+        case "expect_column_pair_answers_to_stand_in_text":
+            return answer_problem(text, value)
         case "expect_column_values_to_be_undamaged_text":
             return damage_in(value)
         case "expect_column_values_to_have_tokens":
@@ -175,6 +200,18 @@ def alignment_problem(text: str | None, value: Any) -> str | None:
         spans_of(value["tokens"], text or "")
     except ValueError as error:
         return str(error)
+    return None
+
+
+def answer_problem(text: str | None, value: Any) -> str | None:
+    """Which answer does not stand where it should, or None."""
+    for answer, start in zip(value["text"], value["start"], strict=True) if isinstance(value, dict) else ():
+        if not isinstance(text, str):
+            return f"there is no text for {answer!r} to stand in"
+        if start >= len(text):
+            return f"{answer!r} begins at character {start} of a text of {len(text)}"
+        if (found := text[start : start + len(answer)]) != answer:
+            return f"{answer!r} does not stand at character {start}, where the text says {found!r}"
     return None
 
 

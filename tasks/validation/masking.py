@@ -20,6 +20,7 @@ def mask_table(table: pa.Table, contract: DatasetContract) -> tuple[pa.Table, in
             changed.update(rows)
             table = _replace(table, column.name, hidden)
             table = _mask_tokens(table, column, contract, texts, hidden, rows)
+            table = _mask_answers(table, column, contract, hidden, rows)
     return table, len(changed)
 
 
@@ -40,6 +41,23 @@ def _mask_tokens(
             if values[row]:
                 tokens = mask_tokens(texts[row], hidden[row], values[row]["tokens"])
                 values[row] = {**values[row], "tokens": tokens}
+        table = _replace(table, column.name, values)
+    return table
+
+
+def _mask_answers(
+    table: pa.Table, text_column: Property, contract: DatasetContract, hidden: list[str], rows: list[int]
+) -> pa.Table:
+    """The answers that are parts of the masked texts, masked alike."""
+    for column in contract.columns:
+        if column.rules.answers_in != text_column.name:
+            continue
+        values = table.column(column.name).to_pylist()
+        for row in rows:
+            if values[row]:
+                places = zip(values[row]["start"], map(len, values[row]["text"]), strict=True)
+                texts = [hidden[row][start : start + length] for start, length in places]
+                values[row] = {**values[row], "text": texts}
         table = _replace(table, column.name, values)
     return table
 

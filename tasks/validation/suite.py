@@ -15,6 +15,7 @@ from data_contracts.dataset import DatasetContract, Property
 from data_contracts.errors import InputError
 from tasks.validation.expectations import (
     ExpectColumnListsToHoldKnownItems,
+    ExpectColumnPairAnswersToStandInText,
     ExpectColumnPairTokensToStandInText,
     ExpectColumnValuesToBeLegalBioTags,
     ExpectColumnValuesToBeUndamagedText,
@@ -100,6 +101,9 @@ def _from_rules(column: Property, contract: DatasetContract) -> list[Any]:
         if text is not None:
             called = _called(f"tokens stand in {text}")
             found.append(ExpectColumnPairTokensToStandInText(column_A=text, column_B=name, **called))
+    if rules.answers_in is not None:
+        called = _called(f"answers stand in {rules.answers_in}")
+        found.append(ExpectColumnPairAnswersToStandInText(column_A=rules.answers_in, column_B=name, **called))
     if column in contract.text_columns and rules.encoding_damage == "quarantine":
         found.append(ExpectColumnValuesToBeUndamagedText(column=name, **_called("undamaged text")))
     if rules.personal_data is not None and rules.personal_data.action == "quarantine":

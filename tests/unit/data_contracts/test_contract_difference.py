@@ -124,11 +124,12 @@ RICH: dict[str, Any] = {
                 },
                 {"name": "at", "logicalType": "timestamp"},
                 {"name": "title", "logicalType": "string"},
+                {"name": "quote", "logicalType": "object", "customProperties": custom(answersIn="text")},
             ],
         }
     ],
 }
-TEXT, MOOD, ENTITIES, STARS, AT, TITLE = (("schema", 0, "properties", column) for column in range(6))
+TEXT, MOOD, ENTITIES, STARS, AT, TITLE, QUOTE = (("schema", 0, "properties", column) for column in range(7))
 Path = tuple[str | int, ...]
 Case = tuple[Path, Any, str, tuple[str, ...], str]
 
@@ -247,6 +248,7 @@ OF_RULES: list[Case] = [
     (rule(ENTITIES, "tagKinds"), ["PLACE", "DATE", "MONEY"], "entities.tagKinds", CONSUMERS, "minor"),
     (rule(ENTITIES, "tagKinds"), ["PLACE"], "entities.tagKinds", BOTH, "major"),
     (rule(ENTITIES, "textColumn"), "title", "entities.textColumn", BOTH, "major"),
+    (rule(QUOTE, "answersIn"), "title", "quote.answersIn", BOTH, "major"),
     (rule(TEXT, "encodingDamage"), "allow", "text.encodingDamage", CONSUMERS, "minor"),
     (rule(TEXT, "conflictingLabels"), "fail", "text.conflictingLabels", PRODUCERS, "major"),
     (rule(TEXT, "conflictingLabels"), "allow", "text.conflictingLabels", CONSUMERS, "minor"),

@@ -12,6 +12,7 @@ from tasks.modeling.heads import (
     OrdinalHead,
     RegressionHead,
     SingleLabelHead,
+    SpanHead,
     TokenTagHead,
 )
 
@@ -19,6 +20,7 @@ LABELS = ["a", "b", "b", "a"], ["a", "b", "a", "a"]
 TAGS = [["B-X", "I-X", "O"], ["B-Y"], ["O"]], [["B-X", "I-X", "O"], ["B-X"], ["O"]]
 LISTS = [["a"], [], ["a", "b"]], [["a"], [], ["b"]]
 RANKS = [0, 2, 1], [0, 1, 2]
+ANSWERS = ["in Oslo now", "", "the Hue"], [["Oslo", "Lima"], [], ["Hue."]]
 NUMBERS = [1.0, 2.0, 4.0], [2.0, 4.0, 8.0]
 
 # predictions, references, and the values worked out by hand
@@ -32,6 +34,8 @@ EXAMPLES: dict[str, tuple[Any, Any, dict[str, float]]] = {
     "label_set_f1": (*LISTS, {"micro_f1": 4 / 5, "macro_f1": (2 / 3 + 1) / 2, "exact_match": 2 / 3}),
     # Squared distances 0, 1 and 1 in three rows, and 12 in the nine pairs of any with any.
     "rank_agreement": (*RANKS, {"quadratic_weighted_kappa": 1 - (2 / 3) / (12 / 9), "mean_absolute_error": 2 / 3}),
+    # The first shares one word of three and one; no answer is right where none is.
+    "answer_match": (*ANSWERS, {"token_f1": (2 / 4 + 1 + 1) / 3, "exact_match": 2 / 3}),
     "correlation": (*NUMBERS, {"pearson": 1.0, "spearman": 1.0, "mean_absolute_error": 7 / 3}),
     # Two rows at 0.9, both right, and two at 0.6, one right: gaps of 0.1 and 0.1.
     "expected_calibration_error": ([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0], {"expected_calibration_error": 0.1}),
@@ -54,6 +58,7 @@ def inputs_of_every_kind() -> list[MetricInputs]:
         OrdinalHead(labels=("a", "b")).metric_inputs(*LABELS, [0.9] * 4),
         TokenTagHead(labels=("O", "B-X", "I-X", "B-Y", "I-Y")).metric_inputs(TAGS[0], tags, [0.9] * 3),
         RegressionHead().metric_inputs(*NUMBERS, [1.0] * 3),
+        SpanHead().metric_inputs(*([{"text": text} for text in of] for of in ANSWERS), [0.9] * 3),
     ]
 
 

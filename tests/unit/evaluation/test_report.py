@@ -142,6 +142,21 @@ def test_mistakes_are_read_from_the_column_of_texts(
     assert "letter 0" in Elements((tmp_path / "report.html").read_text(encoding="utf-8")).text
 
 
+def test_mistakes_of_a_pair_show_both_texts(
+    evidence: Evidence, writers: Callable[[Path], tuple[Write, Write]], tmp_path: Path
+) -> None:
+    write_rows, _ = writers(tmp_path)
+    urgency = [row / 20 for row in range(20)]
+    write_rows("poems", text=["a rose", "a stone"], intent=[None, None], urgency=[0.1, 0.9])
+    texts, replies = [f"letter {row}" for row in range(20)], [None, *(f"reply {row}" for row in range(1, 20))]
+    snapshot = write_rows("test", text=texts, reply=replies, intent=["refund"] * 20, urgency=urgency)
+    facts = FACTS.model_copy(update={"pair_column": "reply"})
+    make_report(facts, replace(evidence, snapshot=snapshot), judgement(None), tmp_path)
+    page = Elements((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "letter 1 / reply 1" in page
+    assert "letter 0 /" not in page
+
+
 def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
     writers: Callable[[Path], tuple[Write, Write]], tmp_path: Path
 ) -> None:

@@ -343,6 +343,37 @@ def test_a_column_of_texts_has_to_be_one_for_the_contract_too(folder: Path) -> N
     assert "role: text" in message
 
 
+def test_a_column_of_second_texts_is_held_to_the_same(folder: Path) -> None:
+    contract = json.loads(json.dumps(CONTRACT))
+    contract["schema"][0]["properties"].append({"name": "reply", "logicalType": "string"})
+    (folder / "contracts" / "letters.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    tokenization = {"text_column": "body", "pair_column": "reply"}
+    message = complaint(write(folder, tokenization=tokenization))
+    assert "tokenization.pair_column: contract letters does not say that 'reply' is a text" in message
+    message = complaint(write(folder, tokenization={**tokenization, "pair_column": "answer"}))
+    assert "tokenization.pair_column: contract letters has no column 'answer'" in message
+    contract["schema"][0]["properties"][-1]["customProperties"] = [{"property": "role", "value": "text"}]
+    (folder / "contracts" / "letters.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    assert load_pipeline(write(folder, tokenization=tokenization)).tokenization.pair_column == "reply"
+
+
+def test_answers_stand_in_the_text_that_they_are_looked_for_in(folder: Path) -> None:
+    contract = json.loads(json.dumps(CONTRACT))
+    texts = [{"property": "role", "value": "text"}]
+    contract["schema"][0]["properties"] += [
+        {"name": "reply", "logicalType": "string", "customProperties": texts},
+        {"name": "quote", "logicalType": "object", "customProperties": [{"property": "answersIn", "value": "reply"}]},
+    ]
+    (folder / "contracts" / "letters.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    heads = {"said": {"kind": "span", "column": "quote"}}
+    message = complaint(write(folder, heads=heads))
+    assert "heads.said: answers of 'quote' stand in 'reply', but are looked for in 'body'" in message
+    pair = {"text_column": "body", "pair_column": "reply"}
+    assert load_pipeline(write(folder, heads=heads, tokenization=pair)).heads["said"].column == "quote"
+    message = complaint(write(folder, heads={"topic": {"kind": "span"}}))
+    assert "heads.topic: head span on column 'topic': the contract does not say which text" in message
+
+
 def test_a_dataset_of_the_hub_keeps_its_name_and_a_local_one_its_folder(folder: Path) -> None:
     for path, found in (("org/letters", "org/letters"), ("./letters", str(folder / "letters"))):
         source = {"kind": "hugging_face", "path": path, "revision": "main"}

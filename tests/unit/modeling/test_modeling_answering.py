@@ -125,6 +125,38 @@ def test_a_model_that_reads_windows_finds_what_stands_at_the_end_of_a_long_text(
     assert found == {"cut": [[], short], "windows": [[entity], short]}
 
 
+def test_a_row_with_a_second_text_is_read_and_cleaned_as_a_pair_and_one_without_as_one_text(
+    saved_network: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": "Where ?", "body": "in  Oslo"}, {"text": "Where ?"}, {"text": "Where ?", "body": None}]
+    source = write(tmp_path / "in.jsonl", *(row(**values) for values in rows))
+    answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "text", Cleaning(whitespace=True), "body")
+    pair, alone, null = read(tmp_path / "out.jsonl")
+    assert (pair["body"], pair["cleaned_body"]) == ("in  Oslo", "in Oslo")
+    assert "cleaned_body" not in alone
+    assert alone["predictions"] == null["predictions"] != pair["predictions"]
+    answer_rows(saved_network, source, str(tmp_path / "alone.jsonl"), "text")
+    assert [line["predictions"] for line in read(tmp_path / "alone.jsonl")] == [alone["predictions"]] * 3
+
+
+@pytest.mark.parametrize("second", ["  ", 7, ["Oslo"]])
+def test_a_second_text_that_is_none_is_named_by_line(saved_network: Path, tmp_path: Path, second: Any) -> None:
+    source = write(tmp_path / "in.jsonl", row(text="good"), row(text="good", body=second))
+    with pytest.raises(InputError, match=r"in\.jsonl, line 2: expected text in 'body', or null"):
+        answer_rows(saved_network, source, str(tmp_path / "out.jsonl"), "text", pair_column="body")
+
+
+def test_a_first_text_that_leaves_no_room_for_the_second_is_named_by_line(saved_network: Path, tmp_path: Path) -> None:
+    network, _ = load_network(saved_network)
+    (tmp_path / "model").mkdir()
+    limit = TokenLimit(max_tokens=16, beyond="windows", window_overlap=4)
+    save_network(network, saved_network / "encoder", limit, tmp_path / "model")
+    long = " ".join(["lamp"] * 12)
+    source = write(tmp_path / "in.jsonl", row(text="lamp", body=long), "", row(text=long, body=long))
+    with pytest.raises(InputError, match=r"in\.jsonl, line 3: the first text .* take 15 of 16 tokens"):
+        answer_rows(tmp_path / "model", source, str(tmp_path / "out.jsonl"), "text", pair_column="body")
+
+
 def test_a_model_without_a_tagger_answers(tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path: Path) -> None:
     chosen = {task: heads[task] for task in ("intent", "urgency")}
     (tmp_path / "model").mkdir()

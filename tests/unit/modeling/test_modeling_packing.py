@@ -125,3 +125,17 @@ def test_a_layout_says_where_rows_stand() -> None:
     assert layout.side_by_side(tokens).tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6]]
     assert layout.end_to_end(layout.side_by_side(tokens)).tolist() == tokens.tolist()
     assert isinstance(layout, Layout)
+
+
+def test_the_two_texts_of_a_pair_are_told_apart() -> None:
+    encoder = encoders()["bert"].eval()
+    kinds = [[0] * (len(row) // 2) + [1] * (len(row) - len(row) // 2) for row in IDS]
+    expected = [
+        encoder(input_ids=torch.tensor([row]), token_type_ids=torch.tensor([of])).last_hidden_state[0]
+        for row, of in zip(IDS, kinds, strict=True)
+    ]
+    assert pack(encoder)
+    mask = mask_of(IDS)
+    states = packed_states(encoder, pad(IDS, 0), mask, token_type_ids=pad(kinds, 0))
+    assert torch.allclose(states[mask.bool()], torch.cat(expected), rtol=0, atol=2e-6)
+    assert not torch.allclose(packed_states(encoder, pad(IDS, 0), mask), states, atol=1e-3)

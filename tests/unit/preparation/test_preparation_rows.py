@@ -186,6 +186,40 @@ def test_a_variant_that_is_a_text_of_any_split_is_left_out(tmp_path: Path) -> No
     assert sorted(row["text"] for row in beside) == ["Go", "go"]
 
 
+def test_a_variant_of_a_pair_is_one_of_its_first_text_and_known_only_with_its_second(tmp_path: Path) -> None:
+    rows = [{"_id": str(n), "text": "go", "body": body} for n, body in enumerate(("to Oslo", "to Hue", None))]
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "prepared").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "snapshot" / "train.parquet")
+    pq.write_table(pa.Table.from_pylist([{**rows[0], "text": "GO"}]), tmp_path / "snapshot" / "test.parquet")
+    casing = Preparation.model_validate({"augment": [{"kind": "casing", "share": 1.0, "copies": 16}]})
+    settings = {"text_column": "text", "tag_columns": (), "pair_column": "body"}
+    prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)  # type: ignore[arg-type]
+    found = pq.read_table(tmp_path / "prepared" / "train.parquet").to_pylist()
+    assert sorted((row["body"] or "", row["text"]) for row in found) == [
+        ("", "GO"), ("", "Go"), ("", "go"),
+        ("to Hue", "GO"), ("to Hue", "Go"), ("to Hue", "go"),
+        ("to Oslo", "Go"), ("to Oslo", "go"),
+    ]  # fmt: skip
+
+
+def test_rows_whose_text_holds_an_answer_are_left_out_of_every_variation_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quote = {"text": ["Oslo"], "start": [3]}
+    rows = [{"_id": "a", "text": "to Oslo", "quote": quote}, {"_id": "b", "text": "to Hue", "quote": None}]
+    (tmp_path / "snapshot").mkdir()
+    (tmp_path / "prepared").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "snapshot" / "train.parquet")
+    casing = Preparation.model_validate({"augment": [{"kind": "casing", "share": 1.0}]})
+    settings = {"text_column": "text", "tag_columns": (), "answer_columns": ("quote",)}
+    with caplog.at_level("WARNING"):
+        prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)  # type: ignore[arg-type]
+    found = pq.read_table(tmp_path / "prepared" / "train.parquet").to_pylist()
+    assert [(row["_id"], row["quote"]) for row in found] == [("a", quote), ("b", None), ("b~casing1", None)]
+    assert "casing: 1 rows drawn for it carry tags or answers" in caplog.text
+
+
 def test_a_variant_without_words_is_none(tmp_path: Path) -> None:
     marks = write_snapshot(tmp_path / "snapshot", [{**row(1, "refund", tagged=False), "text": "?"}])
     found = prepare(marks, augment=[{"kind": "punctuation", "share": 1.0, "copies": 16}])

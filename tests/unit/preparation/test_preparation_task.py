@@ -40,7 +40,7 @@ def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ValidatedSnapsh
 
 
 def test_a_prepared_snapshot_is_published_under_the_one_it_was_made_from(snapshot: ValidatedSnapshot) -> None:
-    found = prepare.fn(snapshot, CASING, "text", (), {})
+    found = prepare.fn(snapshot, CASING, "text", (), None, (), {})
     assert found.parents == (snapshot.digest,)
     assert found.rows == {"train": 4, "validation": 1}
     assert (
@@ -48,7 +48,7 @@ def test_a_prepared_snapshot_is_published_under_the_one_it_was_made_from(snapsho
     )
     ids = pq.read_table(open_store().directory(found.digest) / "train.parquet").column("_id").to_pylist()
     assert ids == ["a", "b", "a~casing1", "b~casing1"]
-    assert prepare.fn(snapshot, CASING, "text", (), {}).digest == found.digest
+    assert prepare.fn(snapshot, CASING, "text", (), None, (), {}).digest == found.digest
 
 
 def test_settings_that_change_nothing_hand_the_snapshot_on_without_a_step(
@@ -84,3 +84,13 @@ def test_a_translator_that_is_not_there_ends_before_the_step(snapshot: Validated
     )
     with pytest.raises(InputError, match=r"back_translation: .*/nowhere is not a folder"):
         prepared(snapshot, settings, "text", ())
+
+
+def test_answers_in_the_second_text_keep_no_row_from_being_varied(
+    snapshot: ValidatedSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(task, "prepare", lambda *inputs: seen.append(inputs[4:6]) or snapshot)
+    prepared(snapshot, CASING, "text", (), None, ("answer",))
+    prepared(snapshot, CASING, "text", (), "context", ("answer",))
+    assert seen == [(None, ("answer",)), ("context", ())]

@@ -38,6 +38,7 @@ def encode(
     splits: dict[str, list[dict[str, Any]]],
     *tag_columns: str,
     row_group_size: int | None = None,
+    answers: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
     """Writes the splits as a snapshot, tokenizes it into `folder/tokens` and gives the facts."""
@@ -47,7 +48,8 @@ def encode(
         path = folder / "snapshot" / f"{split}.parquet"
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=row_group_size)
     chosen = Tokenization.model_validate({"max_tokens": 16, **settings})
-    return encode_splits(folder / "snapshot", encoder, chosen, tag_columns, output=folder / "tokens")
+    given = (folder / "snapshot", encoder, chosen, tag_columns)
+    return encode_splits(*given, output=folder / "tokens", answers=answers)
 
 
 def tokens(folder: Path, split: str) -> dict[str, list[Any]]:
@@ -224,3 +226,71 @@ def test_the_limit_is_kept_with_the_tokens(tiny_encoder: Path, tmp_path: Path) -
 def test_settings_out_of_bounds_or_unknown_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Tokenization.model_validate(settings)
+
+
+def test_pairs_are_encoded_beside_single_texts_with_the_segment_of_every_token(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": "where ?", "body": "in Oslo"}, {"text": "thanks", "body": None}, {"text": "and", "body": "so"}]
+    facts = encode(tmp_path, tiny_encoder, {"train": rows}, pair_column="body")
+    found = tokens(tmp_path, "train")
+    assert [len(ids) for ids in found["input_ids"]] == [7, 3, 5]
+    assert found["segments"] == [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0], [0, 0, 0, 1, 1]]
+    assert facts["tokens"] == {"train": 15}
+
+
+def test_rows_are_read_alone_where_the_column_of_second_texts_is_gone(tiny_encoder: Path, tmp_path: Path) -> None:
+    encode(tmp_path, tiny_encoder, {"train": [{"text": "where ?"}]}, pair_column="body")
+    assert tokens(tmp_path, "train") == {"input_ids": [[101, 2073, 1029, 102]], "row": [0], "segments": [[0] * 4]}
+
+
+def test_a_long_second_text_takes_several_windows_and_words_of_the_first_stand_in_the_first(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": "to Oslo", "places": ONE_TOKEN, "body": " ".join(["word"] * 20)}]
+    facts = encode(
+        tmp_path, tiny_encoder, {"train": rows}, "places", beyond="windows", window_overlap=1, pair_column="body"
+    )
+    found = tokens(tmp_path, "train")
+    assert facts["windows"] == {"train": 2}
+    assert [ids[:4] for ids in found["input_ids"]] == [found["input_ids"][0][:4]] * 2
+    assert found["starts_places"] == [[2], []]
+
+
+def test_a_first_text_that_leaves_no_room_is_named_by_row(tiny_encoder: Path, tmp_path: Path) -> None:
+    long = " ".join(["word"] * 20)
+    rows = [
+        {"text": "short", "body": long, "_file": "f", "_row": 5},
+        {"text": long, "body": long, "_file": "f", "_row": 9},
+    ]
+    with pytest.raises(InputError, match=r"^train, row 9 of the file with sha256 f: the first text.* 23 of 16 tokens"):
+        encode(tmp_path, tiny_encoder, {"train": rows}, beyond="windows", window_overlap=1, pair_column="body")
+
+
+def test_the_two_texts_of_a_pair_are_of_two_columns() -> None:
+    with pytest.raises(ValidationError, match="text_column and pair_column are both 'text'"):
+        Tokenization.model_validate({"pair_column": "text"})
+
+
+def test_where_answers_are_looked_for_every_token_has_its_place_in_the_second_text(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    long = " ".join(["word"] * 12)
+    rows = [{"text": "ok ?", "body": "in Oslo"}, {"text": "ok ?", "body": long}, {"text": "ok ?", "body": None}]
+    settings = {"beyond": "windows", "window_overlap": 1, "pair_column": "body"}
+    encode(tmp_path, tiny_encoder, {"train": rows}, answers=True, **settings)
+    found = tokens(tmp_path, "train")
+    assert found["row"] == [0, 1, 1, 2]
+    # A window of the long text holds eleven of its twelve words.
+    assert found["answered_text"] == ["in Oslo", long, None, ""]
+    assert found["piece_starts"][0] == [-1, -1, -1, -1, 0, 3, -1]
+    assert found["piece_ends"][0] == [-1, -1, -1, -1, 2, 7, -1]
+    assert found["piece_starts"][2] == [-1, -1, -1, -1, 50, 55, -1]
+    assert found["piece_starts"][3] == [-1] * 4
+
+
+def test_of_single_texts_tokens_have_their_place_in_the_only_one(tiny_encoder: Path, tmp_path: Path) -> None:
+    encode(tmp_path, tiny_encoder, {"train": [{"text": "in Oslo"}]}, answers=True)
+    found = tokens(tmp_path, "train")
+    assert (found["piece_starts"], found["piece_ends"]) == ([[-1, 0, 3, -1]], [[-1, 2, 7, -1]])
+    assert found["answered_text"] == ["in Oslo"]

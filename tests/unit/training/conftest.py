@@ -13,6 +13,9 @@ from tasks.training.recipe import Recipe
 
 CITIES = ("Oslo", "Lima", "Hue", "Cairo")
 OPENINGS = ("hi", "good morning", "dear all at the shop", "hello , I wrote to you twice")
+COLOURS = ("red", "green", "blue", "black")
+NUMBERS = ("two", "five", "nine", "ten")
+QUESTIONS = ("which colour ?", "how many , please ?")
 QUICK = {
     "epochs": 8,
     "rows_per_step": 8,
@@ -50,6 +53,61 @@ def toy_rows() -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+@pytest.fixture(scope="session")
+def pair_rows() -> list[dict[str, Any]]:
+    """64 questions for a colour or a number, each with a context that names it or not, whatever of the other; and 16
+    texts without a context, of which the mood alone is known."""
+    rows = []
+    for number in range(64):
+        asked, case = number % 2, number // 2 % 4
+        kinds = [COLOURS[number // 8 % 4], NUMBERS[(number // 8 + number // 16) % 4]]
+        answer = kinds[asked] if case < 2 else ""
+        if case:
+            kinds[1 - asked if case == 1 else asked] = "some"
+        words = ["we", "sent", kinds[0], "lamps", "in", kinds[1], "boxes"]
+        if number // 16 % 2:
+            words = ["your", kinds[1], "parcels", "hold", "lamps", "of", kinds[0], "glass"]
+        context = " ".join(["well ,"] * (number // 32) + words)
+        given = [answer] if answer else []
+        rows.append(
+            {
+                "text": QUESTIONS[asked],
+                "context": context,
+                "holds": "yes" if answer else "no",
+                "fits": 0.9 if answer else 0.1,
+                "answer": {"text": given, "start": [context.index(text) for text in given]},
+            }
+        )
+    for number in range(16):
+        text = f"{'thanks' if number % 2 else 'awful'} , that was {NUMBERS[number // 2 % 4]}"
+        rows.append({"text": text, "mood": "glad" if number % 2 else "angry"})
+    return [{"_id": str(number), **row} for number, row in enumerate(rows)]
+
+
+@pytest.fixture
+def write_pairs(tiny_encoder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """`write_pairs(name, rows, **settings)` gives a folder with the rows as `snapshot`, in each split, and their
+    `tokens`."""
+
+    def write(name: str, rows: list[dict[str, Any]], **settings: Any) -> Path:
+        from tasks.tokenization.encoding import encode_splits
+        from tasks.tokenization.settings import Tokenization
+
+        snapshot, tokens = tmp_path / name / "snapshot", tmp_path / name / "tokens"
+        answers = pa.struct({"text": pa.list_(pa.string()), "start": pa.list_(pa.int64())})
+        texts = dict.fromkeys(("_id", "text", "context", "holds", "mood"), pa.string())
+        schema = pa.schema(texts | {"fits": pa.float64(), "answer": answers})
+        for folder in (snapshot, tokens):
+            folder.mkdir(parents=True)
+        for split in ("train", "validation", "test"):
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), snapshot / f"{split}.parquet")
+        chosen = Tokenization.model_validate({"max_tokens": 32, "pair_column": "context", **settings})
+        encode_splits(snapshot, tiny_encoder, chosen, (), output=tokens, answers=True)
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture

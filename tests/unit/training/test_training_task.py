@@ -12,7 +12,7 @@ from data_contracts.artifacts import Encoder, TokenizedDataset, ValidatedSnapsho
 from data_contracts.cleaning import Cleaning
 from tasks.modeling.encoder import encoder_digest
 from tasks.modeling.heads import AnyHead, heads_of
-from tasks.modeling.task import answer_file, predict_rows, tag_columns_of
+from tasks.modeling.task import answer_columns_of, answer_file, predict_rows, tag_columns_of
 from tasks.storage.home import open_home, open_store
 from tasks.tokenization.task import Tokenization, tokenization_of
 from tasks.training import task
@@ -63,6 +63,7 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
         tokens={},
         truncated={},
         cleaning=Cleaning(whitespace=True),
+        pair_column="reply",
     )
     recipe = Recipe(epochs=1, rows_per_step=20, checkpoint_steps=checkpoint_steps, precision="fp32")
 
@@ -83,9 +84,12 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
 
     predictions = predict_rows.fn(model, snapshot, tokens)
     assert predictions.rows == {"validation": 12}
-    (tmp_path / "in.jsonl").write_text('{"text": "parcel  in Oslo"}\n')
+    (tmp_path / "in.jsonl").write_text('{"text": "parcel  in Oslo", "reply": "in  Hue"}\n')
     assert answer_file.fn(model, str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "text") == 1
     answered = json.loads((tmp_path / "out.jsonl").read_text())
     assert set(answered["predictions"]) == set(toy_heads)
     assert (answered["text"], answered["cleaned_text"]) == ("parcel  in Oslo", "parcel in Oslo")
-    assert tokenization_of(model, "body") == Tokenization(text_column="body", max_tokens=24)
+    # What it has learnt to read it goes on reading, whatever the pipeline of today says.
+    assert (answered["reply"], answered["cleaned_reply"]) == ("in  Hue", "in Hue")
+    assert tokenization_of(model, "body") == Tokenization(text_column="body", pair_column="reply", max_tokens=24)
+    assert answer_columns_of(model) == ()
