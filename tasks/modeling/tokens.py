@@ -75,6 +75,11 @@ class TextEncoder:
         """The same, with the characters that each piece covers."""
         return self._tokenizer.encode_batch(texts)
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that those ids stand for, as near as the tokenizer can tell."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
     def cut(self, whole: "Sequence[Encoding]") -> EncodedTexts:
         """The windows of whole texts."""
         return self._cut(whole)[0]
