@@ -151,7 +151,11 @@ class _Trainer:
             return None
         self.network.train()
         ids = self.rows.tokens.input_ids
-        return trunk_of(self.network.encoder, frozen, ids, self.pad_id, recipe.tokens_per_batch, bf16=self.bf16)
+        return trunk_of(
+            *(self.network.encoder, frozen, ids, self.pad_id, recipe.tokens_per_batch),
+            bf16=self.bf16,
+            folder=self.checkpoint.parent,
+        )
 
     def _plan(self, epoch: int) -> list[Step]:
         recipe = self.recipe
