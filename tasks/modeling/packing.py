@@ -77,9 +77,7 @@ def packed_states(encoder: nn.Module, input_ids: Tensor, mask: Tensor, **others:
     layout = layout_of(mask)
     positions = layout.end_to_end(mask.cumsum(dim=1) - 1) + first_position(encoder.config)
     others = {name: layout.end_to_end(values)[None] for name, values in others.items()}
-    found = encoder(
-        input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout, **others
-    )
+    found = encoder(input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout, **others)
     return layout.side_by_side(found.last_hidden_state[0])
 
 

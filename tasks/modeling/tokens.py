@@ -106,6 +106,11 @@ class TextEncoder:
         """The same, with the characters that each piece covers."""
         return self._tokenizer.encode_batch(inputs)
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that those ids stand for, as near as the tokenizer can tell."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
     def cut(self, whole: "Sequence[Encoding]") -> EncodedTexts:
         """The windows of whole texts. Raises NoRoomError for a pair whose first text leaves none."""
         return self._cut(whole)[0]

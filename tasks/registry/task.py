@@ -7,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.artifacts import Assessment, Judgement, ModelVersion, Reference, Report, TrainedModel
 from data_contracts.errors import InputError
+from tasks.modeling.history import read_history
 from tasks.registry.versions import Registry, RunRecord
 from tasks.storage.caching import steps
 from tasks.storage.home import open_home, open_store
@@ -49,7 +50,9 @@ def register_version(
         return known
     steps.info("register_version: running, because the model is new to the registry")
     metrics = {f"{task}/{split}": value for task, of in assessment.scores.items() for split, value in of.items()}
-    record = RunRecord(parameters, metrics, (open_store().directory(report.digest) / "report.html",))
+    store = open_store()
+    page, epochs = store.directory(report.digest) / "report.html", read_history(store.directory(model.digest))
+    record = RunRecord(parameters, metrics, (page,), epochs)
     return registry.register(model, reference, judgement, record)
 
 

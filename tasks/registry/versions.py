@@ -4,16 +4,19 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
 from data_contracts.errors import InputError
+from tasks.modeling.history import EpochRecord
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL, REFERENCE, JUDGEMENT = "graft.model", "graft.reference", "graft.judgement"
+# More than that a tracking server does not take.
+METRICS_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
 
 
@@ -24,6 +27,7 @@ class RunRecord:
     parameters: dict[str, Any]
     metrics: dict[str, float]
     files: tuple[Path, ...]
+    epochs: Sequence[EpochRecord] = ()
 
 
 class Registry:
@@ -111,15 +115,29 @@ class Registry:
     def _log_run(self, model: TrainedModel, record: RunRecord) -> str:
         experiment = self._client.get_experiment_by_name(self.pipeline)
         experiment_id = experiment.experiment_id if experiment else self._new_experiment()
-        run_id: str = self._client.create_run(experiment_id, tags={"graft.model": model.digest}).info.run_id
+        run = self._client.create_run(experiment_id, tags={"graft.model": model.digest})
+        run_id: str = run.info.run_id
         for name, value in record.parameters.items():
             self._client.log_param(run_id, name, value)
         for name, number in record.metrics.items():
             self._client.log_metric(run_id, name, number)
+        self._log_epochs(run, record.epochs)
         for path in record.files:
             self._client.log_artifact(run_id, str(path))
         self._client.set_terminated(run_id)
         return run_id
+
+    def _log_epochs(self, run: Any, epochs: Sequence[EpochRecord]) -> None:
+        """The training's curves, whose step is the epoch."""
+        from mlflow.entities import Metric
+
+        points = [
+            Metric(name, value, run.info.start_time, epoch)
+            for epoch, record in enumerate(epochs, start=1)
+            for name, value in record.values.items()
+        ]
+        for start in range(0, len(points), METRICS_AT_ONCE):
+            self._client.log_batch(run.info.run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
     def _new_experiment(self) -> str:
         created: str = self._client.create_experiment(self.pipeline, artifact_location=self._artifact_location)

@@ -3,27 +3,28 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from data_contracts.errors import complain
 from tasks.modeling.encoder import freeze, set_dropout
 from tasks.modeling.heads import AnyHead, WordTensors
+from tasks.modeling.history import write_history
 from tasks.modeling.inference import device_of_choice, lower_precision
 from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from tasks.training.curves import Curves
 from tasks.training.guard import choose_packing
 from tasks.training.optimiser import new_optimiser, set_learning_rates
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
+from tasks.training.projector import write_projector
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Batch, Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
@@ -31,6 +32,9 @@ from tasks.training.trunk import Trunk, trunk_of
 from tasks.training.vocabulary import learn_all, learn_occurring
 
 logger = logging.getLogger(__name__)
+GRAPH_ROWS = 2
+# Called with the share of all steps that is done, and with what the last epoch scored.
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ def fine_tune(
     checkpoints: Path,
     curves: Path,
     output: Path,
+    report: Report = lambda share, scores: None,
 ) -> TrainingFacts:
-    """Trains, keeps the epoch with the best validation skill, and writes it to `output`.
+    """Trains, keeps the epoch with the best validation skill, and writes it to `output`; reports every step.
 
     A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit.
     Raises InputError for labels that nothing can be learnt from, or chosen by, and for a recipe that names other heads.
@@ -75,14 +80,18 @@ def fine_tune(
     if recipe.frozen_layers is not None:
         freeze(network.encoder, recipe.frozen_layers)
     limit = read_limit(tokens)
-    pad_id = TextEncoder(encoder, limit).pad_id
-    learn_occurring(network.encoder, labelled.tokens.input_ids, pad_id)
-    progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
+    texts = TextEncoder(encoder, limit)
+    learn_occurring(network.encoder, labelled.tokens.input_ids, texts.pad_id)
+    trainer = _Trainer(network, recipe, labelled, texts.pad_id, checkpoints, curves)
+    progress = trainer.run(validation, report)
     if missed := progress.best_missed:
         logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
     network.load_state_dict(progress.best_weights)
     learn_all(network.encoder)
+    if recipe.projector_rows:
+        write_projector(curves, network, validation, texts, recipe.projector_rows)
     save_network(network.cpu(), encoder, limit, output)
+    write_history(output, trainer.curves.epochs)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
 
 
@@ -98,20 +107,22 @@ class _Trainer:
         self.rows = rows
         self.pad_id = pad_id
         self.checkpoint = checkpoints / "checkpoint.pt"
-        self.curves = curves
+        self.curves = Curves(curves, self.device)
         self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and has_fast_bf16(self.device))
         self.gradients = recipe.loss_weighting.gradients(network, recipe.seed).to(self.device)
         self.optimiser = new_optimiser(network, self.gradients, recipe)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         choose_packing(self.network, rows.tokens.input_ids, pad_id, bf16=self.bf16)
-        self.parts = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
+        learning = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
+        self.parts = {**learning, "curves": self.curves}
         self.labelled = rows.labelled
         self.progress = Progress()
+        self.scores = "no epoch has ended yet"
         self.total_steps = len(self._plan(0)) * recipe.epochs
         self.warmup_steps = max(1, math.ceil(self.total_steps * recipe.warmup_share))
         self.trunk = self._trunk()
 
-    def run(self, validation: Rows) -> Progress:
+    def run(self, validation: Rows, report: Report) -> Progress:
         """Trains to the last epoch, or until patience is at an end."""
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.parts)
@@ -120,19 +131,23 @@ class _Trainer:
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)
         bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=None, leave=False)
-        with bar, SummaryWriter(str(self.curves), purge_step=now.step) as writer:
+        with bar, self.curves.begin(now.step) as curves:
+            if now.step == 0:
+                first = range(min(GRAPH_ROWS, len(self.rows.lengths)))
+                curves.graph(self.network, self.rows.batch(first, self.network.heads, self.pad_id))
             while not is_over(now, len(self.network.heads), self.recipe):
                 plan = self._plan(now.epoch)
                 while now.step_in_epoch < len(plan):
-                    losses = self._step(plan[now.step_in_epoch], writer)
+                    self._step(plan[now.step_in_epoch], last=now.step_in_epoch + 1 == len(plan))
                     now.step_in_epoch += 1
                     now.step += 1
                     bar.update()
-                    bar.set_postfix(epoch=now.epoch + 1, loss=f"{losses:.2f}")
+                    bar.set_postfix(epoch=now.epoch + 1, loss=f"{curves.loss:.2f}")
+                    report(now.step / self.total_steps, self.scores)
                     if now.step % self.recipe.checkpoint_steps == 0:
-                        writer.flush()
+                        curves.flush()
                         save_checkpoint(self.checkpoint, self.parts, now)
-                self._end_epoch(plan, validation, writer)
+                self._end_epoch(plan, validation)
         return now
 
     def _trunk(self) -> Trunk | None:
@@ -140,9 +155,14 @@ class _Trainer:
         if not frozen or recipe.encoder_dropout:
             return None
         self.network.train()
-        rows, encoder = self.rows.tokens, self.network.encoder
-        budget, segments = recipe.tokens_per_batch, rows.segments
-        return trunk_of(encoder, frozen, rows.input_ids, self.pad_id, budget, bf16=self.bf16, segments=segments)
+        rows = self.rows.tokens
+        return trunk_of(
+            *(self.network.encoder, frozen, rows.input_ids, self.pad_id, recipe.tokens_per_batch),
+            bf16=self.bf16,
+            packed=self.network.packed,
+            segments=rows.segments,
+            folder=self.checkpoint.parent,
+        )
 
     def _plan(self, epoch: int) -> list[Step]:
         recipe = self.recipe
@@ -160,36 +180,38 @@ class _Trainer:
             packed=self.network.packed,
         )
 
-    def _step(self, step: Step, writer: Any) -> float:
+    def _step(self, step: Step, *, last: bool) -> None:
+        """`last` of its epoch."""
         started = time.perf_counter()
         self.network.train()
         now, heads = self.progress, {task: self.network.heads[task] for task in step.tasks}
         batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in step.micro_batches]
         counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
-        totals = {task: 0.0 for task, count in counts.items() if count}
+        totals = {task: torch.zeros((), device=self.device) for task, count in counts.items() if count}
         for micro_batch, batch in zip(step.micro_batches, batches, strict=True):
             if losses := self._losses(micro_batch, batch, {task: counts[task] for task in totals}):
                 self.gradients.add(losses)
             for task, loss in losses.items():
-                totals[task] += float(loss.detach())
+                totals[task] += loss.detach()
         if totals:
             self.gradients.finish(now.step, list(totals))
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         factor = self.recipe.schedule.factor(now.step, self.warmup_steps, self.total_steps, now.skills)
         set_learning_rates(self.optimiser, self.rates, factor)
+        if last:
+            self.curves.histograms(self.network, now.step)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
-        padded = real if self.network.packed else sum(batch.mask.numel() for batch in batches)
-        # Counted from 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
-        at = now.step
-        for task, value in totals.items():
-            writer.add_scalar(f"loss/{task}", value, at)
-        writer.add_scalar("learning_rate", self.rates[0] * factor, at)
-        writer.add_scalar("gradient_norm", float(norm), at)
-        writer.add_scalar("tokens_per_second", real / (time.perf_counter() - started), at)
-        writer.add_scalar("padding_share", 1 - real / padded, at)
-        return sum(totals.values())
+        self.curves.step(
+            now.step,
+            started,
+            losses=totals,
+            norm=norm,
+            learning_rate=self.rates[0] * factor,
+            tokens=real,
+            computed_tokens=real if self.network.packed else sum(batch.mask.numel() for batch in batches),
+        )
 
     def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, int]) -> dict[str, Tensor]:
         """{task: loss of the micro-batch / labels of the whole step}, so that the cut into them changes nothing."""
@@ -210,17 +232,17 @@ class _Trainer:
             for task in tasks
         }
 
-    def _end_epoch(self, plan: list[Step], validation: Rows, writer: Any) -> None:
+    def _end_epoch(self, plan: list[Step], validation: Rows) -> None:
         now = self.progress
         scores = validation_scores(self.network, validation, self.pad_id)
         skill = end_epoch(now, scores, self.network, self.recipe)
         shares, weights = shares_of(plan, self.labelled), self.gradients.weights()
         curves = {"validation": {**scores, "skill": skill}, "task_share": shares, "loss_weight": weights}
-        for curve, values in curves.items():
-            for name, value in values.items():
-                writer.add_scalar(f"{curve}/{name}", value, now.step)
+        named = {f"{curve}/{name}": value for curve, of in curves.items() for name, value in of.items()}
+        self.curves.end_epoch(now.step, named)
         primary = ", ".join(f"{task} {value:.3f}" for task, value in scores.items())
-        logger.info("epoch %d of %d: %s", now.epoch, self.recipe.epochs, primary)
+        self.scores = f"epoch {now.epoch} of {self.recipe.epochs}: {primary}"
+        logger.info("%s", self.scores)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -62,6 +62,9 @@ class Recipe(BaseModel):
         {}, description="task: least score; an epoch below is chosen only where no epoch reaches all of them"
     )
     checkpoint_steps: int = Field(100, gt=0)
+    projector_rows: int = Field(
+        0, ge=0, description="rows of validation, with text and labels, in TensorBoard's projector; 0 for none"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the device is faster in it"
     )

@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+import logging
 import shutil
+import time
+from typing import cast
+from uuid import UUID
 
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
 from pydantic import BaseModel, ConfigDict
 
 from data_contracts.artifacts import TokenizedDataset, TrainedModel, ValidatedSnapshot
@@ -12,6 +18,9 @@ from tasks.modeling.heads import AnyHead
 from tasks.storage.caching import cached_task, code_components
 from tasks.storage.home import open_home, open_store
 from tasks.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+SECONDS_BETWEEN_REPORTS = 3.0
 
 
 class Lesson(BaseModel):
@@ -32,6 +41,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
     # A checkpoint is taken up only by the code that wrote it.
     made_of = [snapshot.digest, tokens.digest, lesson.model_dump(mode="json"), code_components("training")]
     name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
+    progress = TrainingProgress(name)
     with store.draft() as draft:
         facts = fine_tune(
             store.directory(snapshot.digest),
@@ -42,6 +52,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             checkpoints=home.scratch / name,
             curves=home.curves / name,
             output=draft,
+            report=progress.report,
         )
         model = TrainedModel(
             digest=store.publish(draft),
@@ -56,4 +67,39 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
         )
     # A short training has ended before its first checkpoint.
     shutil.rmtree(home.scratch / name, ignore_errors=True)
+    progress.end(f"epoch {model.best_epoch} of {model.epochs} is the best: skill {model.validation_skill:.3f}")
     return model
+
+
+class TrainingProgress:
+    """How far a training is, as an artifact of its run, sent every few seconds; it goes on where no server takes it."""
+
+    def __init__(self, name: str) -> None:
+        self._key = f"training-{name}"
+        self._artifact: UUID | None = None
+        self._pause = SECONDS_BETWEEN_REPORTS
+        self._due = 0.0
+
+    def report(self, share: float, scores: str) -> None:
+        """Shows the share of the steps that are done, and the scores of the last epoch."""
+        # Without a run there is nothing that an artifact could belong to.
+        if time.monotonic() >= self._due and TaskRunContext.get() is not None:
+            self._send(share, scores)
+
+    def end(self, result: str) -> None:
+        """Shows the training as done, however many steps that took."""
+        if self._artifact is not None:
+            self._send(1.0, result)
+
+    def _send(self, share: float, text: str) -> None:
+        try:
+            if self._artifact is None:
+                self._artifact = cast(UUID, create_progress_artifact(100 * share, key=self._key, description=text))
+            else:
+                update_progress_artifact(self._artifact, 100 * share, description=text)
+            self._pause = SECONDS_BETWEEN_REPORTS
+        except Exception as error:
+            # A server that does not answer is waited for, so it is asked ever more seldom.
+            self._pause *= 2
+            logger.warning("the server did not take the progress of the training (%s)", error)
+        self._due = time.monotonic() + self._pause

@@ -40,8 +40,12 @@ def test_the_run_shows_up_in_the_pages_of_a_server_that_is_started_later(
     runs = shop.runs_of("data-to-model")
     assert runs[0]["state"]["type"] == "COMPLETED"
     assert runs[0]["id"] in first_run.text
-    artifacts = {artifact["key"] for artifact in shop.api("artifacts/latest/filter", {})}
-    assert {"shop-results", "shop-gap", "shop-lineage"} <= artifacts
+    artifacts = {artifact["key"]: artifact for artifact in shop.api("artifacts/latest/filter", {})}
+    assert {"shop-results", "shop-gap", "shop-lineage"} <= artifacts.keys()
+    (training,) = [artifact for artifact in artifacts.values() if artifact["type"] == "progress"]
+    assert training["key"].startswith("training-")
+    assert training["data"] == 100.0
+    assert "of 2 is the best: skill 0." in training["description"]
 
 
 def test_services_that_run_are_found_and_not_started_again(shop: Shop, services: Outcome) -> None:

@@ -7,6 +7,8 @@ from mlflow import MlflowClient
 
 from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel, Verdict
 from data_contracts.errors import InputError
+from tasks.modeling.history import EpochRecord
+from tasks.registry import versions
 from tasks.registry.versions import Registry, RunRecord
 
 Register = Callable[..., ModelVersion]
@@ -131,6 +133,35 @@ def test_the_run_of_a_version_keeps_parameters_metrics_and_the_report(
     assert run.info.status == "FINISHED"
     (kept,) = (tmp_path / "artifacts").rglob("report.html")
     assert kept.read_text(encoding="utf-8") == "<p>good</p>"
+
+
+def test_the_run_of_a_version_has_the_curves_of_its_training_by_epoch(
+    registry: Registry, register: Register, address: str
+) -> None:
+    epochs = [
+        EpochRecord(step=5 * (n + 1), values={"mean_loss/intent": 2.0 - n, "validation/intent": 0.5 + n / 4})
+        for n in range(2)
+    ]
+    made = register(registry, "a", "PROMOTE", RunRecord({}, {"intent/test": 0.75}, (), epochs))
+    client = MlflowClient(tracking_uri=address)
+    for name, values in (("mean_loss/intent", [2.0, 1.0]), ("validation/intent", [0.5, 0.75])):
+        shown = client.get_metric_history(made.run_id, name)
+        assert [(point.step, point.value) for point in shown] == list(zip((1, 2), values, strict=True))
+    assert client.get_run(made.run_id).data.metrics == {
+        "intent/test": 0.75,
+        "mean_loss/intent": 1.0,
+        "validation/intent": 0.75,
+    }
+
+
+def test_a_training_of_more_epochs_than_a_request_takes_is_shown_whole(
+    registry: Registry, register: Register, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "METRICS_AT_ONCE", 3)
+    epochs = [EpochRecord(n, {"validation/skill": n / 8, "mean_loss/intent": float(n)}) for n in range(4)]
+    made = register(registry, "a", "PROMOTE", RunRecord({}, {}, (), epochs))
+    shown = MlflowClient(tracking_uri=address).get_metric_history(made.run_id, "validation/skill")
+    assert [point.value for point in shown] == [0.0, 0.125, 0.25, 0.375]
 
 
 def test_a_tracking_server_that_is_not_there_is_an_error_that_names_the_variable_to_check(

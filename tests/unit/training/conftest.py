@@ -153,7 +153,11 @@ def training(
     """`training(name, **settings)` gives the arguments of a training that works below `tmp_path / name`."""
 
     def arguments(
-        name: str, splits: Path | None = None, heads: dict[str, AnyHead] | None = None, **settings: Any
+        name: str,
+        splits: Path | None = None,
+        heads: dict[str, AnyHead] | None = None,
+        report: Callable[[float, str], None] | None = None,
+        **settings: Any,
     ) -> dict[str, Any]:
         folder = tmp_path / name
         (folder / "model").mkdir(parents=True, exist_ok=True)
@@ -166,6 +170,7 @@ def training(
             "checkpoints": folder / "checkpoints",
             "curves": folder / "curves",
             "output": folder / "model",
+            **({"report": report} if report else {}),
         }
 
     return arguments

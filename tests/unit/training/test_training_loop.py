@@ -16,7 +16,7 @@ from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.network import load_network, new_network
 from tasks.modeling.packing import pack
-from tasks.training import trunk
+from tasks.training import kept_states
 from tasks.training.optimiser import parameter_groups
 from tasks.training.plan import plan_epoch
 from tasks.training.recipe import Recipe
@@ -196,10 +196,14 @@ def test_frozen_layers_computed_once_lead_to_the_weights_that_computing_them_in_
     caplog.set_level(logging.INFO)
     train("kept", epochs=2, frozen_layers=1)
     assert "computed in every step" not in caplog.text
-    monkeypatch.setattr(trunk, "MOST_BYTES", 0)
+    monkeypatch.setattr(kept_states, "FREE_BYTES_LEFT", 1 << 60)
+    train("in_memory", epochs=2, frozen_layers=1)
+    assert "kept in memory" in caplog.text
+    monkeypatch.setattr(kept_states, "MOST_BYTES_IN_MEMORY", 0)
     train("computed", epochs=2, frozen_layers=1)
     assert "computed in every step" in caplog.text
     kept, computed = weights(tmp_path / "kept"), weights(tmp_path / "computed")
+    assert same(kept, weights(tmp_path / "in_memory"))
     for name, value in kept.items():
         assert torch.allclose(value, computed[name], rtol=0, atol=1e-4), name
 

@@ -87,12 +87,18 @@ def test_what_is_trained_on_is_what_is_predicted_from(
 
 
 def test_the_frozen_part_of_the_encoder_reads_segments(
-    write_pairs: Write, pair_rows: list[dict[str, Any]], tiny_encoder: Path
+    write_pairs: Write, pair_rows: list[dict[str, Any]], tiny_encoder: Path, tmp_path: Path
 ) -> None:
     splits = write_pairs("frozen", pair_rows)
     tokens = read_tokens(splits / "tokens" / "train.parquet")
     network = new_network(tiny_encoder, HEADS).eval()
-    trunk = trunk_of(network.encoder, 1, tokens.input_ids, 0, 256, bf16=False, segments=tokens.segments)
+    trunk = trunk_of(
+        *(network.encoder, 1, tokens.input_ids, 0, 256),
+        bf16=False,
+        packed=False,
+        folder=tmp_path,
+        segments=tokens.segments,
+    )
     assert trunk is not None
     batch = read_rows(splits / "snapshot", splits / "tokens", "train", HEADS).batch([3, 70, 9], HEADS, pad_id=0)
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """The frozen part of an encoder, computed once: the same states and gradients as computing it in every step."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from transformers import (
 
 from tasks.modeling.encoder import freeze, set_dropout
 from tasks.modeling.inference import mask_of, pad
+from tasks.modeling.packing import pack
 from tasks.training import trunk as module
-from tasks.training.trunk import trunk_of
+from tasks.training.trunk import Trunk, trunk_of
 
 WIDTH = {"vocab_size": 500, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
 IDS = [[5 + row + at for at in range(3 + 2 * row)] for row in range(12)]
@@ -52,11 +54,15 @@ def prepared(encoder: nn.Module, layers: int) -> nn.Module:
     return encoder.train()
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("name", ["bert", "distilbert", "modernbert"])
-def test_states_and_gradients_are_those_of_the_whole_encoder(name: str, layers: int) -> None:
+def test_states_and_gradients_are_those_of_the_whole_encoder(
+    name: str, layers: int, packed: bool, tmp_path: Path
+) -> None:
     encoder = prepared(encoders()[name], layers)
-    trunk = trunk_of(encoder, layers, IDS, 0, 64, bf16=False)
+    assert not packed or pack(encoder)
+    trunk = trunk_of(encoder, layers, IDS, 0, 64, bf16=False, packed=packed, folder=tmp_path)
     assert trunk is not None
     batch, mask, whole = states(encoder, BATCH)
     kept = trunk.states(BATCH, batch, mask)
@@ -76,9 +82,9 @@ def test_states_and_gradients_are_those_of_the_whole_encoder(name: str, layers: 
             assert torch.allclose(given, wanted, rtol=1e-3, atol=1e-4)
 
 
-def test_frozen_layers_are_not_computed_again() -> None:
+def test_frozen_layers_are_not_computed_again(tmp_path: Path) -> None:
     encoder = prepared(encoders()["bert"], 2)
-    trunk = trunk_of(encoder, 2, IDS, 0, 64, bf16=False)
+    trunk = trunk_of(encoder, 2, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path)
     assert trunk is not None
     computed: list[int] = []
     for number, layer in enumerate(encoder.encoder.layer):  # type: ignore[union-attr, arg-type]
@@ -89,35 +95,74 @@ def test_frozen_layers_are_not_computed_again() -> None:
 
 
 def test_an_encoder_that_cannot_be_cut_is_computed_as_a_whole_and_the_log_says_so(
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Between embeddings and layers it has a projection, which the states would go through a second time.
     electra = prepared(ElectraModel(ElectraConfig(**WIDTH, num_hidden_layers=3, embedding_size=16)), 2)
     with caplog.at_level(logging.INFO):
-        assert trunk_of(electra, 2, IDS, 0, 64, bf16=False) is None
+        assert trunk_of(electra, 2, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path) is None
     assert "the frozen layers of ElectraModel are computed in every step" in caplog.text
 
 
-def test_nothing_is_left_behind_in_an_encoder_that_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_behind_in_an_encoder_that_cannot_be_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = prepared(encoders()["bert"], 2)
     monkeypatch.setattr(module, "mask_of", lambda ids: mask_of(ids)[:, :-1])
-    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False) is None
+    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path) is None
     assert not any(part._forward_hooks for part in encoder.modules())
 
 
-def test_states_that_differ_are_not_used(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_states_that_differ_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     encoder = prepared(encoders()["bert"], 2)
     monkeypatch.setattr(module.Trunk, "states", lambda *_: states(encoder, list(range(8)))[2] + 1e-3)
     monkeypatch.setattr(module, "ROWS_COMPARED", 8)
     with caplog.at_level(logging.INFO):
-        assert trunk_of(encoder, 2, IDS[:8], 0, 64, bf16=False) is None
+        assert trunk_of(encoder, 2, IDS[:8], 0, 64, bf16=False, packed=False, folder=tmp_path) is None
     assert "a state differs by 1.0e-03" in caplog.text
 
 
-def test_more_states_than_memory_is_for_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = prepared(encoders()["bert"], 2)
-    bytes_needed = 4 * 32 * sum(len(ids) for ids in IDS)
-    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed)
-    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False) is not None
-    monkeypatch.setattr(module, "MOST_BYTES", bytes_needed - 1)
-    assert trunk_of(encoder, 2, IDS, 0, 64, bf16=False) is None
+def test_states_are_found_on_disk_by_whoever_asks_for_the_same(tmp_path: Path) -> None:
+    trunk = trunk_of(prepared(encoders()["bert"], 2), 2, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path)
+    (kept,) = tmp_path.glob("states-*.bin")
+    assert kept.stat().st_size == 4 * 32 * sum(len(ids) for ids in IDS)
+    written = kept.stat().st_mtime_ns
+    # In batches of another size they would be others by some bits.
+    again = trunk_of(prepared(encoders()["bert"], 2), 2, IDS, 0, 16, bf16=False, packed=False, folder=tmp_path)
+    assert list(tmp_path.glob("states-*.bin")) == [kept]
+    assert kept.stat().st_mtime_ns == written
+    batch, mask = pad([IDS[row] for row in BATCH], 0), mask_of([IDS[row] for row in BATCH])
+    assert trunk is not None
+    assert again is not None
+    assert torch.equal(trunk.states(BATCH, batch, mask), again.states(BATCH, batch, mask))
+
+
+@pytest.mark.parametrize("change", ["segments", "weights", "layers", "rows", "precision", "encoder"])
+def test_states_of_something_else_are_not_taken(change: str, tmp_path: Path) -> None:
+    assert (
+        trunk_of(prepared(encoders()["bert"], 1), 1, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path) is not None
+    )
+    encoder, layers, ids = encoders()["distilbert" if change == "encoder" else "bert"], 1, IDS
+    if change == "weights":
+        with torch.no_grad():
+            encoder.encoder.layer[0].output.dense.bias[3] += 0.5  # type: ignore[union-attr, index]
+    if change == "layers":
+        layers = 2
+    segments = [[0] * len(row) for row in IDS] if change == "segments" else None
+    if change == "rows":
+        ids = [*IDS[:-1], [*IDS[-1][:-1], 499]]
+    prepared(encoder, layers)
+    assert trunk_of(
+        encoder, layers, ids, 0, 64, bf16=change == "precision", packed=False, folder=tmp_path, segments=segments
+    )
+    assert len(list(tmp_path.glob("states-*.bin"))) == 2
+
+
+def test_weights_that_learn_are_no_part_of_what_the_states_hang_on(tmp_path: Path) -> None:
+    encoder = prepared(encoders()["bert"], 1)
+    first = Trunk(encoder, 1, packed=False).digest(IDS, None)
+    with torch.no_grad():
+        encoder.encoder.layer[2].output.dense.bias[3] += 0.5  # type: ignore[union-attr, index]
+    assert Trunk(encoder, 1, packed=False).digest(IDS, None) == first
