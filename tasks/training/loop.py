@@ -1,10 +1,10 @@
 """Multi-task fine-tuning: one optimiser step takes the mean loss of each task over all rows of the step."""
 
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,17 @@ from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from tasks.training.job import TrainingFacts
 from tasks.training.optimiser import new_optimiser, set_learning_rates
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
+from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Batch, Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
+from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
 from tasks.training.trunk import Trunk, trunk_of
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingFacts:
-    """What came of a training."""
-
-    best_epoch: int
-    epochs: int
-    steps: int
-    validation_skill: float
 
 
 def fine_tune(
@@ -51,10 +44,12 @@ def fine_tune(
     checkpoints: Path,
     curves: Path,
     output: Path,
+    ranks: Ranks = ALONE,
 ) -> TrainingFacts:
     """Trains, keeps the epoch with the best validation skill, and writes it to `output`.
 
-    A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit.
+    A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit. Called
+    by each of several `ranks`, it trains one network in all of them, and the first one writes.
     Raises InputError for labels that nothing can be learnt from, or chosen by, and for a recipe that names other heads.
     """
     if problems := recipe.misfits(heads):
@@ -74,11 +69,14 @@ def fine_tune(
         freeze(network.encoder, recipe.frozen_layers)
     limit = read_limit(tokens)
     pad_id = TextEncoder(encoder, limit).pad_id
-    progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves).run(validation)
+    progress = _Trainer(network, recipe, labelled, pad_id, checkpoints, curves, ranks).run(validation)
     if missed := progress.best_missed:
         logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
-    network.load_state_dict(progress.best_weights)
-    save_network(network.cpu(), encoder, limit, output)
+    if ranks.is_first:
+        # Of a sharded one, this process holds a part.
+        network = new_network(encoder, heads) if recipe.sharding == "full" else network
+        network.load_state_dict(progress.best_weights)
+        save_network(network.cpu(), encoder, limit, output)
     return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
 
 
@@ -86,9 +84,20 @@ class _Trainer:
     """Network, optimiser, schedule and position of one training."""
 
     def __init__(
-        self, network: MultiTaskNetwork, recipe: Recipe, rows: Rows, pad_id: int, checkpoints: Path, curves: Path
+        self,
+        network: MultiTaskNetwork,
+        recipe: Recipe,
+        rows: Rows,
+        pad_id: int,
+        checkpoints: Path,
+        curves: Path,
+        ranks: Ranks,
     ) -> None:
+        self.ranks = ranks
         self.device = device_of_choice()
+        self.sharded = recipe.sharding == "full"
+        if self.sharded:
+            shard(network.encoder, ranks, self.device)
         self.network = network.to(self.device)
         self.recipe = recipe
         self.rows = rows
@@ -110,12 +119,14 @@ class _Trainer:
         """Trains to the last epoch, or until patience is at an end."""
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.parts)
+            self._leave_to_the_first()
             logger.info("resuming at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         now = self.progress
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)
-        bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=None, leave=False)
-        with bar, SummaryWriter(str(self.curves), purge_step=now.step) as writer:
+        hidden = None if self.ranks.is_first else True
+        bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=hidden, leave=False)
+        with bar, self._writer() as writer:
             while not is_over(now, len(self.network.heads), self.recipe):
                 plan = self._plan(now.epoch)
                 while now.step_in_epoch < len(plan):
@@ -126,13 +137,18 @@ class _Trainer:
                     bar.set_postfix(epoch=now.epoch + 1, loss=f"{losses:.2f}")
                     if now.step % self.recipe.checkpoint_steps == 0:
                         writer.flush()
-                        save_checkpoint(self.checkpoint, self.parts, now)
+                        save_checkpoint(self.checkpoint, self.parts, now, self.ranks)
                 self._end_epoch(plan, validation, writer)
         return now
 
+    def _writer(self) -> Any:
+        if self.ranks.is_first:
+            return SummaryWriter(str(self.curves), purge_step=self.progress.step)
+        return contextlib.nullcontext(_NoCurves())
+
     def _trunk(self) -> Trunk | None:
         frozen, recipe = self.recipe.frozen_layers, self.recipe
-        if not frozen or recipe.encoder_dropout:
+        if not frozen or recipe.encoder_dropout or self.sharded:
             return None
         self.network.train()
         ids = self.rows.tokens.input_ids
@@ -151,43 +167,58 @@ class _Trainer:
             seed=recipe.seed,
             epoch=epoch,
             epochs=recipe.epochs,
+            world_size=self.ranks.count,
         )
 
     def _step(self, step: Step, writer: Any) -> float:
         started = time.perf_counter()
         self.network.train()
         now, heads = self.progress, {task: self.network.heads[task] for task in step.tasks}
-        batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in step.micro_batches]
-        counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
+        self.ranks.begin_step(self.recipe.seed, now.step)
+        own = step.of_rank(self.ranks.rank)
+        batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in own]
+        counts = self.ranks.total(
+            {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
+        )
         totals = {task: 0.0 for task, count in counts.items() if count}
-        for micro_batch, batch in zip(step.micro_batches, batches, strict=True):
-            if losses := self._losses(micro_batch, batch, {task: counts[task] for task in totals}):
+        for micro_batch, batch in zip(own, batches, strict=True):
+            if losses := self._losses(micro_batch, batch, counts):
                 self.gradients.add(losses)
             for task, loss in losses.items():
                 totals[task] += float(loss.detach())
+        if self.sharded:
+            self._keep_up(step, counts)
+        totals = self.ranks.total(totals)
+        self.ranks.add_up_gradients([*self.network.parameters(), *self.gradients.parameters()])
         if totals:
-            self.gradients.finish(now.step, list(totals))
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+            self.gradients.finish(now.step, list(totals), self.ranks)
+        if self.sharded:
+            norm = clip_gradients(self.network, self.recipe.gradient_clip)
+        else:
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         factor = self.recipe.schedule.factor(now.step, self.warmup_steps, self.total_steps, now.skills)
         set_learning_rates(self.optimiser, self.rates, factor)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        real = sum(int(batch.mask.sum()) for batch in batches)
-        padded = sum(batch.mask.numel() for batch in batches)
+        seen = self.ranks.total(
+            {
+                "real": sum(int(batch.mask.sum()) for batch in batches),
+                "padded": sum(batch.mask.numel() for batch in batches),
+            }
+        )
         # Counted from 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
         at = now.step
         for task, value in totals.items():
             writer.add_scalar(f"loss/{task}", value, at)
         writer.add_scalar("learning_rate", self.rates[0] * factor, at)
         writer.add_scalar("gradient_norm", float(norm), at)
-        writer.add_scalar("tokens_per_second", real / (time.perf_counter() - started), at)
-        writer.add_scalar("padding_share", 1 - real / padded, at)
+        writer.add_scalar("tokens_per_second", seen["real"] / (time.perf_counter() - started), at)
+        writer.add_scalar("padding_share", 1 - seen["real"] / seen["padded"], at)
         return sum(totals.values())
 
-    def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, int]) -> dict[str, Tensor]:
+    def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, float]) -> dict[str, Tensor]:
         """{task: loss of the micro-batch / labels of the whole step}, so that the cut into them changes nothing."""
-        tasks = [task for task in counts if not micro_batch.tasks or task in micro_batch.tasks]
-        if not tasks:
+        if not (tasks := _taught(micro_batch, counts)):
             return {}
         words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
         input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
@@ -202,10 +233,25 @@ class _Trainer:
             for task in tasks
         }
 
+    def _keep_up(self, step: Step, counts: Mapping[str, float]) -> None:
+        """Passes through the encoder as often as the other ranks do in this step, for each time they need all parts."""
+        learning = [batch.rank for batch in step.micro_batches if _taught(batch, counts)]
+        batch = self.rows.batch(step.rows[:1], {}, self.pad_id)
+        for _ in range(passes_left(learning, self.ranks.rank)):
+            with lower_precision(self.device, self.bf16):
+                pass_idly(self.network.states(batch.input_ids.to(self.device), batch.mask.to(self.device)))
+
+    def _leave_to_the_first(self) -> None:
+        """Keeps the best weights in the memory of one rank, which is to write them."""
+        if not self.ranks.is_first:
+            self.progress.best_weights = {}
+
     def _end_epoch(self, plan: list[Step], validation: Rows, writer: Any) -> None:
         now = self.progress
-        scores = validation_scores(self.network, validation, self.pad_id)
+        asked = self.ranks.is_first or self.sharded
+        scores = self.ranks.of_first(validation_scores(self.network, validation, self.pad_id) if asked else {})
         skill = end_epoch(now, scores, self.network, self.recipe)
+        self._leave_to_the_first()
         shares, weights = shares_of(plan, self.labelled), self.gradients.weights()
         curves = {"validation": {**scores, "skill": skill}, "task_share": shares, "loss_weight": weights}
         for curve, values in curves.items():
@@ -213,6 +259,21 @@ class _Trainer:
                 writer.add_scalar(f"{curve}/{name}", value, now.step)
         primary = ", ".join(f"{task} {value:.3f}" for task, value in scores.items())
         logger.info("epoch %d of %d: %s", now.epoch, self.recipe.epochs, primary)
+
+
+def _taught(micro_batch: MicroBatch, counts: Mapping[str, float]) -> list[str]:
+    """The tasks that a micro-batch has rows for, of those with a label in the step."""
+    return [task for task, count in counts.items() if count and (not micro_batch.tasks or task in micro_batch.tasks)]
+
+
+class _NoCurves:
+    """What a rank that does not report writes its curves to."""
+
+    def add_scalar(self, *_: object) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
 
 
 def has_fast_bf16(device: torch.device) -> bool:
