@@ -88,7 +88,8 @@ def train_in_processes(
                 raise InputError(failure.text)
             by_kernel = failure.kind == KILLED and kernel_kills(counters) > kills
             if not (failure.kind == MEMORY or by_kernel) or not (folder / BEGUN).is_file():
-                raise RuntimeError(f"a training process failed: {failure.text}")
+                # Of a traceback, what is read first is its last line.
+                raise RuntimeError(f"a training process failed: {failure.text.splitlines()[-1]}\n{failure.text}")
             _lower_the_ceiling(job, json.loads((folder / BEGUN).read_text(encoding="utf-8")))
 
 

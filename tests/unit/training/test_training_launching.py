@@ -154,6 +154,8 @@ def test_a_process_that_was_killed_otherwise_ends_the_training(job: MakeJob, tmp
     command = [sys.executable, "-c", SAYS, "os.kill(os.getpid(), signal.SIGKILL)"]
     with pytest.raises(RuntimeError, match="process 0 was ended by signal 9"):
         train_in_processes(job("killed"), 1, command)
+    with pytest.raises(RuntimeError, match=r"^a training process failed: ValueError: ours\nTraceback"):
+        train_in_processes(job("failed"), 1, [*command[:-1], "raise ValueError('ours')"])
     assert not (tmp_path / "ceilings.json").exists()
 
 
@@ -191,6 +193,27 @@ def test_what_a_process_logs_or_prints_is_logged_here_and_only_by_the_first(
         ("tasks.training.loop", "WARNING", "100 percent"),
         ("tasks.training.launching", "INFO", "plain"),
     ]
+
+
+class InterruptAtOnce(logging.Handler):
+    """Interrupts this program, as Ctrl-C does, when anything is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raises KeyboardInterrupt."""
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_ends_all_processes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="tasks")
+    says = "print('here', flush=True); time.sleep(600)|time.sleep(600)"
+    logger, handler = logging.getLogger("tasks.training.launching"), InterruptAtOnce()
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_ranks([sys.executable, "-c", SAYS, says], tmp_path, 2)
+    finally:
+        logger.removeHandler(handler)
+    assert processes_below(tmp_path) == []
 
 
 @pytest.mark.parametrize(
