@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
+PATIENCE_SECONDS = 240
 # What a training imports late, too: each fork would do so anew.
 LATE = ("transformers.models.bert.modeling_bert", "scipy.stats", "sklearn.metrics", "seqeval.metrics")
 CONTEXT.set_forkserver_preload(["tasks.training.loop", "several_ranks", *LATE])
@@ -23,11 +24,18 @@ def in_ranks(count: int, folder: Path, function: Callable[..., Any], *arguments:
         for process, (_, sender) in zip(processes, pipes, strict=True):
             process.start()
             sender.close()
-        return [receiver.recv() for receiver, _ in pipes]
+        return [_answer(receiver) for receiver, _ in pipes]
     finally:
         for process in processes:
             process.join(10)
             process.kill()
+
+
+def _answer(receiver: Any) -> Any:
+    # Processes that wait for each other for good would never end.
+    if not receiver.poll(PATIENCE_SECONDS):
+        raise TimeoutError(f"a process gave no answer in {PATIENCE_SECONDS} seconds")
+    return receiver.recv()
 
 
 def _call(
