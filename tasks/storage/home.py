@@ -38,6 +38,11 @@ class Home:
         return self.root / "scratch"
 
     @property
+    def ceilings(self) -> Path:
+        """File of what fits into the memory of this machine's devices."""
+        return self.root / "ceilings.json"
+
+    @property
     def services(self) -> Path:
         """State and logs of the processes that `graft up` started."""
         return self.root / "services"

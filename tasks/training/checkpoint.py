@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import InputError
+from tasks.training.ranks import ALONE, Ranks
+from tasks.training.sharding import load_whole, whole
 
 
 @dataclass
@@ -36,17 +38,22 @@ class Progress:
     stopped: dict[str, int] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, parts: Mapping[str, Any], progress: Progress) -> None:
-    """Replaces the checkpoint by the state of the parts as it is now, atomically.
+def save_checkpoint(path: Path, parts: Mapping[str, Any], progress: Progress, ranks: Ranks = ALONE) -> None:
+    """Replaces the checkpoint by the state of the parts as it is now, atomically; the first rank writes for all.
 
-    Parts have a `state_dict`: network, optimiser, and whatever else learns.
+    Parts have a `state_dict`: network, optimiser, and whatever else learns. What several ranks draw at random hangs on
+    the step, so nothing of it has to be kept.
     """
+    states = whole({name: part.state_dict() for name, part in parts.items()})
+    if not ranks.is_first:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     state = {
-        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "parts": states,
         "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        # Of the one device in use: asking the others, of other ranks, would take memory on each.
+        "random_cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
         "progress": vars(progress),
     }
     with draft.open("wb") as file:
@@ -64,10 +71,10 @@ def load_checkpoint(path: Path, parts: Mapping[str, Any]) -> Progress:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         for name, part in parts.items():
-            part.load_state_dict(state["parts"][name])
+            load_whole(part, state["parts"][name])
         torch.set_rng_state(state["random"])
-        if state["random_cuda"]:
-            torch.cuda.set_rng_state_all(state["random_cuda"])
+        for of_device in state["random_cuda"]:
+            torch.cuda.set_rng_state(of_device)
         return Progress(**state["progress"])
     except Exception as error:
         raise InputError(

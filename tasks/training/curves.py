@@ -37,9 +37,12 @@ class _Step:
 
 
 class Curves:
-    """Writes what a training measures below `folder`, and keeps the epochs' records; a part of its checkpoints."""
+    """Writes what a training measures below `folder`, and keeps the epochs' records; a part of its checkpoints.
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    Without a folder nothing is written, as by all but one of the processes of a training.
+    """
+
+    def __init__(self, folder: Path | None, device: torch.device) -> None:
         self.loss = float("nan")
         self._folder = folder
         self._device = device
@@ -55,7 +58,7 @@ class Curves:
 
     def begin(self, step: int) -> Self:
         """Opens the files; what an interrupted training wrote of that step and of later ones is forgotten."""
-        self._writer = SummaryWriter(str(self._folder), purge_step=step)
+        self._writer: Any = SummaryWriter(str(self._folder), purge_step=step) if self._folder else _NoWriter()
         return self
 
     def __enter__(self) -> Self:
@@ -87,6 +90,8 @@ class Curves:
 
     def histograms(self, network: MultiTaskNetwork, step: int) -> None:
         """Weights that learn and their gradients, by layer of the encoder and by head."""
+        if self._folder is None:
+            return
         for part, weights in _parts(network).items():
             gradients = [weight.grad for weight in weights if weight.grad is not None]
             for name, tensors in (("weights", weights), ("gradients", gradients)):
@@ -95,6 +100,8 @@ class Curves:
 
     def graph(self, network: MultiTaskNetwork, batch: Batch) -> None:
         """The network's operations on that batch; without a graph, training is the same."""
+        if self._folder is None:
+            return
         try:
             graph = graph_of(network, batch)
         except Exception as error:
@@ -145,6 +152,19 @@ class Curves:
                 self._losses[name] = [total + value, count + 1]
             self.loss = sum(losses.values())
         self._waiting = []
+
+
+class _NoWriter:
+    """Takes what a SummaryWriter does, and leaves it at that."""
+
+    def add_scalar(self, *_: object) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 def _parts(network: MultiTaskNetwork) -> dict[str, list[nn.Parameter]]:

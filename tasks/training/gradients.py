@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.modeling.network import MultiTaskNetwork
+from tasks.training.ranks import ALONE, Ranks
 
 Losses = Mapping[str, Tensor]
 
@@ -30,8 +31,11 @@ class StepGradients(nn.Module):
         """Adds what a micro-batch says."""
         backward([self._weights[task] * loss for task, loss in losses.items()])
 
-    def finish(self, step: int, tasks: Sequence[str]) -> None:
-        """Ends a step in which those tasks learnt: from here on the gradients are whole."""
+    def finish(self, step: int, tasks: Sequence[str], ranks: Ranks = ALONE) -> None:
+        """Ends a step in which those tasks learnt, when the weights have the sums of all ranks' gradients.
+
+        From here on the gradients are whole.
+        """
 
 
 class UncertaintyGradients(StepGradients):
@@ -54,7 +58,7 @@ class UncertaintyGradients(StepGradients):
         """Adds what a micro-batch says, to the log variances as well."""
         backward([self._weights[task] * self._precision(task) * loss for task, loss in losses.items()])
 
-    def finish(self, step: int, tasks: Sequence[str]) -> None:
+    def finish(self, step: int, tasks: Sequence[str], ranks: Ranks = ALONE) -> None:
         """Adds the part that does not depend on rows, once a step."""
         backward([self._weights[task] * self._log_variance(task) / 2 for task in tasks])
 
@@ -91,16 +95,21 @@ class ProjectedGradients(StepGradients):
                 flat = _flat(self._shared, found[: len(self._shared)])
                 self._sums[task] = self._sums[task] + flat if task in self._sums else flat
 
-    def finish(self, step: int, tasks: Sequence[str]) -> None:
+    def finish(self, step: int, tasks: Sequence[str], ranks: Ranks = ALONE) -> None:
         """Gives the encoder the sum of the projected gradients."""
-        if not self._sums:
+        if not self._shared:
             return
         order = np.random.default_rng([self._seed, step])
-        whole = projected_sum(torch.stack(list(self._sums.values())), order)
+        # By the order of the tasks: that of their first micro-batches would let the cut into them decide.
+        sums = [ranks.add_up(self._sums[task] if task in self._sums else self._nothing()) for task in tasks]
+        whole = projected_sum(torch.stack(sums), order)
         parts = torch.split(whole, [weight.numel() for weight in self._shared])
         for weight, part in zip(self._shared, parts, strict=True):
             weight.grad = part.view_as(weight).clone()
         self._sums = {}
+
+    def _nothing(self) -> Tensor:
+        return _flat(self._shared, [None] * len(self._shared))
 
 
 def projected_sum(gradients: Tensor, order: np.random.Generator) -> Tensor:

@@ -3,8 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -22,29 +21,20 @@ from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tasks.training.curves import Curves
 from tasks.training.guard import choose_packing
+from tasks.training.job import Report, TrainingFacts, say_nothing
 from tasks.training.optimiser import new_optimiser, set_learning_rates
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
 from tasks.training.projector import write_projector
+from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Batch, Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
+from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
 from tasks.training.trunk import Trunk, trunk_of
 from tasks.training.vocabulary import learn_all, learn_occurring
 
 logger = logging.getLogger(__name__)
 GRAPH_ROWS = 2
-# Called with the share of all steps that is done, and with what the last epoch scored.
-Report = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class TrainingFacts:
-    """What came of a training."""
-
-    best_epoch: int
-    epochs: int
-    steps: int
-    validation_skill: float
 
 
 def fine_tune(
@@ -57,11 +47,13 @@ def fine_tune(
     checkpoints: Path,
     curves: Path,
     output: Path,
-    report: Report = lambda share, scores: None,
+    report: Report = say_nothing,
+    ranks: Ranks = ALONE,
 ) -> TrainingFacts:
     """Trains, keeps the epoch with the best validation skill, and writes it to `output`; reports every step.
 
-    A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit.
+    A checkpoint in `checkpoints` is taken up where it stands; on the CPU the result is then the same to the bit. Called
+    by each of several `ranks`, it trains one network in all of them, and the first one writes.
     Raises InputError for labels that nothing can be learnt from, or chosen by, and for a recipe that names other heads.
     """
     if problems := recipe.misfits(heads):
@@ -75,44 +67,69 @@ def fine_tune(
     validation = read_rows(snapshot, tokens, "validation", heads)
     check_validation(validation)
     torch.manual_seed(recipe.seed)
+    limit = read_limit(tokens)
+    texts = TextEncoder(encoder, limit)
+    network = _network_to_train(encoder, heads, recipe, labelled, texts.pad_id)
+    trainer = _Trainer(network, recipe, labelled, texts.pad_id, checkpoints, curves, ranks)
+    progress = trainer.run(validation, report)
+    if missed := progress.best_missed:
+        logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
+    if ranks.is_first:
+        if recipe.sharding == "full":
+            # Of the one that was trained, this process holds a part.
+            network = _network_to_train(encoder, heads, recipe, labelled, texts.pad_id)
+        network.load_state_dict(progress.best_weights)
+        learn_all(network.encoder)
+        if recipe.projector_rows:
+            write_projector(curves, network, validation, texts, recipe.projector_rows)
+        save_network(network.cpu(), encoder, limit, output)
+        write_history(output, trainer.curves.epochs)
+    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
+
+
+def _network_to_train(
+    encoder: Path, heads: Mapping[str, AnyHead], recipe: Recipe, rows: Rows, pad_id: int
+) -> MultiTaskNetwork:
+    """As the recipe has it at the start."""
     network = new_network(encoder, heads)
     set_dropout(network.encoder, recipe.encoder_dropout)
     if recipe.frozen_layers is not None:
         freeze(network.encoder, recipe.frozen_layers)
-    limit = read_limit(tokens)
-    texts = TextEncoder(encoder, limit)
-    learn_occurring(network.encoder, labelled.tokens.input_ids, texts.pad_id)
-    trainer = _Trainer(network, recipe, labelled, texts.pad_id, checkpoints, curves)
-    progress = trainer.run(validation, report)
-    if missed := progress.best_missed:
-        logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
-    network.load_state_dict(progress.best_weights)
-    learn_all(network.encoder)
-    if recipe.projector_rows:
-        write_projector(curves, network, validation, texts, recipe.projector_rows)
-    save_network(network.cpu(), encoder, limit, output)
-    write_history(output, trainer.curves.epochs)
-    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
+    learn_occurring(network.encoder, rows.tokens.input_ids, pad_id)
+    return network
 
 
 class _Trainer:
     """Network, optimiser, schedule and position of one training."""
 
     def __init__(
-        self, network: MultiTaskNetwork, recipe: Recipe, rows: Rows, pad_id: int, checkpoints: Path, curves: Path
+        self,
+        network: MultiTaskNetwork,
+        recipe: Recipe,
+        rows: Rows,
+        pad_id: int,
+        checkpoints: Path,
+        curves: Path,
+        ranks: Ranks,
     ) -> None:
+        self.ranks = ranks
         self.device = device_of_choice()
+        self.sharded = recipe.sharding == "full"
+        if self.sharded:
+            shard(network.encoder, ranks, self.device)
         self.network = network.to(self.device)
         self.recipe = recipe
         self.rows = rows
         self.pad_id = pad_id
         self.checkpoint = checkpoints / "checkpoint.pt"
-        self.curves = Curves(curves, self.device)
+        self.curves = Curves(curves if ranks.is_first else None, self.device)
         self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and has_fast_bf16(self.device))
         self.gradients = recipe.loss_weighting.gradients(network, recipe.seed).to(self.device)
         self.optimiser = new_optimiser(network, self.gradients, recipe)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         choose_packing(self.network, rows.tokens.input_ids, pad_id, bf16=self.bf16)
+        # The plan is one of all ranks.
+        self.network.packed = ranks.total({"packed": self.network.packed})["packed"] == ranks.count
         learning = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
         self.parts = {**learning, "curves": self.curves}
         self.labelled = rows.labelled
@@ -126,13 +143,16 @@ class _Trainer:
         """Trains to the last epoch, or until patience is at an end."""
         if self.checkpoint.exists():
             self.progress = load_checkpoint(self.checkpoint, self.parts)
+            self._leave_to_the_first()
             logger.info("resuming at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         now = self.progress
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)
-        bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=None, leave=False)
+        hidden = None if self.ranks.is_first else True
+        bar = tqdm(total=self.total_steps, initial=now.step, desc="training", unit="step", disable=hidden, leave=False)
         with bar, self.curves.begin(now.step) as curves:
-            if now.step == 0:
+            # Of a sharded network, no process can compute anything by itself.
+            if now.step == 0 and not self.sharded:
                 first = range(min(GRAPH_ROWS, len(self.rows.lengths)))
                 curves.graph(self.network, self.rows.batch(first, self.network.heads, self.pad_id))
             while not is_over(now, len(self.network.heads), self.recipe):
@@ -146,13 +166,13 @@ class _Trainer:
                     report(now.step / self.total_steps, self.scores)
                     if now.step % self.recipe.checkpoint_steps == 0:
                         curves.flush()
-                        save_checkpoint(self.checkpoint, self.parts, now)
+                        save_checkpoint(self.checkpoint, self.parts, now, self.ranks)
                 self._end_epoch(plan, validation)
         return now
 
     def _trunk(self) -> Trunk | None:
         frozen, recipe = self.recipe.frozen_layers, self.recipe
-        if not frozen or recipe.encoder_dropout:
+        if not frozen or recipe.encoder_dropout or self.sharded:
             return None
         self.network.train()
         rows = self.rows.tokens
@@ -178,6 +198,7 @@ class _Trainer:
             epoch=epoch,
             epochs=recipe.epochs,
             packed=self.network.packed,
+            world_size=self.ranks.count,
         )
 
     def _step(self, step: Step, *, last: bool) -> None:
@@ -185,38 +206,50 @@ class _Trainer:
         started = time.perf_counter()
         self.network.train()
         now, heads = self.progress, {task: self.network.heads[task] for task in step.tasks}
-        batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in step.micro_batches]
-        counts = {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
+        self.ranks.begin_step(self.recipe.seed, now.step)
+        own = step.of_rank(self.ranks.rank)
+        batches = [self.rows.batch(of.rows, heads, self.pad_id, of.tasks) for of in own]
+        counts = self.ranks.total(
+            {task: sum(int(head.present(b.targets[task]).sum()) for b in batches) for task, head in heads.items()}
+        )
         totals = {task: torch.zeros((), device=self.device) for task, count in counts.items() if count}
-        for micro_batch, batch in zip(step.micro_batches, batches, strict=True):
-            if losses := self._losses(micro_batch, batch, {task: counts[task] for task in totals}):
+        for micro_batch, batch in zip(own, batches, strict=True):
+            if losses := self._losses(micro_batch, batch, counts):
                 self.gradients.add(losses)
             for task, loss in losses.items():
                 totals[task] += loss.detach()
+        if self.sharded:
+            self._keep_up(step, counts)
+        totals = self.ranks.sums(totals)
+        self.ranks.add_up_gradients([*self.network.parameters(), *self.gradients.parameters()])
         if totals:
-            self.gradients.finish(now.step, list(totals))
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+            self.gradients.finish(now.step, list(totals), self.ranks)
+        if self.sharded:
+            norm = clip_gradients(self.network, self.recipe.gradient_clip)
+        else:
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         factor = self.recipe.schedule.factor(now.step, self.warmup_steps, self.total_steps, now.skills)
         set_learning_rates(self.optimiser, self.rates, factor)
-        if last:
+        if last and not self.sharded:
             self.curves.histograms(self.network, now.step)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
+        padded = sum(batch.mask.numel() for batch in batches)
+        seen = self.ranks.total({"real": real, "computed": real if self.network.packed else padded})
         self.curves.step(
             now.step,
             started,
             losses=totals,
             norm=norm,
             learning_rate=self.rates[0] * factor,
-            tokens=real,
-            computed_tokens=real if self.network.packed else sum(batch.mask.numel() for batch in batches),
+            tokens=int(seen["real"]),
+            computed_tokens=int(seen["computed"]),
         )
 
-    def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, int]) -> dict[str, Tensor]:
+    def _losses(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, float]) -> dict[str, Tensor]:
         """{task: loss of the micro-batch / labels of the whole step}, so that the cut into them changes nothing."""
-        tasks = [task for task in counts if not micro_batch.tasks or task in micro_batch.tasks]
-        if not tasks:
+        if not (tasks := _taught(micro_batch, counts)):
             return {}
         words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
         input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
@@ -232,10 +265,25 @@ class _Trainer:
             for task in tasks
         }
 
+    def _keep_up(self, step: Step, counts: Mapping[str, float]) -> None:
+        """Passes through the encoder as often as the other ranks do in this step, for each time they need all parts."""
+        learning = [batch.rank for batch in step.micro_batches if _taught(batch, counts)]
+        batch = self.rows.batch(step.rows[:1], {}, self.pad_id)
+        for _ in range(passes_left(learning, self.ranks.rank)):
+            with lower_precision(self.device, self.bf16):
+                pass_idly(self.network.states(batch.input_ids.to(self.device), batch.mask.to(self.device)))
+
+    def _leave_to_the_first(self) -> None:
+        """Keeps the best weights in the memory of one rank, which is to write them."""
+        if not self.ranks.is_first:
+            self.progress.best_weights = {}
+
     def _end_epoch(self, plan: list[Step], validation: Rows) -> None:
         now = self.progress
-        scores = validation_scores(self.network, validation, self.pad_id)
+        asked = self.ranks.is_first or self.sharded
+        scores = self.ranks.of_first(validation_scores(self.network, validation, self.pad_id) if asked else {})
         skill = end_epoch(now, scores, self.network, self.recipe)
+        self._leave_to_the_first()
         shares, weights = shares_of(plan, self.labelled), self.gradients.weights()
         curves = {"validation": {**scores, "skill": skill}, "task_share": shares, "loss_weight": weights}
         named = {f"{curve}/{name}": value for curve, of in curves.items() for name, value in of.items()}
@@ -243,6 +291,11 @@ class _Trainer:
         primary = ", ".join(f"{task} {value:.3f}" for task, value in scores.items())
         self.scores = f"epoch {now.epoch} of {self.recipe.epochs}: {primary}"
         logger.info("%s", self.scores)
+
+
+def _taught(micro_batch: MicroBatch, counts: Mapping[str, float]) -> list[str]:
+    """The tasks that a micro-batch has rows for, of those with a label in the step."""
+    return [task for task, count in counts.items() if count and (not micro_batch.tasks or task in micro_batch.tasks)]
 
 
 def has_fast_bf16(device: torch.device) -> bool:

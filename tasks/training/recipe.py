@@ -3,11 +3,14 @@
 from collections.abc import Collection
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from tasks.training.sampling import AllRows, Sampling
 from tasks.training.schedules import LinearSchedule, Schedule
 from tasks.training.weighting import FixedWeighting, LossWeighting
+
+# Memory and speed hang on these, and of the result only how it was rounded.
+WITHOUT_CONSEQUENCE = {"tokens_per_batch", "rows_per_batch", "processes", "sharding"}
 
 
 class Recipe(BaseModel):
@@ -68,12 +71,29 @@ class Recipe(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the device is faster in it"
     )
+    processes: PositiveInt | Literal["auto"] = Field(
+        "auto", description="that train one network together; auto: one for each GPU that is visible, one on a CPU"
+    )
+    sharding: Literal["none", "full"] = Field(
+        "none",
+        description="full: each process holds a part of the encoder and of what the optimiser knows of it, for "
+        "encoders that do not fit into one GPU; slower for those that do",
+    )
     seed: int = 13
 
     @model_validator(mode="after")
     def _the_schedule_fits_the_patience(self) -> "Recipe":
         if misfit := self.schedule.misfit(self.patience_epochs):
             raise ValueError(misfit)
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_sharded_can_be_trained(self) -> "Recipe":
+        if self.sharding == "full" and self.loss_weighting.kind == "pcgrad":
+            raise ValueError(
+                "sharding: full does not go with loss_weighting pcgrad, which compares whole gradients of the encoder "
+                "task by task; take another kind of loss_weighting, or sharding: none"
+            )
         return self
 
     def misfits(self, tasks: Collection[str]) -> list[str]:

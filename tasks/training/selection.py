@@ -11,6 +11,7 @@ from tasks.modeling.network import MultiTaskNetwork
 from tasks.training.checkpoint import Progress
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows
+from tasks.training.sharding import whole
 
 logger = logging.getLogger(__name__)
 
@@ -91,4 +92,4 @@ def _stop_tasks(progress: Progress, scores: Mapping[str, float], network: MultiT
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in weights.items()}
+    return {name: value.detach().cpu().clone() for name, value in whole(weights).items()}

@@ -17,7 +17,8 @@ from tasks.modeling.encoder import encoder_folder
 from tasks.modeling.heads import AnyHead
 from tasks.storage.caching import cached_task, code_components
 from tasks.storage.home import open_home, open_store
-from tasks.training.recipe import Recipe
+from tasks.training.job import Job
+from tasks.training.recipe import WITHOUT_CONSEQUENCE, Recipe
 
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_REPORTS = 3.0
@@ -35,25 +36,28 @@ class Lesson(BaseModel):
 @cached_task("training")
 def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson) -> TrainedModel:
     """The fine-tuned network of the best epoch."""
-    from tasks.training.loop import fine_tune
+    from tasks.training.launching import train_model
 
     store, home = open_store(), open_home()
-    # A checkpoint is taken up only by the code that wrote it.
-    made_of = [snapshot.digest, tokens.digest, lesson.model_dump(mode="json"), code_components("training")]
+    # A checkpoint is taken up only by the code that wrote it, but on any number of devices of any size.
+    learnt = lesson.model_dump(mode="json", exclude={"recipe": WITHOUT_CONSEQUENCE})
+    made_of = [snapshot.digest, tokens.digest, learnt, code_components("training")]
     name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
     progress = TrainingProgress(name)
     with store.draft() as draft:
-        facts = fine_tune(
-            store.directory(snapshot.digest),
-            store.directory(tokens.digest),
-            encoder_folder(tokens.encoder.name, tokens.encoder.revision),
-            lesson.heads,
-            lesson.recipe,
+        job = Job(
+            snapshot=store.directory(snapshot.digest),
+            tokens=store.directory(tokens.digest),
+            encoder=encoder_folder(tokens.encoder.name, tokens.encoder.revision),
+            encoder_digest=tokens.encoder.digest,
+            heads=lesson.heads,
+            recipe=lesson.recipe,
             checkpoints=home.scratch / name,
             curves=home.curves / name,
             output=draft,
-            report=progress.report,
+            ceilings=home.ceilings,
         )
+        facts = train_model(job, progress.report)
         model = TrainedModel(
             digest=store.publish(draft),
             parents=(snapshot.digest, tokens.digest, snapshot.contract_digest),
