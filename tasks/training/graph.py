@@ -30,16 +30,17 @@ def graph_of(network: MultiTaskNetwork, batch: Batch) -> GraphDef:
     training, packed = network.training, network.packed
     # The layers are the same; where rows lie end to end depends on their numbers, which a trace does not hold.
     network.packed = False
+    devices = [device] if device.type == "cuda" else []
+    tracer: Any = torch.jit._trace
     try:
-        with torch.no_grad(), torch.random.fork_rng(), warnings.catch_warnings(), _scopes_of(network):
+        with torch.no_grad(), torch.random.fork_rng(devices), warnings.catch_warnings(), _scopes_of(network):
             # The tracer says of each shape that it would be another for other texts.
             warnings.simplefilter("ignore")
-            trace: Any = torch.jit._trace._get_trace_graph
-            traced, _ = trace(answers.eval(), texts)
+            traced, _ = tracer._get_trace_graph(answers.eval(), texts)
     finally:
         network.train(training)
         network.packed = packed
-    weights = [name.removeprefix("network.") for name in answers.state_dict()]
+    weights = [name.removeprefix("network.") for name in tracer._unique_state_dict(answers)]
     nodes = _nodes(traced, ["token_ids", "mask", *weights], [f"logits/{task}" for task in network.heads])
     return GraphDef(node=nodes, versions=VersionDef(producer=22))
 
@@ -88,19 +89,20 @@ def _nodes(traced: Any, inputs: list[str], outputs: list[str]) -> list[NodeDef]:
     for name, value in zip(inputs, traced.inputs(), strict=True):
         names[value.debugName()] = name.replace(".", "/")
         nodes.append(_node(names[value.debugName()], "weight" if "." in name else "input", [], value))
-    *operations, results = traced.nodes()
-    for number, operation in enumerate(operations):
+    (result,) = traced.outputs()
+    # Several results are made one by the last operation.
+    last = result.node() if result.node().kind() == "prim::TupleConstruct" else None
+    for number, operation in enumerate(traced.nodes()):
         sources = [names[value.debugName()] for value in operation.inputs() if value.debugName() in names]
-        if operation.kind().startswith("prim::") and not sources:
+        if operation == last or (operation.kind().startswith("prim::") and not sources):
             continue
         kind = operation.kind().rpartition("::")[2]
         name = f"{operation.scopeName()}/{kind}_{number}".lstrip("/")
         names |= dict.fromkeys((value.debugName() for value in operation.outputs()), name)
         nodes.append(_node(name, kind, sources, next(operation.outputs(), None)))
-    # The last operation makes a tuple of the results.
+    results = last.inputs() if last else [result]
     return nodes + [
-        _node(name, "output", [names[value.debugName()]], value)
-        for name, value in zip(outputs, results.inputs(), strict=True)
+        _node(name, "output", [names[value.debugName()]], value) for name, value in zip(outputs, results, strict=True)
     ]
 
 

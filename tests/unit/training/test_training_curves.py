@@ -174,6 +174,15 @@ def test_the_graph_has_every_weight_and_operation_below_its_module(network: Mult
         assert {"token_ids", "mask", "encoder/encoder/layer/0/attention/self/query/weight"} <= reached
 
 
+def test_the_graph_of_one_head_ends_in_its_logits(
+    tiny_encoder: Path, toy_heads: dict[str, AnyHead], batch: Batch
+) -> None:
+    graph = graph_of(new_network(tiny_encoder, {"intent": toy_heads["intent"]}), batch)
+    (output,) = [node for node in graph.node if node.op == "output"]
+    assert output.name == "logits/intent"
+    assert output.input[0].startswith("layers/intent/1/linear")
+
+
 def test_drawing_the_graph_changes_neither_weights_nor_chance_nor_what_is_trained(
     network: MultiTaskNetwork, batch: Batch
 ) -> None:
