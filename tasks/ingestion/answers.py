@@ -18,6 +18,12 @@ EXPECTED = "expected an object with `text` and `start`, or `start` and `end` in 
 NOTHING: tuple[Any, ...] = (None, "", [])
 
 
+def is_answer(value: dict[str, Any]) -> bool:
+    """Whether a value has the keys of an answer."""
+    has_text = "text" in value and ("start" in value or "answer_start" in value)
+    return has_text or {"start", "end"} <= value.keys()
+
+
 def answer_of(value: Any) -> dict[str, list[Any]]:
     """The answer that a value of a file stands for. Raises ValueError, saying what was expected."""
     if not isinstance(value, dict):
@@ -50,7 +56,6 @@ def carried(answer: dict[str, list[Any]], text: str, cleaned: str, cleaning: Cle
     found: dict[str, list[Any]] = {"text": [], "start": []}
     for part, start in zip(answer["text"], answer["start"], strict=True):
         before, wanted = clean_texts([text[:start], part], cleaning)
-        wanted = wanted.strip()
         places = [match.start() for match in re.finditer(f"(?={re.escape(wanted)})", cleaned)] if wanted else []
         # White space at the end of what stands before is gone when that is cleaned alone, or is no longer doubled.
         near = [place for place in places if abs(place - len(before)) <= 1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tasks.ingestion.answers import is_answer
 from tasks.ingestion.rows import RawRows
 
 MOST_LABELS = 500
@@ -38,6 +39,7 @@ class ColumnFacts:
     are_integers: bool = True
     are_numbers: bool = True
     tag_kinds: set[str] = field(default_factory=set)
+    holds_answers: bool = False
 
     def add(self, values: Sequence[Any]) -> None:
         """Takes note of some more values; None and NaN are missing ones."""
@@ -51,7 +53,8 @@ class ColumnFacts:
         self._count(of_type.get("string", []))
         self._count([entry for value in of_type.get("array", []) for entry in value])
         for value in of_type.get("object", []):
-            self.tag_kinds.update(tag[2:] for tag in value["tags"] if tag[:2] in ("B-", "I-"))
+            self.tag_kinds.update(tag[2:] for tag in value.get("tags", ()) if tag[:2] in ("B-", "I-"))
+            self.holds_answers = self.holds_answers or is_answer(value)
 
     def logical_type(self, typed: bool) -> str:
         """The contract's type that fits most values; of texts in an untyped file, what they stand for."""
@@ -160,7 +163,8 @@ def _type_of(value: Any) -> str:
         return "array" if all(type(entry) is str for entry in value) else "other"
     if isinstance(value, dict):
         lists = (value.get("tokens"), value.get("tags"))
-        return "object" if all(isinstance(entry, list) and _type_of(entry) == "array" for entry in lists) else "other"
+        is_tagged = all(isinstance(entry, list) and _type_of(entry) == "array" for entry in lists)
+        return "object" if is_tagged or is_answer(value) else "other"
     return "number" if math.isfinite(value) else "other"
 
 

@@ -26,6 +26,7 @@ class DraftColumn:
     facts: ColumnFacts
     logical_type: str
     role: Literal["text", "label"] | None
+    answers_in: str | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -103,6 +104,9 @@ def _seen(column: DraftColumn) -> Iterator[str]:
         yield "It has no values, so its type is a guess."
     elif column.role == "text":
         yield f"The text that is learned from: {facts.shortest:,} to {facts.longest:,} characters."
+    elif column.answers_in:
+        yield f"Answers that are parts of {in_yaml(column.answers_in)}? If they are of another text, name that one."
+        yield "It, and a text of questions beside it, need the role text."
     elif column.logical_type == "array" and facts.are_bio_tags:
         yield "BIO tags of tokens. A head for tags needs both in one column, which the source makes by its setting"
         yield "columns: {entities: {tokens: COLUMN, tags: COLUMN}}."
@@ -170,8 +174,10 @@ def _rules(column: DraftColumn) -> Iterator[str]:
         yield "# Nothing is said of personal data and languages yet; it would be said so:"
         yield "# - {property: personalData, value: {action: mask, kinds: [email, phone, card], regions: [US]}}"
         yield "# - {property: languageMix, value: {shares: {en: [0.9, 1.0]}}}"
-    elif column.role or column.facts.tag_kinds:
+    elif column.role or column.facts.tag_kinds or column.answers_in:
         yield "- {property: role, value: label}"
+    if column.answers_in:
+        yield f"- {{property: answersIn, value: {in_yaml(column.answers_in)}}}"
     if column.role == "label" and column.counts:
         yield from _listed("labels", sorted(column.counts))
         support = min(min(column.counts.values()) // 2, MOST_SUPPORT)

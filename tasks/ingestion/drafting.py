@@ -3,8 +3,9 @@
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from data_contracts.errors import complain
+from data_contracts.errors import InputError, complain
 from tasks.ingestion.column_facts import MOST_LABELS, ColumnFacts, Facts, gather_facts
 from tasks.ingestion.draft_lines import DraftColumn, draft_lines
 from tasks.ingestion.endings import is_typed
@@ -39,8 +40,15 @@ def draft_contract(
         )
     answers = {c for c, of in facts.columns.items() if c in labels or (c != text and is_label(of, types[c]))}
     text = text or _longest_text(facts, types, answers)
+    in_text = [column for column, of in facts.columns.items() if of.holds_answers]
+    if in_text and text is None:
+        raise InputError(
+            f"column {in_text[0]!r} holds answers that are parts of a text, but no column holds texts of several "
+            "words. Name the one that they stand in with --text."
+        )
+    roles: dict[str, Literal["text", "label"]] = {**dict.fromkeys(answers, "label"), **({text: "text"} if text else {})}
     columns = [
-        DraftColumn(column, of, types[column], "text" if column == text else "label" if column in answers else None)
+        DraftColumn(column, of, types[column], roles.get(column), text if of.holds_answers else None)
         for column, of in facts.columns.items()
     ]
     return "\n".join(draft_lines(name, facts, columns)) + "\n"

@@ -2,7 +2,8 @@
 
 Metrics are named by module of `tasks/evaluation/metrics`; the first value of the first one is a task's primary metric.
 Shapes: `states` is (batch, tokens, width), `mask` (batch, tokens) with 1 for real tokens, `words` has the first piece
-of each word (-1 for padding) and its shape, both (batch, words). A label that is missing takes no part in the loss.
+of each word (-1 for padding) and its shape, both (batch, words); for answers in a text, its tokens take the place of
+words. A label that is missing takes no part in the loss.
 A new kind is a file of its own and its name in `AnyHead`.
 """
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.modeling.head import WordTensors
 
+Numbers = Sequence[int] | NDArray[np.int32]
 # The first token of a window, which is a special one, stands for no answer (Devlin et al. 2019, arXiv:1810.04805, 4.3).
 NO_ANSWER = (0, 0)
 
@@ -27,8 +28,8 @@ class Pieces:
     Both are -1 for a token of another text, and for a special one. `texts` are by row.
     """
 
-    starts: Sequence[Sequence[int]]
-    ends: Sequence[Sequence[int]]
+    starts: Sequence[Numbers]
+    ends: Sequence[Numbers]
     texts: Sequence[str]
 
     def of(self, row: int, windows: Sequence[int]) -> TextPieces:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.modeling.pieces import Pieces
+
+ANSWERED, PIECES = "answered_text", ("piece_starts", "piece_ends")
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,21 @@ class TokenizedRows:
 
 def read_tokens(path: Path) -> TokenizedRows:
     """A tokenized split."""
-    columns = pq.read_table(path).to_pydict()
+    table = pq.read_table(path)
+    pieces = _pieces(table) if ANSWERED in table.column_names else None
+    columns = table.drop_columns([ANSWERED, *PIECES] if pieces else []).to_pydict()
     tagged = [name.removeprefix("starts_") for name in columns if name.startswith("starts_")]
     words = {column: Words(columns[f"starts_{column}"], columns[f"shapes_{column}"]) for column in tagged}
-    pieces = None
-    if "answered_text" in columns:
-        # Kept with a row's first window alone.
-        texts = [text for text in columns["answered_text"] if text is not None]
-        pieces = Pieces(columns["piece_starts"], columns["piece_ends"], texts)
     return TokenizedRows(columns["input_ids"], columns["row"], words, columns.get("segments"), pieces)
+
+
+def _pieces(table: pa.Table) -> Pieces:
+    starts, ends = (_views(table.column(name).combine_chunks()) for name in PIECES)
+    # Kept with a row's first window alone.
+    return Pieces(starts, ends, table.column(ANSWERED).drop_null().to_pylist())
+
+
+def _views(lists: pa.ListArray) -> list[NDArray[np.int32]]:
+    """The lists, whose numbers stay where they are: as Python's own they would take ten times the memory."""
+    values, offsets = lists.values.to_numpy(), lists.offsets.to_numpy().tolist()
+    return [values[start:end] for start, end in pairwise(offsets)]

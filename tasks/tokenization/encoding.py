@@ -18,6 +18,7 @@ from data_contracts.errors import InputError
 from tasks.modeling.limits import write_limit
 from tasks.modeling.pairs import NoRoomError
 from tasks.modeling.ragged import Ragged
+from tasks.modeling.tokenized import ANSWERED, PIECES
 from tasks.modeling.tokens import AlignedTexts, EncodedTexts, TextEncoder
 from tasks.modeling.words import shape_of
 from tasks.tokenization.reading import TextRows, place_of, read_texts
@@ -109,11 +110,8 @@ def _pieces(rows: TextRows, aligned: AlignedTexts, pair_column: str | None) -> d
     of_windows = aligned.encoded.rows
     first = np.concatenate([np.ones(min(1, len(of_windows)), dtype=bool), of_windows[1:] != of_windows[:-1]])
     shown = pa.array(np.where(first, of_windows, -1), mask=~first)
-    return {
-        "piece_starts": _lists(starts),
-        "piece_ends": _lists(ends),
-        "answered_text": pa.array(texts, type=pa.string()).take(shown),
-    }
+    kept_text = pa.array(texts, type=pa.string()).take(shown)
+    return dict(zip(PIECES, map(_lists, (starts, ends)), strict=True)) | {ANSWERED: kept_text}
 
 
 def _one_ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
@@ -151,9 +149,9 @@ def _facts(rows: TextRows, encoded: EncodedTexts) -> dict[str, int]:
 def _schema(tag_columns: tuple[str, ...], segments: bool, answers: bool) -> pa.Schema:
     lists = ["segments"] * segments
     lists += [f"{kind}_{column}" for column in tag_columns for kind in ("starts", "shapes")]
-    lists += ["piece_starts", "piece_ends"] * answers
+    lists += [*PIECES] * answers
     fields = [("input_ids", INTEGERS), ("row", pa.int32()), *((name, INTEGERS) for name in lists)]
-    return pa.schema(fields + [("answered_text", pa.string())] * answers)
+    return pa.schema(fields + [(ANSWERED, pa.string())] * answers)
 
 
 def _table(encoded: EncodedTexts, more: dict[str, pa.Array], first: int, segments: bool) -> pa.Table:

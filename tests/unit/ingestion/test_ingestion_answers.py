@@ -140,10 +140,24 @@ def test_answers_go_along_when_their_text_is_cleaned(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("part", "start"), [("<b>", 3), ("b>Os", 4), ("Lima", 6), ("Oslo", 0)])
-def test_what_does_not_stand_in_the_cleaned_text_stays_as_it_is(part: str, start: int) -> None:
+@pytest.mark.parametrize(
+    ("part", "start", "text"),
+    [
+        ("<b>", 3, "in <b>Oslo</b>"),
+        ("b>Os", 4, "in <b>Oslo</b>"),
+        ("Lima", 6, "in <b>Oslo</b>"),
+        ("Oslo", 0, "in <b>Oslo</b>"),
+        # It is said to begin one character too late.
+        ("Oslo", 5, "in  Oslo"),
+        # It stands elsewhere, too, where it was not meant.
+        ("Oslo", 9, "<i title=Oslo>now</i> in Oslo"),
+    ],
+)
+def test_what_does_not_stand_in_the_cleaned_text_stays_as_it_is(part: str, start: int, text: str) -> None:
     answer = {"text": [part], "start": [start]}
-    assert carried(answer, "in <b>Oslo</b>", "in Oslo", ALL) == answer
+    (cleaned,) = clean_texts([text], ALL)
+    assert "Oslo" in cleaned
+    assert carried(answer, text, cleaned, ALL) == answer
 
 
 @pytest.mark.parametrize("cleaning", [Cleaning(whitespace=True), Cleaning(markup=True), ALL])

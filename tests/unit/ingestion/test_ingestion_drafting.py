@@ -59,6 +59,7 @@ def texts(count: int, ending: str = "") -> list[str]:
         ([datetime(2026, 1, 5, tzinfo=UTC)], "timestamp"),
         ([["a", "b"], []], "array"),
         ([{"tokens": ["a"], "tags": ["O"]}], "object"),
+        ([{"text": "is", "start": 5}, {"text": [], "answer_start": []}, {"start": 5, "end": 7}], "object"),
         ([None, None], "string"),
         (["1", "2"], "string"),
     ],
@@ -333,3 +334,15 @@ def test_a_file_of_cells_is_drafted_with_the_types_they_stand_for(tmp_path: Path
     contract = parsed(draft_contract("reviews", source.batches(path), typed=is_typed(source)))
     assert contract.column("stars").logical_type == "integer"
     assert contract.column("mood").labels == ("bad", "good")
+
+
+def test_answers_are_taken_for_parts_of_the_text_that_is_learned_from() -> None:
+    said = [{"text": "text", "start": 8}, {"text": [], "start": []}, None]
+    draft = draft_contract("reviews", [batch(context=texts(3, " of some length"), question=texts(3), said=said)])
+    column = parsed(draft).column("said")
+    assert (column.logical_type, column.is_label, column.rules.answers_in) == ("object", True, "context")
+    assert "# Answers that are parts of context?" in draft
+    other = parsed(draft_contract("r", [batch(a=texts(3, " of some length"), b=texts(3), said=said)], text="b"))
+    assert other.column("said").rules.answers_in == "b"
+    with pytest.raises(InputError, match=r"'said' holds answers .* Name the one that they stand in with --text"):
+        draft_contract("reviews", [batch(word=["a", "b", "c"], said=said)])

@@ -22,6 +22,7 @@ def test_case_punctuation_articles_and_white_space_do_not_count() -> None:
         ("", ["Oslo"], False),
         # Nothing is left of it but an article.
         ("", ["the"], True),
+        ("", ["the", "Oslo"], False),
     ],
 )
 def test_an_answer_is_right_where_it_is_one_of_those_wanted(given: str, wanted: list[str], right: bool) -> None:

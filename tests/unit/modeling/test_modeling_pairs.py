@@ -83,7 +83,15 @@ def test_an_encoder_without_segments_is_given_none(tiny_encoder: Path, two_closi
 
 @pytest.mark.parametrize(
     ("lengths", "left"),
-    [((3, 10), (3, 6)), ((10, 3), (6, 3)), ((10, 10), (5, 4)), ((5, 4), (5, 4)), ((4, 7), (4, 5)), ((0, 10), (0, 9))],
+    [
+        ((3, 10), (3, 6)),
+        ((10, 3), (6, 3)),
+        ((10, 10), (5, 4)),
+        ((5, 4), (5, 4)),
+        ((4, 7), (4, 5)),
+        ((0, 10), (0, 9)),
+        ((10, 0), (9, 0)),
+    ],
 )
 def test_a_pair_beyond_the_limit_loses_tokens_of_the_longer_text(
     tiny_encoder: Path, lengths: tuple[int, int], left: tuple[int, int]
