@@ -8,7 +8,7 @@ attends to.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -110,10 +110,31 @@ def attend(
     query, key, value = (of[0].transpose(0, 1) for of in (query, key, value))
     # transformers counts the token itself: a window of 1 reaches no other.
     reach = None if sliding_window is None else sliding_window - 1
-    return _kernel_for(query, dropout)(query, key, value, layout, dropout, scaling, reach)[None], None
+    found = _kernel_for(query, dropout)(query, key, value, _How(layout, dropout, scaling, reach))
+    return found[None], None
 
 
-Kernel = Callable[[Tensor, Tensor, Tensor, Layout, float, float | None, int | None], Tensor]
+class _How(NamedTuple):
+    """What a kernel is told besides the states; `reach` is how far off a token may be, None for any distance."""
+
+    layout: Layout
+    dropout: float
+    scaling: float | None
+    reach: int | None
+
+    @property
+    def rows(self) -> tuple[Tensor, Tensor, int, int]:
+        """Where the rows of queries and keys end, and how long the longest of each is, as kernels ask for it."""
+        longest = self.layout.mask.shape[1]
+        return self.layout.ends, self.layout.ends, longest, longest
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """How far attention reaches to both sides, -1 for any distance."""
+        return (-1, -1) if self.reach is None else (self.reach, self.reach)
+
+
+Kernel = Callable[[Tensor, Tensor, Tensor, _How], Tensor]
 
 
 def _kernel_for(query: Tensor, dropout: float) -> Kernel:
@@ -127,78 +148,31 @@ def _kernel_for(query: Tensor, dropout: float) -> Kernel:
     return _side_by_side if dropout else _varlen_attention
 
 
-def _side_by_side(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    layout: Layout,
-    dropout: float,
-    scaling: float | None,
-    reach: int | None,
-) -> Tensor:
-    grouped = query.shape[1] != key.shape[1]
+def _side_by_side(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
+    grouped, layout = query.shape[1] != key.shape[1], how.layout
     mask = layout.mask[:, None, None, :]
-    if reach is not None:
+    if how.reach is not None:
         at = torch.arange(mask.shape[-1], device=mask.device)
-        mask = mask & ((at[:, None] - at).abs() <= reach)
+        mask = mask & ((at[:, None] - at).abs() <= how.reach)
     query, key, value = (layout.side_by_side(of).transpose(1, 2) for of in (query, key, value))
     found = functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling, enable_gqa=grouped
+        query, key, value, attn_mask=mask, dropout_p=how.dropout, scale=how.scaling, enable_gqa=grouped
     )
     return layout.end_to_end(found.transpose(1, 2))
 
 
-def _varlen_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    layout: Layout,
-    dropout: float,
-    scaling: float | None,
-    reach: int | None,
-) -> Tensor:
+def _varlen_attention(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    longest, grouped = layout.mask.shape[1], query.shape[1] != key.shape[1]
-    window = (-1, -1) if reach is None else (reach, reach)
-    found = varlen_attn(
-        query,
-        key,
-        value,
-        layout.ends,
-        layout.ends,
-        longest,
-        longest,
-        scale=scaling,
-        window_size=window,
-        enable_gqa=grouped,
-    )
+    grouped = query.shape[1] != key.shape[1]
+    found = varlen_attn(query, key, value, *how.rows, scale=how.scaling, window_size=how.window, enable_gqa=grouped)
     return found if isinstance(found, Tensor) else found[0]
 
 
-def _flash_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    layout: Layout,
-    dropout: float,
-    scaling: float | None,
-    reach: int | None,
-) -> Tensor:
+def _flash_attention(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
     from flash_attn import flash_attn_varlen_func
 
-    longest = layout.mask.shape[1]
-    window = (-1, -1) if reach is None else (reach, reach)
     found: Tensor = flash_attn_varlen_func(
-        query,
-        key,
-        value,
-        layout.ends,
-        layout.ends,
-        longest,
-        longest,
-        dropout_p=dropout,
-        softmax_scale=scaling,
-        window_size=window,
+        query, key, value, *how.rows, dropout_p=how.dropout, softmax_scale=how.scaling, window_size=how.window
     )
     return found
