@@ -145,6 +145,10 @@ class _Trainer:
             self.progress = load_checkpoint(self.checkpoint, self.parts)
             self._leave_to_the_first()
             logger.info("resuming at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+            if self.progress.epoch:
+                self.scores = (
+                    f"epoch {self.progress.epoch} of {self.recipe.epochs}: skill {self.progress.skills[-1]:.3f}"
+                )
         now = self.progress
         precision = "bf16" if self.bf16 else "fp32"
         logger.info("training on %s in %s, %d steps at most", self.device, precision, self.total_steps)

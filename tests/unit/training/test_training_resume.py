@@ -132,6 +132,20 @@ def test_a_training_that_was_interrupted_goes_on_in_every_way_to_the_same_weight
     assert whole.epochs == (5 if way in ("stale", "stopped") else 6)
 
 
+def test_a_training_that_goes_on_reports_what_it_has_reached(
+    train: Train, training: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tasks.training.loop")
+    settings = {**SHORT, "checkpoint_steps": 7}
+    with interrupted_after("epoch 2 of"):
+        train("broken", **settings)
+    from tasks.training.loop import fine_tune
+
+    reported: list[str] = []
+    fine_tune(**training("broken", **settings), report=lambda _, scores: reported.append(scores))
+    assert reported[0].startswith("epoch 1 of 3: skill ")
+
+
 def test_a_training_that_was_interrupted_at_the_end_of_an_epoch_repeats_only_its_validation(
     train: Train, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
