@@ -10,6 +10,8 @@ from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 MISSING = -100
@@ -71,6 +73,10 @@ class Head(BaseModel):
     def in_words(self, answer: Any) -> str:
         """An answer or a reference, for people."""
         return str(answer)
+
+    def label_scores(self, logits: "Tensor") -> "NDArray[np.float32]":
+        """(batch, labels) log-probabilities, before a temperature and but for a constant a row, where `one_label`."""
+        raise TypeError(f"a head of kind {type(self).__name__} does not answer with one label")
 
     def is_right(self, answer: Any, reference: Any) -> bool:
         """Whether the answer as a whole is what the label says."""

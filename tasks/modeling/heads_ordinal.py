@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from data_contracts.dataset import Property
 from tasks.modeling import scores, tfidf
+from tasks.modeling.calibration import shares_of
 from tasks.modeling.head import (
     MISSING,
     Answer,
@@ -29,6 +31,8 @@ THRESHOLDS = "thresholds"
 # An optimiser that moves every weight by about its learning rate takes hundreds of steps to move a threshold by one,
 # and labels that are told apart for sure lie several apart. Kept in units of ten, thresholds get there.
 UNIT = 10.0
+# A label between two thresholds that are one and the same has no share, which has no logarithm.
+LEAST_SHARE = 1e-12
 
 
 class OrdinalHead(Head):
@@ -41,6 +45,9 @@ class OrdinalHead(Head):
     kind: Literal["ordinal"] = "ordinal"
     one_label: ClassVar[bool] = True
     pooling: Pooling = "mean"
+    temperature: float = Field(
+        1.0, gt=0, description="set from validation, so that confidences are shares of right answers"
+    )
 
     @property
     def loss_of_guessing(self) -> float:
@@ -97,12 +104,17 @@ class OrdinalHead(Head):
         edges = np.pad(higher, ((0, 0), (1, 0)), constant_values=1.0), np.pad(higher, ((0, 0), (0, 1)))
         return np.asarray(edges[0] - edges[1])
 
+    def label_scores(self, logits: "Tensor") -> NDArray[np.float32]:
+        """(batch, labels) log-probabilities."""
+        return np.log(np.maximum(self.shares(logits), LEAST_SHARE)).astype(np.float32)
+
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
         """The middle label (as likely that it is higher as that it is lower), and its probability.
 
         Of all answers this one is least far off on average. It need not be the likeliest.
         """
-        shares, ranks = self.shares(logits), (_higher(logits) > 0.5).sum(axis=1)
+        shares = shares_of(self.label_scores(logits), self.temperature)
+        ranks = (_higher(logits) > 0.5).sum(axis=1)
         return [self.labels[rank] for rank in ranks], shares[np.arange(len(shares)), ranks].tolist()
 
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from data_contracts.dataset import Property
 from tasks.modeling import tfidf
+from tasks.modeling.calibration import shares_of
 from tasks.modeling.head import (
     MISSING,
     Answer,
@@ -39,6 +41,9 @@ class SingleLabelHead(Head):
         "none", description="balanced: all labels have the same share of the loss, however rare they are"
     )
     label_weights: tuple[float, ...] = Field((), description="set from the training labels")
+    temperature: float = Field(
+        1.0, gt=0, description="set from validation, so that confidences are shares of right answers"
+    )
 
     def bind(self, column: Property) -> "SingleLabelHead":
         """The head with the contract's labels. Raises InputError for a column that does not hold one label a text."""
@@ -78,8 +83,12 @@ class SingleLabelHead(Head):
 
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
         """Label of the largest logit, and its probability."""
-        best, positions = logits.float().softmax(dim=-1).max(dim=-1)
-        return [self.labels[int(position)] for position in positions], [float(value) for value in best]
+        shares = shares_of(self.label_scores(logits), self.temperature)
+        return [self.labels[rank] for rank in shares.argmax(axis=1)], shares.max(axis=1).tolist()
+
+    def label_scores(self, logits: "Tensor") -> NDArray[np.float32]:
+        """(batch, labels), the logits."""
+        return np.asarray(logits.detach().float().numpy())
 
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """{label, confidence}."""

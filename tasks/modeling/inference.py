@@ -23,11 +23,15 @@ LONG_ROWS_AT_ONCE = 64
 
 @dataclass
 class Outputs:
-    """Answers and confidences by task, in the order of the rows; embeddings (rows, width) are mean token states."""
+    """Answers and confidences by task, in the order of the rows; embeddings (rows, width) are mean token states.
+
+    `label_scores` (rows, labels) are those of the tasks that answer with one label: see `read_label_scores`.
+    """
 
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     confidences: dict[str, list[float]] = field(default_factory=dict)
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    label_scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def run_network(
@@ -43,6 +47,11 @@ def run_network(
     rows = len(tokens.windows_of_rows)
     found: dict[str, list[tuple[Answer, float]]] = {task: [("", 0.0)] * rows for task in network.heads}
     embeddings = np.zeros((rows, int(network.encoder.config.hidden_size)), dtype=np.float32)  # type: ignore[union-attr, arg-type]
+    scores = {
+        task: np.zeros((rows, len(head.labels)), dtype=np.float32)
+        for task, head in network.heads.items()
+        if head.one_label
+    }
     ends = np.cumsum(tokens.windows_of_rows)
     bar = tqdm(total=rows, desc=description, unit="row", disable=None if description else True, leave=False)
     with torch.inference_mode(), bar:
@@ -54,6 +63,8 @@ def run_network(
                 if head.in_text:
                     pieces = tokens.pieces_for(head.column)
                     read = [pieces.of(row, range(ends[row - 1] if row else 0, ends[row])) for row in part]
+                if head.one_label:
+                    scores[task][part] = head.label_scores(reading.logits[task])
                 answers, confidences = head.decode(reading.logits[task], read)
                 for row, answer, confidence in zip(part, answers, confidences, strict=True):
                     found[task][row] = (answer, confidence)
@@ -62,6 +73,7 @@ def run_network(
         answers={task: [answer for answer, _ in pairs] for task, pairs in found.items()},
         confidences={task: [confidence for _, confidence in pairs] for task, pairs in found.items()},
         embeddings=embeddings,
+        label_scores=scores,
     )
 
 

@@ -30,6 +30,7 @@ from tasks.training.recipe import Recipe
 from tasks.training.rows import Batch, Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
 from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
+from tasks.training.temperatures import calibrated_heads
 from tasks.training.trunk import Trunk, trunk_of
 from tasks.training.vocabulary import learn_all, learn_occurring
 
@@ -80,6 +81,7 @@ def fine_tune(
             network = _network_to_train(encoder, heads, recipe, labelled, texts.pad_id)
         network.load_state_dict(progress.best_weights)
         learn_all(network.encoder)
+        network.heads = calibrated_heads(network, validation, texts.pad_id)
         if recipe.projector_rows:
             write_projector(curves, network, validation, texts, recipe.projector_rows)
         save_network(network.cpu(), encoder, limit, output)

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.modeling.answers import Answers, read_answers, read_embeddings, read_ids, read_labels, write_answers
+from tasks.modeling.calibration import shares_of
 from tasks.modeling.heads import AnyHead, MultiLabelHead
+from tasks.modeling.label_scores import read_label_scores
 from tasks.modeling.predicting import predict_splits
 from tasks.tokenization.encoding import encode_splits
 from tasks.tokenization.settings import Tokenization
@@ -60,12 +62,17 @@ def test_every_split_asked_for_is_answered_with_an_embedding_for_each_row(
     }
 
     assert {path.name for path in output.iterdir()} == {
-        "test.parquet", "test.npy", "vietnamese.parquet", "vietnamese.npy",
+        "test.parquet", "test.npy", "test.intent.scores.npy",
+        "vietnamese.parquet", "vietnamese.npy", "vietnamese.intent.scores.npy",
     }  # fmt: skip
     assert read_ids(output, "test") == [f"test-{text}" for text in texts]
     assert read_answers(output / "vietnamese.parquet", heads).answers["urgency"] == pytest.approx(
         read_answers(output / "test.parquet", heads).answers["urgency"][::-1]
     )
+    scores = read_label_scores(output, "test", "intent")
+    found = read_answers(output / "test.parquet", heads)
+    assert [heads["intent"].labels[at] for at in scores.argmax(axis=1)] == found.answers["intent"]
+    assert shares_of(scores).max(axis=1) == pytest.approx(found.confidences["intent"])
     embeddings = read_embeddings(output / "test.npy")
     assert embeddings.shape == (3, 32)
     assert np.array_equal(embeddings[::-1], read_embeddings(output / "vietnamese.npy"))

@@ -119,7 +119,9 @@ def test_they_are_learnt_through_hidden_layers_and_other_pooling(
 ) -> None:
     folder, skill = trained(DEEP)
     assert skill > 0.9
-    assert heads_of(folder) == DEEP
+    kept = heads_of(folder)
+    assert kept["topics"] == DEEP["topics"]
+    assert kept["haste"].model_copy(update={"temperature": 1.0}) == DEEP["haste"]
 
 
 def test_predictions_are_lists_and_labels_with_a_confidence(plain: tuple[Path, float], tmp_path: Path) -> None:

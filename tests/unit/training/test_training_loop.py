@@ -12,8 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from data_contracts.errors import InputError
+from tasks.modeling.calibration import fit_temperature
 from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead
+from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network, new_network
 from tasks.modeling.packing import pack
 from tasks.training import kept_states
@@ -62,6 +64,19 @@ def test_the_model_that_is_kept_scores_what_was_reported(train: Train, toy_split
     assert (limit.max_tokens, limit.beyond) == (24, "cut")
     assert set(scores) == {"intent", "places", "urgency"}
     assert sum(scores.values()) / 3 == pytest.approx(facts.validation_skill, abs=1e-6)
+
+
+def test_the_confidences_of_the_model_that_is_kept_are_calibrated_on_validation(
+    train: Train, toy_splits: Path, tmp_path: Path
+) -> None:
+    train("toys", epochs=3)
+    network, _ = load_network(tmp_path / "toys" / "model")
+    rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "validation", network.heads)
+    head = network.heads["intent"]
+    scores = run_network(network, rows.tokens, pad_id=0).label_scores["intent"]
+    best = fit_temperature(scores, [head.labels.index(label) for label in rows.labels["intent"]])
+    assert head.temperature == pytest.approx(best)
+    assert head.temperature != pytest.approx(1.0, abs=0.05)
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others(train: Train, tmp_path: Path) -> None:
