@@ -49,7 +49,7 @@ def answer_columns_of(model: TrainedModel) -> tuple[str, ...]:
 
 @cached_task("modeling")
 def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: TokenizedDataset) -> Predictions:
-    """The model's answers for every split it was not trained on."""
+    """The model's answers for every split it was not trained on, and for a sample of that one."""
     from tasks.modeling.predicting import predict_splits
 
     store = open_store()
@@ -60,6 +60,7 @@ def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: Token
             store.directory(tokens.digest),
             [split for split in tokens.rows if split != "train"],
             output=draft,
+            sampled=[split for split in tokens.rows if split == "train"],
         )
         parents = (model.digest, tokens.digest)
         return Predictions(digest=store.publish(draft), parents=parents, model=model.digest, rows=rows)
