@@ -1,18 +1,22 @@
 """Pictures of an evaluation, as PNG bytes."""
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tasks.evaluation.calibration import Bin
+from tasks.evaluation.differences import Difference
 from tasks.evaluation.scoring import IN_DOMAIN, Score
 
-INK, GOOD, QUIET, FAINT = "#1f2933", "#2a6f97", "#9aa5b1", "#d9dee3"
+INK, GOOD, BAD, QUIET, FAINT = "#1f2933", "#2a6f97", "#b42318", "#9aa5b1", "#d9dee3"
+CONFUSED_LABELS = 24
 
 
-def domain_gap(scores: dict[str, list[Score]]) -> bytes:
+def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
     """Primary metric of every task on every split, beside the baselines; `scores` is by model name, graft's first."""
     shown = {
         name: [s for s in found if s.primary and s.metric != "out_of_scope_auroc"] for name, found in scores.items()
@@ -47,37 +51,70 @@ def domain_gap(scores: dict[str, list[Score]]) -> bytes:
     return _png(figure)
 
 
+def changes(differences: Sequence[Difference], margin: float) -> bytes:
+    """Every difference with its interval: right of the line is better, wholly left of the dashed one clearly worse."""
+    names = [f"{d.task}, {'in domain' if d.split == IN_DOMAIN else d.split}" for d in differences]
+    if len({d.opponent for d in differences}) > 1:
+        names = [f"{name}: {d.opponent}" for name, d in zip(names, differences, strict=True)]
+    figure = Figure(figsize=(7.2, 0.3 * len(differences) + 1.0), layout="constrained")
+    panel = figure.subplots()
+    panel.axvline(0, color=INK, lw=0.8)
+    panel.axvline(-margin, color=BAD, lw=0.8, ls="--")
+    for height, d in enumerate(differences):
+        colour = GOOD if d.low > 0 else BAD if d.high < -margin else QUIET
+        panel.plot([d.low, d.high], [height, height], color=colour, lw=3.5, alpha=0.55, solid_capstyle="round")
+        panel.plot([d.value], [height], "o", color=colour, ms=6)
+    panel.set_yticks(range(len(names)), names, fontsize=9)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.grid(axis="x", color=FAINT, lw=0.6)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    return _png(figure)
+
+
 def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes:
-    """Which label was given where another was wanted, row by row as shares of the wanted label."""
-    place = {label: position for position, label in enumerate(labels)}
-    counts: NDArray[np.float64] = np.zeros((len(labels), len(labels)))
+    """Which label was given where another was wanted, row by row as shares of the wanted label.
+
+    Of many labels those that are confused most often.
+    """
+    mistakes = Counter(
+        label for want, give in zip(wanted, given, strict=True) if want != give for label in (want, give)
+    )
+    most = {label for label, _ in mistakes.most_common(CONFUSED_LABELS)}
+    chosen = [label for label in labels if len(labels) <= CONFUSED_LABELS or label in most]
+    place = {label: position for position, label in enumerate(chosen)}
+    counts: NDArray[np.float64] = np.zeros((len(chosen), len(chosen)))
+    totals = np.array([list(wanted).count(label) for label in chosen])
     for want, give in zip(wanted, given, strict=True):
-        counts[place[want], place[give]] += 1
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 0.34 * len(labels) + 1.8
+        if want in place and give in place:
+            counts[place[want], place[give]] += 1
+    shares = counts / np.maximum(totals[:, None], 1)
+    side = 0.34 * len(chosen) + 1.8
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     panel = figure.subplots()
     panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.5 else INK
         panel.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    panel.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
-    panel.set_yticks(range(len(labels)), labels, fontsize=8)
+    panel.set_xticks(range(len(chosen)), chosen, rotation=60, ha="right", fontsize=8)
+    panel.set_yticks(range(len(chosen)), chosen, fontsize=8)
     panel.set_xlabel("given")
     panel.set_ylabel("wanted")
     return _png(figure)
 
 
-def reliability(confidences: Sequence[float], right: Sequence[bool]) -> bytes:
-    """Accuracy against confidence in ten bins; the size of a point is the number of rows."""
-    values, hits = np.asarray(confidences), np.asarray(right, dtype=float)
-    bins = np.minimum((values * 10).astype(int), 9)
+def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
+    """Accuracy against confidence, with 95% intervals; the size of a point is its share of the rows.
+
+    `before` the temperature in grey, where there is one.
+    """
     figure = Figure(figsize=(3.6, 3.4), layout="constrained")
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--")
-    for number in sorted(set(bins.tolist())):
-        inside = bins == number
-        panel.scatter(values[inside].mean(), hits[inside].mean(), s=15 + 300 * inside.mean(), color=GOOD, alpha=0.8)
+    panel.plot([b.confidence for b in before], [b.accuracy for b in before], "x", color=QUIET, ms=5)
+    rows = max(1, sum(b.rows for b in after))
+    for b in after:
+        panel.plot([b.confidence] * 2, [b.low, b.high], color=GOOD, lw=1, alpha=0.6)
+        panel.scatter(b.confidence, b.accuracy, s=15 + 300 * b.rows / rows, color=GOOD, alpha=0.8)
     panel.set_xlim(0, 1.03)
     panel.set_ylim(0, 1.03)
     panel.set_xlabel("confidence")

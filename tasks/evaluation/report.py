@@ -1,8 +1,8 @@
-"""The report: one self-contained page with the verdict on top, then tables, pictures and mistakes to read."""
+"""The report: one self-contained page, what changed on top, then what the gate looked at, and all that stands behind."""
 
-import base64
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,21 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_contracts.artifacts import Judgement
-from tasks.evaluation import pictures
+from tasks.evaluation import pictures, report_behaviour, report_scores, report_trust
 from tasks.evaluation.baselines import BASELINES
-from tasks.evaluation.gate import read_evidence
+from tasks.evaluation.calibration import read_calibrations
+from tasks.evaluation.case_results import read_findings
+from tasks.evaluation.checks import read_checks
+from tasks.evaluation.differences import read_evidence
+from tasks.evaluation.label_errors import read_suspects
+from tasks.evaluation.latency import read_latency
+from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
+from tasks.evaluation.sections import Picture, Section
+from tasks.evaluation.slices import read_slices
+from tasks.evaluation.transfer import read_transfers
+from tasks.evaluation.zero_shot import ZERO_SHOT
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead, heads_of
 
@@ -23,42 +33,76 @@ MISTAKES_SHOWN = 12
 
 @dataclass(frozen=True)
 class Evidence:
-    """Folders and files the page is made from."""
+    """Folders and files the page is made from; those that are None were not measured."""
 
     snapshot: Path
     answers: Path
-    scores: Path
+    assessment: Path
     baselines: Path
-    differences: Path
+    judgement: Path
     model: Path
+    probes: Path | None = None
+    latency: Path | None = None
+    transfers: Path | None = None
 
 
 def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, output: Path) -> None:
     """Writes `report.html`, the pictures in it, and `table.json`, the rows of the results table."""
     heads = heads_of(evidence.model)
-    own = read_scores(evidence.scores)
-    splits = list(dict.fromkeys(score.split for score in own))
-    scores = {"graft": own}
-    for name in BASELINES:
-        scores[name] = score_splits(evidence.snapshot, evidence.baselines / name, heads, splits)
-    drawn = {"gap": pictures.domain_gap(scores), **_classifier_pictures(evidence, heads)}
-    for name, png in drawn.items():
-        (output / f"{name}.png").write_bytes(png)
+    own = read_scores(evidence.assessment / "scores.json")
+    scores = {"graft": own, **_baseline_scores(evidence, heads, list(dict.fromkeys(score.split for score in own)))}
     table = results_table(scores)
     (output / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
+    sections = [section for section in _sections(facts, evidence, judgement, heads, scores, table) if section]
+    for picture in (picture for section in sections for picture in section.pictures):
+        (output / f"{picture.name}.png").write_bytes(picture.png)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    page = environment.get_template("report.html").render(
-        facts=facts,
-        judgement=judgement,
-        table=table,
-        details=[asdict(score) for score in own],
-        differences=[d for d in read_evidence(evidence.differences) if d.opponent == "champion"],
-        pictures={name: base64.b64encode(png).decode() for name, png in drawn.items()},
-        mistakes=_mistakes(evidence, heads, [name for name in (facts.text_column, facts.pair_column) if name]),
-    )
+    page = environment.get_template("report.html").render(facts=facts, judgement=judgement, sections=sections)
     (output / "report.html").write_text(page, encoding="utf-8")
+
+
+def _sections(
+    facts: ReportFacts,
+    evidence: Evidence,
+    judgement: Judgement,
+    heads: dict[str, AnyHead],
+    scores: dict[str, list[Score]],
+    table: list[dict[str, Any]],
+) -> Iterator[Section | None]:
+    """In the order of the page."""
+    assessment = evidence.assessment
+    yield report_scores.checks(judgement, read_checks(evidence.judgement / "checks.json"))
+    yield report_scores.changes(judgement, read_evidence(evidence.judgement / "evidence.json"), facts.margin)
+    yield report_scores.results(table, scores)
+    yield report_trust.slices(read_slices(assessment / "slices.json"))
+    yield _confusion(evidence, heads)
+    yield report_trust.calibration(read_calibrations(assessment / "calibration.json"))
+    yield report_trust.out_of_scope(read_detections(assessment / "out_of_scope.json"))
+    if evidence.probes:
+        findings = read_findings(evidence.probes)
+        yield report_behaviour.behaviour(findings)
+        yield report_behaviour.bias(findings)
+    if evidence.transfers:
+        yield report_trust.transfer(read_transfers(evidence.transfers))
+    texts = [name for name in (facts.text_column, facts.pair_column) if name]
+    yield report_trust.mistakes(_mistakes(evidence, heads, texts))
+    yield report_trust.label_errors(read_suspects(assessment / "label_errors.json"))
+    if evidence.latency:
+        yield report_behaviour.speed(read_latency(evidence.latency))
+    yield report_scores.all_metrics(scores["graft"])
+    yield report_scores.rows_of(facts.rows, facts.quarantined)
+    yield report_scores.origin(facts.origin)
+
+
+def _baseline_scores(evidence: Evidence, heads: dict[str, AnyHead], splits: list[str]) -> dict[str, list[Score]]:
+    """By name of the baseline; zero shot is there where a head answers with one label, and only for these."""
+    found = {name: score_splits(evidence.snapshot, evidence.baselines / name, heads, splits) for name in BASELINES}
+    if (evidence.baselines / ZERO_SHOT).is_dir():
+        answered = {task: head for task, head in heads.items() if head.one_label}
+        found[ZERO_SHOT] = score_splits(evidence.snapshot, evidence.baselines / ZERO_SHOT, answered, splits)
+    return found
 
 
 def results_table(scores: dict[str, list[Score]]) -> list[dict[str, Any]]:
@@ -86,20 +130,16 @@ def results_table(scores: dict[str, list[Score]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (order[row["task"]], row["split"] != "in domain", row["split"]))
 
 
-def _classifier_pictures(evidence: Evidence, heads: dict[str, AnyHead]) -> dict[str, bytes]:
+def _confusion(evidence: Evidence, heads: dict[str, AnyHead]) -> Section | None:
     labels = read_labels(evidence.snapshot, IN_DOMAIN, heads)
     found = read_answers(evidence.answers / f"{IN_DOMAIN}.parquet", heads)
-    drawn = {}
+    drawn = []
     for task, head in heads.items():
-        if head.of_words or not head.has_confidence:
-            continue
         known = [row for row, label in enumerate(labels[task]) if label is not None]
-        wanted, given = [labels[task][row] for row in known], [found.answers[task][row] for row in known]
-        if head.one_label:
-            drawn[f"confusion_{task}"] = pictures.confusion(head.labels, wanted, given)
-        right = [head.is_right(give, want) for give, want in zip(given, wanted, strict=True)]
-        drawn[f"reliability_{task}"] = pictures.reliability([found.confidences[task][row] for row in known], right)
-    return drawn
+        if head.one_label and known:
+            wanted, given = [labels[task][row] for row in known], [found.answers[task][row] for row in known]
+            drawn.append(Picture(f"confusion_{task}", task, pictures.confusion(head.labels, wanted, given)))
+    return Section("confusion", "Confusion, in domain", pictures=drawn) if drawn else None
 
 
 def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_columns: list[str]) -> list[dict[str, Any]]:
