@@ -26,9 +26,9 @@ def answer_with_baselines(
     The two texts of a pair are read as one.
     """
     columns = [text_column, *([pair_column] if pair_column else [])]
-    train = _read_texts(snapshot, "train", columns), read_labels(snapshot, "train", heads)
+    train = read_texts(snapshot, "train", columns), read_labels(snapshot, "train", heads)
     found: dict[str, dict[str, Answers]] = {name: {split: Answers({}, {}) for split in splits} for name in BASELINES}
-    texts = {split: _read_texts(snapshot, split, columns) for split in splits}
+    texts = {split: read_texts(snapshot, split, columns) for split in splits}
     for task, head in tqdm(heads.items(), desc="baselines", unit="task", disable=None, leave=False):
         known = [row for row, label in enumerate(train[1][task]) if label is not None]
         fitted_on = [train[0][row] for row in known], [train[1][task][row] for row in known]
@@ -45,7 +45,8 @@ def answer_with_baselines(
             write_answers(output / name / f"{split}.parquet", read_ids(snapshot, split), found[name][split])
 
 
-def _read_texts(snapshot: Path, split: str, columns: Sequence[str]) -> list[str]:
+def read_texts(snapshot: Path, split: str, columns: Sequence[str]) -> list[str]:
+    """Texts of one split, those of several columns as one."""
     return ["\n".join(of_row) for of_row in _texts_of_rows(snapshot, split, columns)]
 
 
