@@ -129,6 +129,14 @@ class Predictions(Handle):
     rows: dict[str, int]
 
 
+class ProbeResults(Handle):
+    """What became of the cases that a model was tried with; `failed` names those that fail more often than they may."""
+
+    kind: Literal["probe_results"] = "probe_results"
+    model: Digest
+    failed: tuple[str, ...]
+
+
 class Baselines(Handle):
     """Answers of the majority and the TF-IDF + logistic regression baselines on every evaluation split."""
 

@@ -13,17 +13,27 @@ from data_contracts.artifacts import (
     Judgement,
     ModelVersion,
     Predictions,
+    ProbeResults,
     Report,
     TrainedModel,
     ValidatedSnapshot,
 )
 from tasks.evaluation.gate import GatePolicy
 from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.probes import Probes
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["ReportFacts", "answer_baselines", "judge_candidate", "score_predictions", "show_results", "write_report"]
+__all__ = [
+    "ReportFacts",
+    "answer_baselines",
+    "judge_candidate",
+    "probe_model",
+    "score_predictions",
+    "show_results",
+    "write_report",
+]
 TRAINING_SPLITS = ("train", "validation")
 
 
@@ -65,6 +75,28 @@ def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, mod
             snapshot=snapshot.digest,
             scores=primary,
         )
+
+
+@cached_task("evaluation")
+def probe_model(
+    model: TrainedModel,
+    predictions: Predictions,
+    snapshot: ValidatedSnapshot,
+    probes: Probes,
+    rows: int,
+    text_column: str,
+) -> ProbeResults:
+    """What the model makes of texts that were edited, or written by hand; at most `rows` texts a case."""
+    from tasks.evaluation.case_results import write_findings
+    from tasks.evaluation.probing import Folders, Reading, probe
+
+    store = open_store()
+    with store.draft() as draft:
+        folders = [store.directory(handle.digest) for handle in (model, snapshot, predictions)]
+        found = probe(Folders(*folders), probes, rows, Reading(text_column, model.pair_column, model.cleaning))
+        write_findings(draft / "probes.json", found)
+        parents = (model.digest, predictions.digest, snapshot.digest)
+        return ProbeResults(digest=store.publish(draft), parents=parents, model=model.digest, failed=found.failed)
 
 
 @cached_task("evaluation")
