@@ -139,6 +139,14 @@ class ShadowAnswers(Handle):
     served_by_challenger: int
 
 
+class ProbeResults(Handle):
+    """What became of the cases that a model was tried with; `failed` names those that fail more often than they may."""
+
+    kind: Literal["probe_results"] = "probe_results"
+    model: Digest
+    failed: tuple[str, ...]
+
+
 class Baselines(Handle):
     """Answers of the majority and the TF-IDF + logistic regression baselines on every evaluation split."""
 

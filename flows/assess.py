@@ -5,7 +5,7 @@ from prefect import flow
 from data_contracts.artifacts import Assessment, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
-from tasks.evaluation.task import score_predictions
+from tasks.evaluation.task import probe_model, score_predictions
 from tasks.modeling.task import answer_columns_of, predict_rows, tag_columns_of
 from tasks.tokenization.task import tokenization_of, tokenize
 
@@ -25,6 +25,8 @@ def assess(
     plan = load_pipeline(pipeline, overrides)
     tokens = tokens_for(model, snapshot, plan.tokenization.text_column)
     predictions = predict_rows(model, snapshot, tokens)
+    texts = plan.tokenization
+    probe_model(model, predictions, snapshot, plan.probes, plan.evaluation.probe_rows, texts.text_column)
     return score_predictions(predictions, snapshot, model), keep_reference(model, predictions, snapshot)
 
 

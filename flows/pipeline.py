@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from data_contracts.dataset import DatasetContract, load_contract
 from data_contracts.errors import InputError, complain
-from data_contracts.yaml_files import model_of, read_yaml
+from data_contracts.probe_files import probe_file
+from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
 from tasks.drift.decision import DriftPolicy
 from tasks.evaluation.gate import SKILL, GatePolicy
+from tasks.evaluation.probes import Probes
+from tasks.evaluation.settings import Evaluation
 from tasks.ingestion.plan import DataSettings
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
@@ -44,11 +47,13 @@ class Pipeline(BaseModel):
     preparation: Preparation = Preparation()
     heads: dict[TaskName, AnyHead] = Field(min_length=1)
     training: Recipe = Recipe()
+    evaluation: Evaluation = Evaluation()
     gate: GatePolicy = GatePolicy()
     drift: DriftPolicy = DriftPolicy()
     serving: Serving = Serving()
 
     _contract: DatasetContract = PrivateAttr()
+    _probes: Probes = PrivateAttr()
 
     @property
     def contract(self) -> DatasetContract:
@@ -68,6 +73,11 @@ class Pipeline(BaseModel):
         """Column whose values every fold has about the same share of: that of the first head of one label, if any."""
         return next((head.column for head in self.heads.values() if head.one_label), None)
 
+    @property
+    def probes(self) -> Probes:
+        """The cases that `evaluation.probes` names."""
+        return self._probes
+
 
 def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
     """The pipeline called `name` (in `flows/pipelines`), or that of a YAML file, with `a.b=c` overrides applied.
@@ -83,10 +93,14 @@ def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
     contract = load_contract(pipeline.data.contract, directory)
     heads, problems = _bind(pipeline.heads, contract)
     problems += _misfits(pipeline, contract)
+    probes = parse_yaml(probe_file(pipeline.evaluation.probes, directory), Probes)
+    if not problems:
+        problems = [f"evaluation.probes: {misfit}" for misfit in probes.misfits(heads)]
     if problems:
         raise complain(f"{path}: {len(problems)} mistake(s)", problems)
     bound = pipeline.model_copy(update={"heads": heads})
     bound._contract = contract
+    bound._probes = probes
     return bound
 
 

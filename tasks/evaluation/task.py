@@ -17,6 +17,7 @@ from data_contracts.artifacts import (
     Judgement,
     ModelVersion,
     Predictions,
+    ProbeResults,
     Report,
     ShadowAnswers,
     TrainedModel,
@@ -24,11 +25,20 @@ from data_contracts.artifacts import (
 )
 from tasks.evaluation.gate import GatePolicy
 from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.probes import Probes
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["ReportFacts", "answer_baselines", "judge_candidate", "score_predictions", "show_results", "write_report"]
+__all__ = [
+    "ReportFacts",
+    "answer_baselines",
+    "judge_candidate",
+    "probe_model",
+    "score_predictions",
+    "show_results",
+    "write_report",
+]
 TRAINING_SPLITS = ("train", "validation")
 
 
@@ -94,6 +104,28 @@ def cross_scores(pipeline: str, folds: Sequence[Assessment]) -> CrossValidation:
             folds=len(folds),
             means=means,
         )
+
+
+@cached_task("evaluation")
+def probe_model(
+    model: TrainedModel,
+    predictions: Predictions,
+    snapshot: ValidatedSnapshot,
+    probes: Probes,
+    rows: int,
+    text_column: str,
+) -> ProbeResults:
+    """What the model makes of texts that were edited, or written by hand; at most `rows` texts a case."""
+    from tasks.evaluation.case_results import write_findings
+    from tasks.evaluation.probing import Folders, Reading, probe
+
+    store = open_store()
+    with store.draft() as draft:
+        folders = [store.directory(handle.digest) for handle in (model, snapshot, predictions)]
+        found = probe(Folders(*folders), probes, rows, Reading(text_column, model.pair_column, model.cleaning))
+        write_findings(draft / "probes.json", found)
+        parents = (model.digest, predictions.digest, snapshot.digest)
+        return ProbeResults(digest=store.publish(draft), parents=parents, model=model.digest, failed=found.failed)
 
 
 @cached_task("evaluation")

@@ -69,7 +69,7 @@ def answer(
     spans = [spans_of(words_of(text), text) for text in texts]
     columns = {head.column for head in network.heads.values() if head.of_words}
     try:
-        tokens = _tokenize(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
+        tokens = tokenize_texts(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
     except NoRoomError as error:
         raise InputError(f"{path}, line {list(rows)[error.position]}: {error}.") from error
     found = run_network(network, tokens, pad_id=encoder.pad_id, description="predicting")
@@ -111,7 +111,7 @@ def _clean_seconds(
     return [cleaned.get(number) for number in rows]
 
 
-def _tokenize(
+def tokenize_texts(
     texts: list[str],
     seconds: list[str | None] | None,
     spans: Spans,
@@ -120,6 +120,10 @@ def _tokenize(
     *,
     answers: bool,
 ) -> TokenizedRows:
+    """What a network reads of the texts: the words at `spans` for tag columns, tokens that `answers` are made of.
+
+    Raises NoRoomError where a pair's first text leaves no room for the second.
+    """
     inputs, words, pieces = inputs_of(texts, seconds), {}, None
     aligned = encoder.align(inputs) if columns or answers else None
     encoded = aligned.encoded if aligned else encoder.encode(inputs)

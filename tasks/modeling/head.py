@@ -39,6 +39,7 @@ class Head(BaseModel):
     in_text: an answer is a part of the text, and found by the tokens that it begins and ends at.
     one_label: an answer is one of `labels`, and its confidence tells texts that none of them fits.
     has_confidence: an answer is right or wrong as a whole, and comes with the probability that it is right.
+    is_number: an answer is a number, in the label's own units.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class Head(BaseModel):
     in_text: ClassVar[bool] = False
     one_label: ClassVar[bool] = False
     has_confidence: ClassVar[bool] = True
+    is_number: ClassVar[bool] = False
 
     column: str = Field("", description="column of the contract; by default the name of the task")
     labels: tuple[str, ...] = Field((), description="those of the contract, and in its order by default")
@@ -73,6 +75,27 @@ class Head(BaseModel):
     def in_words(self, answer: Any) -> str:
         """An answer or a reference, for people."""
         return str(answer)
+
+    def said(self, answer: Any, text: str) -> str | float | list[str]:
+        """The answer to a text as a file of probes writes it: a label, labels, a number, a part of the text, entities.
+
+        An entity is its kind and its text, as in `PRODUCT Juno S7`.
+        """
+        found: str | float | list[str] = answer
+        return found
+
+    def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
+        """Whether it is one answer, given to two texts that may differ in letters, marks and names.
+
+        Numbers agree within the tolerance, half a standard deviation of the training labels where none is given.
+        """
+        return bool(answer == other)
+
+    def levels(
+        self, answers: Sequence[Any], scores: "NDArray[np.float32] | None", label: str | None
+    ) -> "NDArray[np.float64]":
+        """(rows,) probabilities of the label, or the numbers that were answered: where `one_label` or `is_number`."""
+        raise TypeError(f"a head of kind {type(self).__name__} says neither how likely a label is nor a number")
 
     def label_scores(self, logits: "Tensor") -> "NDArray[np.float32]":
         """(batch, labels) log-probabilities, before a temperature and but for a constant a row, where `one_label`."""

@@ -91,6 +91,10 @@ class MultiLabelHead(Head):
         """Whether the labels are those of the reference, in whatever order."""
         return set(answer) == set(reference)
 
+    def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
+        """Whether the labels are the same, in whatever order."""
+        return set(answer) == set(other)
+
     def metric_inputs(
         self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]
     ) -> MetricInputs:

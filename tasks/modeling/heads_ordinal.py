@@ -117,6 +117,15 @@ class OrdinalHead(Head):
         ranks = (_higher(logits) > 0.5).sum(axis=1)
         return [self.labels[rank] for rank in ranks], shares[np.arange(len(shares)), ranks].tolist()
 
+    def levels(
+        self, answers: Sequence[Any], scores: NDArray[np.float32] | None, label: str | None
+    ) -> NDArray[np.float64]:
+        """(rows,) probabilities of the label."""
+        if scores is None or label is None:
+            raise ValueError("how likely a label is follows from the scores of all labels")
+        found: NDArray[np.float64] = shares_of(scores, self.temperature)[:, self.labels.index(label)]
+        return found
+
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """{label, confidence}."""
         return {"label": answer, "confidence": round(confidence, 4)}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from data_contracts.dataset import Property
@@ -21,6 +22,7 @@ class RegressionHead(Head):
 
     kind: Literal["regression"] = "regression"
     has_confidence: ClassVar[bool] = False
+    is_number: ClassVar[bool] = True
     pooling: Pooling = "mean"
     mean: float = Field(0.0, description="set from the training labels")
     deviation: float = Field(1.0, gt=0, description="set from the training labels")
@@ -79,6 +81,16 @@ class RegressionHead(Head):
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """The number."""
         return round(answer, 4)
+
+    def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
+        """Whether the numbers are as good as one."""
+        return bool(abs(answer - other) <= (self.deviation / 2 if tolerance is None else tolerance))
+
+    def levels(
+        self, answers: Sequence[Any], scores: NDArray[np.float32] | None, label: str | None
+    ) -> NDArray[np.float64]:
+        """(rows,) the numbers."""
+        return np.asarray(answers, dtype=float)
 
     def metric_inputs(
         self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]

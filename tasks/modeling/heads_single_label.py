@@ -90,6 +90,15 @@ class SingleLabelHead(Head):
         """(batch, labels), the logits."""
         return np.asarray(logits.detach().float().numpy())
 
+    def levels(
+        self, answers: Sequence[Any], scores: NDArray[np.float32] | None, label: str | None
+    ) -> NDArray[np.float64]:
+        """(rows,) probabilities of the label."""
+        if scores is None or label is None:
+            raise ValueError("how likely a label is follows from the scores of all labels")
+        found: NDArray[np.float64] = shares_of(scores, self.temperature)[:, self.labels.index(label)]
+        return found
+
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """{label, confidence}."""
         return {"label": answer, "confidence": round(confidence, 4)}

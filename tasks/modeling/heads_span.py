@@ -10,7 +10,7 @@ from pydantic import Field
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 from tasks.modeling import tfidf
-from tasks.modeling.answer_scores import answer_f1, answer_is_right
+from tasks.modeling.answer_scores import answer_f1, answer_is_right, normalised
 from tasks.modeling.head import (
     MISSING,
     Answer,
@@ -123,6 +123,15 @@ class SpanHead(Head):
     def is_right(self, answer: Any, reference: Any) -> bool:
         """Whether the answer is one of those of the reference, but for case, punctuation and articles."""
         return answer_is_right(answer["text"], reference["text"])
+
+    def said(self, answer: Any, text: str) -> str | float | list[str]:
+        """The part of the text; empty where there is none."""
+        found: str = answer["text"]
+        return found
+
+    def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
+        """Whether the parts are the same, but for case, punctuation and articles."""
+        return normalised(answer["text"]) == normalised(other["text"])
 
     def metric_inputs(
         self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]

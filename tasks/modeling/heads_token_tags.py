@@ -23,7 +23,7 @@ from tasks.modeling.head import (
     labels_in_order,
 )
 from tasks.modeling.sequences import best_sequences, legal_transitions, tag_bigrams
-from tasks.modeling.words import SHAPES
+from tasks.modeling.words import SHAPES, spans_of, words_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -113,6 +113,14 @@ class TokenTagHead(Head):
         """Whether all tags are those of the reference."""
         return bool(answer == reference["tags"])
 
+    def said(self, answer: Any, text: str) -> str | float | list[str]:
+        """Kind and text of each entity."""
+        return [f"{of['kind']} {of['text']}" for of in entities_of(answer, spans_of(words_of(text), text), text)]
+
+    def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
+        """Whether there are as many entities of each kind, wherever in the text."""
+        return _kinds(answer) == _kinds(other)
+
     def metric_inputs(
         self, answers: Sequence[Any], references: Sequence[Any], confidences: Sequence[float]
     ) -> MetricInputs:
@@ -141,3 +149,8 @@ class TokenTagHead(Head):
         # (entity F1 0.817, and 0.753 with 0.5, on the validation rows of support).
         legal = self.model_copy(update={"transition_weight": 0.0})
         return lambda _, words: legal.decode(log_shares(words), [len(of_text) for of_text in words])
+
+
+def _kinds(tags: Sequence[str]) -> list[str]:
+    """The kind of each entity."""
+    return sorted(tag[2:] for tag in tags if tag.startswith("B-"))

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 SHAPES = ("lower", "capital", "upper", "digits", "mixed", "mark")
 # Accents written as combining marks of their own (decomposed Vietnamese, say) belong to the letter before them.
 WORD = re.compile(r"(?:\w[\u0300-\u036f]*)+|[^\w\s]")
+# Marks of punctuation, but not those inside of 3.50, 10:30 or example.com.
+MARKS = re.compile(r"[.,;:!?…]+(?=[\s\"'”’)\]]|$)|[。，！？；：、]+")
+# The first letter of each run between white spaces, unless a digit comes before it.
+CAPITAL = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_])")
 
 
 def words_of(text: str) -> list[str]:

@@ -3,24 +3,18 @@
 What is edited are single characters, so that tagged tokens keep their places and tags (`Passage.edited`).
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.preparation.keyboard import neighbours_of
+from tasks.modeling.slips import Edits, slips_in
+from tasks.modeling.words import CAPITAL, MARKS
 from tasks.preparation.passages import Passage
 from tasks.preparation.translation import Translator
 
-Edits = dict[int, str]
-# Not those inside of 3.50, 10:30 or example.com.
-MARKS = re.compile(r"[.,;:!?…]+(?=[\s\"'”’)\]]|$)|[。，！？；：、]+")
-# The first letter of each run between white spaces, unless a digit comes before it.
-CAPITAL = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_])")
 ENDING = ".!?…。！？"
-FEWEST_LETTERS = 3
 
 
 class Variation(BaseModel):
@@ -60,12 +54,7 @@ class Casing(Variation):
 
 
 class TypingNoise(Variation):
-    """Slips of the fingers: a neighbouring key, two letters swapped, one left out or doubled.
-
-    Over 80% of misspellings are one of such slips (Damerau 1964, Communications of the ACM 7, 171-176). The first
-    letter of a word stays, for few slips are made there (Yannakoudakis and Fawthrop 1983, Information Processing &
-    Management 19, 87-99) and readers lean on it; so do numbers, which would mean something else, and short words.
-    """
+    """Slips of the fingers: a neighbouring key, two letters swapped, one left out or doubled (`slips_in`)."""
 
     kind: Literal["typing_noise"] = "typing_noise"
     rate: float = Field(0.03, gt=0, le=0.5, description="slips a letter; at least one a text")
@@ -75,14 +64,7 @@ class TypingNoise(Variation):
         return _edited(self._edit_letters, passages, randoms)
 
     def _edit_letters(self, passage: Passage, random: Random) -> Edits:
-        words = [(a, b) for a, b in passage.words if b - a >= FEWEST_LETTERS and passage.text[a:b].isalpha()]
-        letters = [(at, end) for start, end in words for at in range(start + 1, end)]
-        chosen = [place for place in letters if random.random() < self.rate]
-        edits: Edits = {}
-        for at, end in chosen or [random.choice(letters)] if letters else []:
-            slip = _slip(passage.text, at, end, random)
-            edits |= {} if slip.keys() & edits.keys() else slip
-        return edits
+        return slips_in(passage.text, passage.words, self.rate, random)
 
 
 class WordDropout(Variation):
@@ -175,17 +157,6 @@ def _letters(text: str, change: Callable[[str], str]) -> list[str]:
     """What each character becomes: by the whole text, for Greek's last sigma is another, unless that moves places."""
     changed = change(text)
     return list(changed) if len(changed) == len(text) else [change(letter) for letter in text]
-
-
-def _slip(text: str, at: int, end: int, random: Random) -> Edits:
-    """One of the slips that the letter allows."""
-    letter = text[at]
-    slips: list[Edits] = [{at: ""}, {at: letter * 2}]
-    if near := neighbours_of(letter):
-        slips.append({at: random.choice(near)})
-    if at + 1 < end and text[at + 1] != letter:
-        slips.append({at: text[at + 1], at + 1: letter})
-    return random.choice(slips)
 
 
 def _tokens_or_words(passage: Passage) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.preparation.chance import number_of
+from tasks.modeling.chance import number_of
 
 Labels = Sequence[str | int | bool | None]
 

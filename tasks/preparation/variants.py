@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
+from tasks.modeling.chance import number_of, random_of, share_of
 from tasks.preparation.augmentation import Augmentation
-from tasks.preparation.chance import number_of, random_of, share_of
 from tasks.preparation.passages import Passage, passage_of
 
 

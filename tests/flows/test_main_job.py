@@ -13,6 +13,7 @@ STEPS = {
     "tokenize",
     "train",
     "predict_rows",
+    "probe_model",
     "score_predictions",
     "keep_reference",
     "answer_baselines",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tasks.modeling.keyboard import neighbours_of
 from tasks.preparation.augmentation import BackTranslation, Casing, Punctuation, TypingNoise, Variation, WordDropout
-from tasks.preparation.keyboard import neighbours_of
 from tasks.preparation.passages import Passage, passage_of
 from tasks.preparation.translation import Translator
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.preparation.chance import number_of, random_of, share_of
+from tasks.modeling.chance import number_of, random_of, share_of
 from tasks.preparation.passages import Passage, Token, passage_of
 
 PLACES = {"tokens": ["to", "Da", "Nang", "!"], "tags": ["O", "B-PLACE", "I-PLACE", "O"]}

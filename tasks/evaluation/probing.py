@@ -1,0 +1,83 @@
+"""A model tried with the cases of a file of probes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from data_contracts.cleaning import Cleaning
+from tasks.evaluation.asked import WITHOUT_CLEANING, Replies, Rows
+from tasks.evaluation.case_results import Findings
+from tasks.evaluation.edits import Entity, Original, Text
+from tasks.evaluation.probes import Probes
+from tasks.evaluation.scoring import IN_DOMAIN
+from tasks.modeling.answers import read_answers
+from tasks.modeling.asking import answer_texts
+from tasks.modeling.chance import number_of
+from tasks.modeling.entities import entities_of
+from tasks.modeling.heads import AnyHead, heads_of, tag_columns
+from tasks.modeling.words import spans_of
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A model, the checked rows, and what the model answered them."""
+
+    model: Path
+    snapshot: Path
+    answers: Path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which columns a model reads, and how texts were cleaned for it."""
+
+    text_column: str
+    pair_column: str | None = None
+    cleaning: Cleaning = WITHOUT_CLEANING
+
+
+def probe(folders: Folders, probes: Probes, limit: int, reading: Reading) -> Findings:
+    """What came of every case, on at most `limit` texts each; rows are those of the in-domain test split.
+
+    Cases of tasks that the model has not are left out.
+    """
+    heads = heads_of(folders.model)
+    rows = read_rows(folders, heads, probes.seed, limit, reading)
+    plans = [case.plan(rows) for case in probes.cases]
+    texts = list(dict.fromkeys(text for plan in plans for text in plan.texts))
+    seconds = [text.second for text in texts] if reading.pair_column else None
+    outputs = answer_texts(folders.model, [text.text for text in texts], seconds, description="probing")
+    replies = Replies(heads, texts, outputs)
+    found = [plan.judge(replies) for plan in plans]
+    return Findings([of for part in found for of in part.results], [of for part in found for of in part.biases])
+
+
+def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: int, reading: Reading) -> Rows:
+    """The rows that have a text, in an order that hangs on the seed and their ids alone."""
+    table = pq.read_table(folders.snapshot / f"{IN_DOMAIN}.parquet").to_pylist()
+    answered = read_answers(folders.answers / f"{IN_DOMAIN}.parquet", heads).answers
+    order = sorted(range(len(table)), key=lambda at: number_of(seed, table[at]["_id"]))
+    order = [at for at in order if table[at][reading.text_column] is not None]
+    return Rows(
+        originals=[_original(table[at], tag_columns(heads), reading) for at in order],
+        heads=heads,
+        labels={task: [table[at][head.column] for at in order] for task, head in heads.items()},
+        answers={task: [answered[task][at] for at in order] for task in heads},
+        cleaning=reading.cleaning,
+        limit=limit,
+        seed=seed,
+    )
+
+
+def _original(row: Mapping[str, Any], columns: tuple[str, ...], reading: Reading) -> Original:
+    text: str = row[reading.text_column]
+    entities = [
+        Entity(of["kind"], of["start"], of["end"])
+        for column in columns
+        if row[column] is not None
+        for of in entities_of(row[column]["tags"], spans_of(row[column]["tokens"], text), text)
+    ]
+    return Original(Text(text, row[reading.pair_column] if reading.pair_column else None), tuple(entities))
