@@ -16,6 +16,8 @@ class ReportFacts(BaseModel):
     pair_column: str | None = None
     rows: dict[str, int]
     quarantined: dict[str, int]
+    margin: float = 0.0
+    origin: dict[str, str] = {}
 
 
 def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> str:

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_contracts.artifacts import Judgement
-from tasks.evaluation import pictures, report_behaviour, report_scores, report_trust
+from tasks.evaluation import pictures, report_behaviour, report_scores, report_slices, report_trust
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.calibration import read_calibrations
 from tasks.evaluation.case_results import read_findings
 from tasks.evaluation.checks import read_checks
 from tasks.evaluation.differences import read_evidence
 from tasks.evaluation.label_errors import read_suspects
-from tasks.evaluation.latency import read_latency
+from tasks.evaluation.latency import read_cost
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
@@ -42,7 +42,8 @@ class Evidence:
     judgement: Path
     model: Path
     probes: Path | None = None
-    latency: Path | None = None
+    cost: Path | None = None
+    label_errors: Path | None = None
     transfers: Path | None = None
 
 
@@ -76,7 +77,7 @@ def _sections(
     yield report_scores.checks(judgement, read_checks(evidence.judgement / "checks.json"))
     yield report_scores.changes(judgement, read_evidence(evidence.judgement / "evidence.json"), facts.margin)
     yield report_scores.results(table, scores)
-    yield report_trust.slices(read_slices(assessment / "slices.json"))
+    yield report_slices.slices(read_slices(assessment / "slices.json"))
     yield _confusion(evidence, heads)
     yield report_trust.calibration(read_calibrations(assessment / "calibration.json"))
     yield report_trust.out_of_scope(read_detections(assessment / "out_of_scope.json"))
@@ -88,9 +89,10 @@ def _sections(
         yield report_trust.transfer(read_transfers(evidence.transfers))
     texts = [name for name in (facts.text_column, facts.pair_column) if name]
     yield report_trust.mistakes(_mistakes(evidence, heads, texts))
-    yield report_trust.label_errors(read_suspects(assessment / "label_errors.json"))
-    if evidence.latency:
-        yield report_behaviour.speed(read_latency(evidence.latency))
+    suspected = {IN_DOMAIN: assessment / "label_errors.json", "train": evidence.label_errors}
+    yield report_trust.label_errors({split: read_suspects(path) for split, path in suspected.items() if path})
+    if evidence.cost:
+        yield report_behaviour.speed(read_cost(evidence.cost))
     yield report_scores.all_metrics(scores["graft"])
     yield report_scores.rows_of(facts.rows, facts.quarantined)
     yield report_scores.origin(facts.origin)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.evaluation.case_results import CaseResult, Findings
-from tasks.evaluation.latency import Latency
+from tasks.evaluation.latency import ModelCost
 from tasks.evaluation.sections import Cell, Column, Section, Table, Tone, interval
 
 EXAMPLES_SHOWN = 3
@@ -76,9 +76,19 @@ def bias(findings: Findings) -> Section | None:
     return Section("bias", "Bias", tables=[table for table in (pairs, gaps) if table.rows])
 
 
-def speed(found: Latency) -> Section:
+def speed(found: ModelCost) -> Section:
     """How long the model takes, and how large it is."""
-    raise NotImplementedError
+    columns = (
+        *(Column("texts at once", "number"), Column("half within, ms", "number", 1)),
+        *(Column("99 of 100 within, ms", "number", 1), Column("texts a second", "number", 0)),
+        Column("timed", "number"),
+    )
+    rows = [(of.batch_size, of.p50_ms, of.p99_ms, of.texts_per_second, of.batches) for of in found.latencies]
+    note = (
+        f"{found.parameters / 1e6:.1f} million parameters, {found.bytes / 1e6:.1f} MB. Measured on {found.device}, "
+        "tokenization included."
+    )
+    return Section("speed", "Speed and size", note, tables=[Table(columns, rows)])
 
 
 def _mark(of: CaseResult) -> Cell:
