@@ -145,14 +145,24 @@ class Baselines(Handle):
     kind: Literal["baselines"] = "baselines"
 
 
+class ModelCost(Handle):
+    """Size and latency of one model, as they were measured on one machine."""
+
+    kind: Literal["model_cost"] = "model_cost"
+
+
 class Assessment(Handle):
-    """Scores of one model on every evaluation split; `scores` is {task: {split: primary metric}}."""
+    """Scores of one model on every evaluation split; `scores` is {task: {split: primary metric}}.
+
+    `cost` is what was measured of the model beside its answers. The assessment's digest does not depend on it.
+    """
 
     kind: Literal["assessment"] = "assessment"
     model: Digest
     predictions: Digest
     snapshot: Digest
     scores: dict[str, dict[str, float]]
+    cost: Digest | None = None
 
 
 class CrossValidation(Handle):

@@ -5,7 +5,7 @@ from prefect import flow
 from data_contracts.artifacts import Assessment, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
-from tasks.evaluation.task import score_predictions
+from tasks.evaluation.task import measure_cost, score_predictions
 from tasks.modeling.task import answer_columns_of, predict_rows, tag_columns_of
 from tasks.tokenization.task import tokenization_of, tokenize
 
@@ -25,7 +25,9 @@ def assess(
     plan = load_pipeline(pipeline, overrides)
     tokens = tokens_for(model, snapshot, plan.tokenization.text_column)
     predictions = predict_rows(model, snapshot, tokens)
-    return score_predictions(predictions, snapshot, model), keep_reference(model, predictions, snapshot)
+    cost = measure_cost(model, snapshot, plan.tokenization.text_column, model.pair_column)
+    assessment = score_predictions(predictions, snapshot, model, cost, plan.tokenization.columns)
+    return assessment, keep_reference(model, predictions, snapshot)
 
 
 def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:

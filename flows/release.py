@@ -38,7 +38,7 @@ def release(
     champion = None
     if opponent is not None:
         champion, _ = on_pool(assess, model=opponent, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
-    judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate)
+    judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
     facts = ReportFacts(
         pipeline=plan.name,
         contract=plan.contract.name,

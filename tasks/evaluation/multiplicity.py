@@ -6,10 +6,10 @@ from tasks.evaluation.scoring import IN_DOMAIN
 
 
 def holm(chances: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
-    """Each test's chance (p-value), such that taking those below alpha errs once or more in at most alpha of all cases.
+    """Each test's chance (p-value), so that taking those up to alpha errs even once in at most alpha of all cases.
 
-    A test of twice the weight is given twice the share of alpha (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
-    The tests may hang on one another in whatever way.
+    A test of twice the weight has twice the share of alpha; the tests may hang on one another in any way (Holm 1979,
+    Scandinavian Journal of Statistics 6, 65-70).
     """
     shares = [1.0] * len(chances) if weights is None else list(weights)
     adjusted = [1.0] * len(chances)

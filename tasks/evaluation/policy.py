@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 SKILL = "skill"
+LENGTH, SOURCE_FILE = "text_length", "source_file"
+MEASURED_SLICES = (LENGTH, SOURCE_FILE)
 Margin = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -3,7 +3,7 @@
 Against the champion, a candidate has to be better somewhere and not worse anywhere that can be told:
 
 - Better: the skill on some split is above the champion's beyond chance. One such split is enough, so the chances are
-  held to alpha together (`holm`), one half of it for the split in domain: of two equal models at most alpha are promoted.
+  held to alpha together (`holm`), one half of it for the split in domain: of equal models at most alpha are promoted.
 - Not worse: the skill in domain, every task in domain, and the skill on every other split are not below the champion's
   by more than the margin. All have to be shown, each at alpha: a model that is worse by more in any of them passes all
   with a chance of alpha at most, so nothing is divided among them (an intersection-union test, Berger 1982,
@@ -39,7 +39,7 @@ def baseline_checks(evidence: Sequence[Difference]) -> list[Check]:
 
 
 def champion_checks(evidence: Sequence[Difference], policy: GatePolicy, *, gained: bool = False) -> list[Check]:
-    """Worse nowhere, and better on some split; `gained` says that there is a gain besides, which is one of a new task."""
+    """Worse nowhere, and better on some split; `gained` says that a new task is a gain already."""
     inside = [d for d in evidence if d.task == SKILL and d.split == IN_DOMAIN]
     if not inside:
         limit = f"not below -{policy.margin:.3f}"

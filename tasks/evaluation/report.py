@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
 from tasks.evaluation.baselines import BASELINES
-from tasks.evaluation.gate import read_evidence
+from tasks.evaluation.differences import read_evidence
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
 from tasks.modeling.answers import read_answers, read_labels

@@ -15,6 +15,7 @@ from data_contracts.artifacts import (
     Baselines,
     CrossValidation,
     Judgement,
+    ModelCost,
     ModelVersion,
     Predictions,
     Report,
@@ -22,14 +23,23 @@ from data_contracts.artifacts import (
     TrainedModel,
     ValidatedSnapshot,
 )
-from tasks.evaluation.gate import GatePolicy
 from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.policy import GatePolicy
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["ReportFacts", "answer_baselines", "judge_candidate", "score_predictions", "show_results", "write_report"]
+__all__ = [
+    "ReportFacts",
+    "answer_baselines",
+    "judge_candidate",
+    "measure_cost",
+    "score_predictions",
+    "show_results",
+    "write_report",
+]
 TRAINING_SPLITS = ("train", "validation")
+COST = "cost.json"
 
 
 @cached_task("evaluation")
@@ -48,16 +58,39 @@ def answer_baselines(
 
 
 @cached_task("evaluation")
-def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, model: TrainedModel) -> Assessment:
-    """Every metric of every task on every evaluation split."""
+def measure_cost(
+    model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str, pair_column: str | None = None
+) -> ModelCost:
+    """Size of the model, and how fast it answers in-domain texts on this machine."""
+    from tasks.evaluation import latency
+
+    store = open_store()
+    with store.draft() as draft:
+        texts, seconds = latency.texts_in_domain(store.directory(snapshot.digest), text_column, pair_column)
+        latency.write_cost(draft / COST, latency.measure_cost(store.directory(model.digest), texts, seconds))
+        return ModelCost(digest=store.publish(draft), parents=(model.digest,))
+
+
+@cached_task("evaluation")
+def score_predictions(
+    predictions: Predictions,
+    snapshot: ValidatedSnapshot,
+    model: TrainedModel,
+    cost: ModelCost | None = None,
+    text_columns: tuple[str, ...] = (),
+) -> Assessment:
+    """Every metric of every task on every evaluation split, also in groups of rows; `cost` goes with the scores."""
     from tasks.evaluation.scoring import score_splits, write_scores
+    from tasks.evaluation.slices import score_slices, write_slices
 
     store = open_store()
     with store.draft() as draft:
         splits = [split for split in predictions.rows if split not in TRAINING_SPLITS]
         heads = heads_of(store.directory(model.digest))
-        scores = score_splits(store.directory(snapshot.digest), store.directory(predictions.digest), heads, splits)
+        rows, answers = store.directory(snapshot.digest), store.directory(predictions.digest)
+        scores = score_splits(rows, answers, heads, splits)
         write_scores(draft / "scores.json", scores)
+        write_slices(draft / "slices.json", score_slices(rows, answers, heads, splits, text_columns))
         primary: dict[str, dict[str, float]] = {}
         for score in scores:
             if score.primary:
@@ -69,6 +102,7 @@ def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, mod
             predictions=predictions.digest,
             snapshot=snapshot.digest,
             scores=primary,
+            cost=cost.digest if cost else None,
         )
 
 
@@ -103,28 +137,37 @@ def judge_candidate(
     baselines: Baselines,
     heads: dict[str, AnyHead],
     policy: GatePolicy,
+    text_columns: tuple[str, ...] = (),
 ) -> Judgement:
     """The gate's verdict on the candidate, against the champion or, for a first model, the baselines."""
-    from tasks.evaluation.gate import judge, write_evidence
+    from tasks.evaluation.checks import write_checks
+    from tasks.evaluation.differences import write_evidence
+    from tasks.evaluation.gate import Measured, judge
 
     store = open_store()
     with store.draft() as draft:
-        verdict, reasons, evidence = judge(
+        ruling = judge(
             store.directory(candidate.snapshot),
             heads,
             store.directory(candidate.predictions),
             store.directory(champion.predictions) if champion else None,
             store.directory(baselines.digest),
             policy,
+            champion_heads=heads_of(store.directory(champion.model)) if champion else None,
+            measured=Measured(
+                scores=store.directory(candidate.digest) / "scores.json",
+                cost=store.directory(candidate.cost) / COST if candidate.cost else None,
+            ),
+            text_columns=text_columns,
         )
-        write_evidence(draft / "evidence.json", evidence)
+        write_evidence(draft / "evidence.json", ruling.evidence)
         # Part of the digest, so that another verdict on the same evidence is another judgement.
-        (draft / "verdict.json").write_text(json.dumps({"verdict": verdict, "reasons": reasons}), encoding="utf-8")
+        write_checks(draft / "checks.json", ruling.checks)
         return Judgement(
             digest=store.publish(draft),
             parents=(candidate.digest, *((champion.digest,) if champion else ()), baselines.digest),
-            verdict=verdict,
-            reasons=tuple(reasons),
+            verdict=ruling.verdict,
+            reasons=tuple(ruling.reasons),
             candidate=candidate.model,
             champion=champion.model if champion else None,
         )

@@ -8,7 +8,7 @@ from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans
 from tasks.modeling.answers import Answers
-from tasks.modeling.heads import answer_columns
+from tasks.modeling.heads import AnyHead, answer_columns
 from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network
 from tasks.modeling.pairs import NoRoomError, inputs_of
@@ -109,6 +109,15 @@ def _clean_seconds(
     given = {number: row for number, row in rows.items() if row.get(pair_column) is not None}
     cleaned = dict(zip(given, _clean(given, path, pair_column, cleaning), strict=True))
     return [cleaned.get(number) for number in rows]
+
+
+def tokens_of(
+    texts: list[str], seconds: list[str | None] | None, heads: Mapping[str, AnyHead], encoder: TextEncoder
+) -> TokenizedRows:
+    """What a network with those heads reads of the texts, or of the pairs with `seconds`."""
+    spans = [spans_of(words_of(text), text) for text in texts]
+    columns = {head.column for head in heads.values() if head.of_words}
+    return _tokenize(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(heads)))
 
 
 def _tokenize(
