@@ -153,14 +153,34 @@ class Baselines(Handle):
     kind: Literal["baselines"] = "baselines"
 
 
+class ModelCost(Handle):
+    """Size and latency of one model, as they were measured on one machine."""
+
+    kind: Literal["model_cost"] = "model_cost"
+
+
+class LabelSuspects(Handle):
+    """Training rows whose labels are likely wrong; `suspects` is {task: how many}."""
+
+    kind: Literal["label_suspects"] = "label_suspects"
+    suspects: dict[str, int]
+
+
 class Assessment(Handle):
-    """Scores of one model on every evaluation split; `scores` is {task: {split: primary metric}}."""
+    """Scores of one model on every evaluation split; `scores` is {task: {split: primary metric}}.
+
+    `cost`, `probes` and `label_errors` are what was measured beside these answers. The assessment's digest does not
+    depend on them.
+    """
 
     kind: Literal["assessment"] = "assessment"
     model: Digest
     predictions: Digest
     snapshot: Digest
     scores: dict[str, dict[str, float]]
+    cost: Digest | None = None
+    probes: Digest | None = None
+    label_errors: Digest | None = None
 
 
 class CrossValidation(Handle):

@@ -5,7 +5,7 @@ from prefect import flow
 from data_contracts.artifacts import Assessment, Reference, TokenizedDataset, TrainedModel, ValidatedSnapshot
 from flows.pipeline import load_pipeline
 from tasks.drift.task import keep_reference
-from tasks.evaluation.task import probe_model, score_predictions
+from tasks.evaluation.task import find_label_errors, measure_cost, probe_model, score_predictions
 from tasks.modeling.task import answer_columns_of, predict_rows, tag_columns_of
 from tasks.tokenization.task import tokenization_of, tokenize
 
@@ -23,11 +23,14 @@ def assess(
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
     plan = load_pipeline(pipeline, overrides)
-    tokens = tokens_for(model, snapshot, plan.tokenization.text_column)
-    predictions = predict_rows(model, snapshot, tokens)
     texts = plan.tokenization
-    probe_model(model, predictions, snapshot, plan.probes, plan.evaluation.probe_rows, texts.text_column)
-    return score_predictions(predictions, snapshot, model), keep_reference(model, predictions, snapshot)
+    tokens = tokens_for(model, snapshot, texts.text_column)
+    predictions = predict_rows(model, snapshot, tokens)
+    probes = probe_model(model, predictions, snapshot, plan.probes, plan.evaluation.probe_rows, texts.text_column)
+    cost = measure_cost(model, snapshot, texts.text_column, model.pair_column)
+    suspected = find_label_errors(snapshot, plan.heads, model.encoder, texts.limit, texts.columns)
+    assessment = score_predictions(predictions, snapshot, model, texts.columns, cost, probes, suspected)
+    return assessment, keep_reference(model, predictions, snapshot)
 
 
 def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:

@@ -11,7 +11,7 @@ from data_contracts.errors import InputError, complain
 from data_contracts.probe_files import probe_file
 from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
 from tasks.drift.decision import DriftPolicy
-from tasks.evaluation.gate import SKILL, GatePolicy
+from tasks.evaluation.policy import MEASURED_SLICES, SKILL, GatePolicy
 from tasks.evaluation.probes import Probes
 from tasks.evaluation.settings import Evaluation
 from tasks.ingestion.plan import DataSettings
@@ -178,9 +178,17 @@ def _misfits(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
     if (balance := pipeline.preparation.balance) is not None:
         problems += _lacks(contract, balance.column, "preparation.balance.column")
     problems += [f"training.{misfit}" for misfit in pipeline.training.misfits(pipeline.heads)]
-    unknown = sorted(set(pipeline.gate.floors) - set(pipeline.heads))
-    if unknown:
-        problems.append(f"gate.floors: no head is called {', '.join(unknown)}; heads are {', '.join(pipeline.heads)}")
+    return problems + _misfits_of_gate(pipeline, contract)
+
+
+def _misfits_of_gate(pipeline: Pipeline, contract: DatasetContract) -> list[str]:
+    problems = []
+    heads = ", ".join(pipeline.heads)
+    for key, named in pipeline.gate.named_tasks.items():
+        unknown = [task for task in named if task not in pipeline.heads]
+        problems += [f"gate.{key}: no head is called {', '.join(unknown)}; heads are {heads}"] if unknown else []
+    for name in pipeline.gate.protected_slices:
+        problems += [] if name in MEASURED_SLICES else _lacks(contract, name, "gate.protected_slices")
     return problems
 
 

@@ -6,7 +6,14 @@ from data_contracts.artifacts import Assessment, Reference, Release, TrainedMode
 from flows.assess import assess
 from flows.dispatch import on_pool
 from flows.pipeline import load_pipeline
-from tasks.evaluation.task import ReportFacts, answer_baselines, judge_candidate, show_results, write_report
+from tasks.evaluation.task import (
+    ReportFacts,
+    answer_baselines,
+    judge_candidate,
+    origin_of,
+    show_results,
+    write_report,
+)
 from tasks.registry.task import find_opponent, register_version
 
 
@@ -33,12 +40,14 @@ def release(
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
-    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column)
+    baselines = answer_baselines(
+        snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit
+    )
     opponent = find_opponent(plan.name, model)
     champion = None
     if opponent is not None:
         champion, _ = on_pool(assess, model=opponent, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
-    judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate)
+    judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
     facts = ReportFacts(
         pipeline=plan.name,
         contract=plan.contract.name,
@@ -46,6 +55,8 @@ def release(
         pair_column=texts.pair_column,
         rows=snapshot.rows,
         quarantined=snapshot.quarantined,
+        margin=plan.gate.margin,
+        origin=origin_of(model, snapshot),
     )
     report = write_report(facts, assessment, baselines, judgement, model)
     version = register_version(plan.name, model, reference, judgement, assessment, report, plan.training.model_dump())

@@ -1,59 +1,46 @@
-"""The gate: whether a candidate becomes champion, from paired bootstrap intervals on the same rows.
+"""The gate: whether a candidate becomes champion, from what both answered on the same rows.
 
-A difference is the candidate's primary metric less the opponent's, with the interval of that difference when the rows
-of a split are drawn again with replacement, the same draw for both (Efron and Tibshirani 1993, chapter 13).
+The verdict is the strictest that a check which did not pass asks for, and PROMOTE where all passed. REJECT: something
+is worse beyond chance, below its floor, or beyond a limit. INCONCLUSIVE: it may be, and there are too few rows to say.
+HOLD: it is no worse, but no better either.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, NamedTuple
 
 from data_contracts.artifacts import Verdict
 from tasks.evaluation.baselines import BASELINES
-from tasks.evaluation.scoring import IN_DOMAIN, TRAINING_SPLITS, bootstrap_weights
-from tasks.modeling.answers import read_answers, read_labels
+from tasks.evaluation.checks import Check, reasons_of, verdict_of
+from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows
+from tasks.evaluation.finite import check_finite
+from tasks.evaluation.limits import calibration_checks, cost_checks, floor_checks
+from tasks.evaluation.policy import SKILL, GatePolicy
+from tasks.evaluation.promotion_rule import baseline_checks, champion_checks
+from tasks.evaluation.protected import protected_checks
+from tasks.evaluation.scoring import IN_DOMAIN, TRAINING_SPLITS
+from tasks.evaluation.shared_tasks import SharedTasks, labels_of_both, shared_tasks
+from tasks.evaluation.slices import snapshot_groups
+from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
-
-SKILL = "skill"
-# A new task that beats its baselines is a gain, so it lifts a HOLD of the others.
-STRICTEST_FIRST: tuple[Verdict, ...] = ("REJECT", "INCONCLUSIVE", "PROMOTE", "HOLD")
-NOTHING_COMPARED = "no labelled row in domain to compare on"
-
-
-class GatePolicy(BaseModel):
-    """What a candidate has to show."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    margin: float = Field(0.02, ge=0, lt=1, description="how much worse in domain still counts as not worse")
-    confidence: float = Field(
-        0.9,
-        gt=0.5,
-        lt=1,
-        description="of the two-sided bootstrap intervals; at 0.9 each end is passed once in 20 by chance",
-    )
-    draws: int = Field(2000, ge=200)
-    floors: dict[str, float] = Field({}, description="task: least primary metric in domain")
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Candidate less opponent on one task of one split; task `skill` is the mean over the tasks."""
+class Measured:
+    """Files of what was measured of the candidate besides its answers: `scores.json`, and what `write_cost` wrote."""
 
-    opponent: str
-    task: str
-    split: str
-    value: float
-    low: float
-    high: float
-    rows: int
+    scores: Path | None = None
+    cost: Path | None = None
+
+
+class Ruling(NamedTuple):
+    """What the gate says, the evidence it is from, and everything that it checked."""
+
+    verdict: Verdict
+    reasons: list[str]
+    evidence: list[Difference]
+    checks: list[Check]
 
 
 def judge(
@@ -63,150 +50,93 @@ def judge(
     champion: Path | None,
     baselines: Path,
     policy: GatePolicy,
-) -> tuple[Verdict, list[str], list[Difference]]:
-    """Verdict, reasons and evidence. All folders hold answers for the splits of `snapshot`.
+    *,
+    champion_heads: Mapping[str, AnyHead] | None = None,
+    measured: Measured = Measured(),
+    text_columns: Sequence[str] = (),
+) -> Ruling:
+    """The gate's ruling. The folders hold answers for the splits of `snapshot`.
 
-    Tasks that the champion does not answer are judged as those of a first model.
+    `champion_heads` are the candidate's by default; `text_columns` are what slices do without, the first one gives the
+    lengths of texts. Tasks that the champion does not answer are judged as those of a first model. Raises InputError,
+    naming the row, where a model answers NaN.
     """
-    below = _below_floors(snapshot, heads, candidate, policy)
-    shared = _answered_by(champion, heads) if champion else {}
-    new = {task: head for task, head in heads.items() if task not in shared}
-    verdicts: list[Verdict] = ["REJECT"] if below else []
-    reasons = below
-    evidence: list[Difference] = []
-    if champion and shared:
+    shared = shared_tasks(heads, champion, champion_heads) if champion else SharedTasks(new=dict(heads))
+    checks = [*shared.notes, *_own_checks(snapshot, heads, candidate, measured, policy)]
+    first = _against_baselines(snapshot, shared.new, candidate, baselines, policy)
+    found = baseline_checks(first)
+    if shared.new and not first:
+        limit = "above 0 beyond chance"
+        found = [Check("better than the baselines", "no labelled row in domain", limit, False, "INCONCLUSIVE")]
+    checks += found
+    evidence = first
+    if champion and shared.compared:
         splits = sorted(p.stem for p in candidate.glob("*.parquet") if p.stem not in TRAINING_SPLITS)
-        evidence += compare(snapshot, shared, candidate, champion, "champion", splits, policy)
-        verdict, why = later_verdict(evidence, policy.margin)
-        verdicts, reasons = [*verdicts, verdict], [*reasons, *why]
-    if new:
-        against = {name: baselines / name for name in BASELINES}
-        first = [d for n, p in against.items() for d in compare(snapshot, new, candidate, p, n, [IN_DOMAIN], policy)]
-        verdict, why = first_verdict([d for d in first if d.task != SKILL])
-        verdicts, reasons, evidence = [*verdicts, verdict], [*reasons, *why], [*evidence, *first]
-    return min(verdicts, key=STRICTEST_FIRST.index), reasons, evidence
+        pairs = {
+            split: read_pairs(snapshot, split, shared.compared, candidate, champion, "champion", shared.labels)
+            for split in splits
+        }
+        later = [d for split, of in pairs.items() for d in differences("champion", split, of, policy)]
+        gained = bool(first) and all(check.passed for check in found)
+        groups = snapshot_groups(snapshot, IN_DOMAIN, heads, text_columns) if policy.protected_slices else {}
+        checks += champion_checks(later, policy, gained=gained)
+        checks += protected_checks(pairs[IN_DOMAIN], groups, policy)
+        evidence = [*later, *first]
+    return Ruling(verdict_of(checks), reasons_of(checks), evidence, checks)
 
 
-def first_verdict(evidence: list[Difference]) -> tuple[Verdict, list[str]]:
-    """A first model has to be above every baseline on every task in domain, beyond chance."""
-    reasons = [f"{_about(d)} ({_place(d)} baseline {d.opponent})" for d in evidence]
-    if not evidence:
-        return "INCONCLUSIVE", [NOTHING_COMPARED]
-    if any(d.high <= 0 for d in evidence):
-        return "REJECT", reasons
-    if all(d.low > 0 for d in evidence):
-        return "PROMOTE", reasons
-    return "INCONCLUSIVE", reasons
-
-
-def later_verdict(evidence: list[Difference], margin: float) -> tuple[Verdict, list[str]]:
-    """A later model must be clearly worse nowhere, not worse in domain, and better somewhere.
-
-    REJECT: some task on some split is worse by more than the margin beyond chance, or so is the skill in domain.
-    INCONCLUSIVE: the skill in domain may be worse by more than the margin. HOLD: nothing is better.
-    """
-    worse = [d for d in evidence if d.high < -margin]
-    if worse:
-        return "REJECT", [f"{_about(d)}: worse beyond chance and margin {margin}" for d in worse]
-    inside = next((d for d in evidence if d.task == SKILL and d.split == IN_DOMAIN), None)
-    if inside is None:
-        return "INCONCLUSIVE", [NOTHING_COMPARED]
-    if inside.low < -margin:
-        return "INCONCLUSIVE", [f"{_about(inside)}: may be worse by more than the margin {margin}"]
-    better = [d for d in evidence if d.task == SKILL and d.low > 0]
-    not_worse = f"{_about(inside)}: not worse by more than {margin}"
-    if better:
-        return "PROMOTE", [not_worse, *(f"{_about(d)}: better beyond chance" for d in better)]
-    return "HOLD", [not_worse, "better beyond chance on no split, so the champion stays"]
-
-
-def compare(
+def read_pairs(
     snapshot: Path,
+    split: str,
     heads: Mapping[str, AnyHead],
     candidate: Path,
     opponent: Path,
     name: str,
-    splits: list[str],
-    policy: GatePolicy,
+    known: Mapping[str, frozenset[str]] | None = None,
+) -> dict[str, PairedRows]:
+    """What candidate and opponent make of the rows of a split, by task; of some only where a label is `known`."""
+    labels = read_labels(snapshot, split, heads)
+    both = [_read(folder, split, heads, whose) for folder, whose in ((candidate, "candidate"), (opponent, name))]
+    return {
+        task: paired_rows(head, labels_of_both(labels[task], (known or {}).get(task)), *(a.answers[task] for a in both))
+        for task, head in heads.items()
+    }
+
+
+def _against_baselines(
+    snapshot: Path, heads: Mapping[str, AnyHead], candidate: Path, baselines: Path, policy: GatePolicy
 ) -> list[Difference]:
-    """Differences of every task that a split has labels for, and of the mean over these, on every split."""
     found = []
-    for split in splits:
-        labels = read_labels(snapshot, split, heads)
-        answers = [read_answers(folder / f"{split}.parquet", heads) for folder in (candidate, opponent)]
-        rows = len(next(iter(labels.values())))
-        weights = bootstrap_weights(rows, policy.draws)
-        values, draws = [], []
-        for task, head in heads.items():
-            known = np.array([row for row, label in enumerate(labels[task]) if label is not None], dtype=int)
-            if not len(known):
-                continue
-            statistics = [
-                head.statistics([a.answers[task][row] for row in known], [labels[task][row] for row in known])
-                for a in answers
-            ]
-            value, drawn = _paired(head, statistics, weights[:, known])
-            values.append(value)
-            draws.append(drawn)
-            found.append(_difference(name, task, split, value, drawn, len(known), policy))
-        if values:
-            found.append(_difference(name, SKILL, split, float(np.mean(values)), np.mean(draws, axis=0), rows, policy))
+    for name in BASELINES if heads else ():
+        pairs = read_pairs(snapshot, IN_DOMAIN, heads, candidate, baselines / name, name)
+        found += [d for d in differences(name, IN_DOMAIN, pairs, policy) if d.task != SKILL]
     return found
 
 
-def write_evidence(path: Path, evidence: list[Difference]) -> None:
-    """Writes the differences as JSON."""
-    path.write_text(json.dumps([asdict(difference) for difference in evidence], indent=1), encoding="utf-8")
+def _own_checks(
+    snapshot: Path, heads: Mapping[str, AnyHead], candidate: Path, measured: Measured, policy: GatePolicy
+) -> list[Check]:
+    labels, found = read_labels(snapshot, IN_DOMAIN, heads), _read(candidate, IN_DOMAIN, heads, "candidate")
+    return [
+        *_absent_labels(heads, labels),
+        *floor_checks(heads, labels, found, policy),
+        *calibration_checks(heads, measured.scores, policy),
+        *cost_checks(measured.cost, policy),
+    ]
 
 
-def read_evidence(path: Path) -> list[Difference]:
-    """What `write_evidence` wrote."""
-    return [Difference(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+def _absent_labels(heads: Mapping[str, AnyHead], labels: Mapping[str, list[Any]]) -> list[Check]:
+    """Labels that no in-domain row has, of which the scores say nothing."""
+    checks = []
+    for task, head in heads.items():
+        there = {label for label in labels[task] if label is not None} if head.one_label else set(head.labels)
+        absent = [label for label in head.labels if label not in there]
+        if there and absent:
+            checks.append(Check(f"{task} in domain, labels", f"no row has {', '.join(absent)}", "all labels", None))
+    return checks
 
 
-def _paired(head: AnyHead, statistics: list[Any], weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    whole = [head.score_of_sums(table.sum(axis=0)[None])[0] for table in statistics]
-    # A draw may take no row that has a label for the task: it says nothing, so it counts as no difference.
-    with np.errstate(invalid="ignore"):
-        drawn = [np.nan_to_num(head.score_of_sums(weights @ table)) for table in statistics]
-    return float(whole[0] - whole[1]), np.asarray(drawn[0] - drawn[1])
-
-
-def _difference(
-    opponent: str, task: str, split: str, value: float, drawn: NDArray[np.float64], rows: int, policy: GatePolicy
-) -> Difference:
-    tail = (1 - policy.confidence) / 2
-    low, high = np.quantile(drawn, (tail, 1 - tail))
-    return Difference(opponent, task, split, value, float(low), float(high), rows)
-
-
-def _below_floors(snapshot: Path, heads: Mapping[str, AnyHead], candidate: Path, policy: GatePolicy) -> list[str]:
-    labels = read_labels(snapshot, IN_DOMAIN, heads)
-    answers = read_answers(candidate / f"{IN_DOMAIN}.parquet", heads)
-    found = []
-    for task, floor in policy.floors.items():
-        known = [row for row, label in enumerate(labels[task]) if label is not None]
-        if not known:
-            found.append(f"{task} has the floor {floor:.3f}, but no labelled row in domain to measure it on")
-            continue
-        table = heads[task].statistics([answers.answers[task][r] for r in known], [labels[task][r] for r in known])
-        value = float(heads[task].score_of_sums(table.sum(axis=0)[None])[0])
-        if value < floor:
-            found.append(f"{task} in domain is {value:.3f}, below its floor {floor:.3f}")
+def _read(folder: Path, split: str, heads: Mapping[str, AnyHead], whose: str) -> Answers:
+    found = read_answers(folder / f"{split}.parquet", heads)
+    check_finite(found, split, f"the {whose}")
     return found
-
-
-def _answered_by(champion: Path, heads: Mapping[str, AnyHead]) -> dict[str, AnyHead]:
-    answered = pq.read_schema(champion / f"{IN_DOMAIN}.parquet").names
-    return {task: head for task, head in heads.items() if task in answered}
-
-
-def _about(difference: Difference) -> str:
-    place = "in domain" if difference.split == IN_DOMAIN else f"on {difference.split}"
-    return f"{difference.task} {place} {difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-
-
-def _place(difference: Difference) -> str:
-    if difference.low > 0:
-        return "above"
-    return "below" if difference.high <= 0 else "not clearly above"

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from data_contracts.artifacts import Judgement, ModelVersion
+from data_contracts.artifacts import Judgement, ModelVersion, TrainedModel, ValidatedSnapshot
 
 
 class ReportFacts(BaseModel):
@@ -18,6 +18,18 @@ class ReportFacts(BaseModel):
     quarantined: dict[str, int]
     margin: float = 0.0
     origin: dict[str, str] = {}
+
+
+def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str]:
+    """What a model was made from, by digest, for the report."""
+    best = f"epoch {model.best_epoch} of {model.epochs}, {model.steps} steps, validation skill {model.validation_skill:.3f}"
+    return {
+        "model": model.digest,
+        "training": best,
+        "encoder": f"{model.encoder.name}, {model.encoder.digest}",
+        "checked rows": snapshot.digest,
+        "contract": f"{snapshot.contract}, {snapshot.contract_digest}",
+    }
 
 
 def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evaluation.finite import check_finite
 from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.scores import auroc
@@ -44,8 +45,10 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
     """
     found: list[Score] = []
     inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
+    check_finite(inside, IN_DOMAIN)
     for split in splits:
         labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        check_finite(answered, split)
         for task, head in heads.items():
             rows = [row for row, label in enumerate(labels[task]) if label is not None]
             if rows:

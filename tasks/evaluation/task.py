@@ -14,7 +14,10 @@ from data_contracts.artifacts import (
     Assessment,
     Baselines,
     CrossValidation,
+    Encoder,
     Judgement,
+    LabelSuspects,
+    ModelCost,
     ModelVersion,
     Predictions,
     ProbeResults,
@@ -23,51 +26,119 @@ from data_contracts.artifacts import (
     TrainedModel,
     ValidatedSnapshot,
 )
-from tasks.evaluation.gate import GatePolicy
-from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.pages import ReportFacts, lineage_page, origin_of
+from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.probes import Probes
+from tasks.modeling.encoder import encoder_folder
 from tasks.modeling.heads import AnyHead, heads_of
+from tasks.modeling.limits import TokenLimit
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
 __all__ = [
     "ReportFacts",
     "answer_baselines",
+    "find_label_errors",
     "judge_candidate",
+    "origin_of",
+    "measure_cost",
     "probe_model",
     "score_predictions",
     "show_results",
     "write_report",
 ]
 TRAINING_SPLITS = ("train", "validation")
+COST, PROBES, LABEL_ERRORS = "cost.json", "probes.json", "label_errors.json"
 
 
 @cached_task("evaluation")
 def answer_baselines(
-    snapshot: ValidatedSnapshot, heads: dict[str, AnyHead], text_column: str, pair_column: str | None = None
+    snapshot: ValidatedSnapshot,
+    heads: dict[str, AnyHead],
+    text_column: str,
+    pair_column: str | None,
+    encoder: Encoder,
+    limit: TokenLimit,
 ) -> Baselines:
-    """Majority and TF-IDF answers on every evaluation split."""
+    """Majority and TF-IDF answers, and those of the encoder before it has learnt anything, on every evaluation split."""
     from tasks.evaluation.baselines import answer_with_baselines
+    from tasks.evaluation.zero_shot import answer_zero_shot
 
     store = open_store()
     with store.draft() as draft:
         splits = [split for split in snapshot.rows if split not in TRAINING_SPLITS]
         folder = store.directory(snapshot.digest)
         answer_with_baselines(folder, heads, text_column, splits, output=draft, pair_column=pair_column)
-        return Baselines(digest=store.publish(draft), parents=(snapshot.digest,))
+        untaught = encoder_folder(encoder.name, encoder.revision)
+        answer_zero_shot(folder, heads, text_column, splits, untaught, limit, output=draft, pair_column=pair_column)
+        return Baselines(digest=store.publish(draft), parents=(snapshot.digest, encoder.digest))
 
 
 @cached_task("evaluation")
-def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, model: TrainedModel) -> Assessment:
-    """Every metric of every task on every evaluation split."""
+def find_label_errors(
+    snapshot: ValidatedSnapshot,
+    heads: dict[str, AnyHead],
+    encoder: Encoder,
+    limit: TokenLimit,
+    text_columns: tuple[str, ...],
+) -> LabelSuspects:
+    """Training rows whose labels are likely wrong, for a person to look at."""
+    from tasks.evaluation.label_checks import suspects_in_training
+    from tasks.evaluation.label_errors import write_suspects
+
+    store = open_store()
+    with store.draft() as draft:
+        untaught = encoder_folder(encoder.name, encoder.revision)
+        found = suspects_in_training(store.directory(snapshot.digest), heads, untaught, limit, text_columns)
+        write_suspects(draft / LABEL_ERRORS, found)
+        counts = {task: len(of_task) for task, of_task in found.items()}
+        return LabelSuspects(digest=store.publish(draft), parents=(snapshot.digest, encoder.digest), suspects=counts)
+
+
+@cached_task("evaluation")
+def measure_cost(
+    model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str, pair_column: str | None = None
+) -> ModelCost:
+    """Size of the model, and how fast it answers in-domain texts on this machine."""
+    from tasks.evaluation import latency
+
+    store = open_store()
+    with store.draft() as draft:
+        texts, seconds = latency.texts_in_domain(store.directory(snapshot.digest), text_column, pair_column)
+        latency.write_cost(draft / COST, latency.measure_cost(store.directory(model.digest), texts, seconds))
+        return ModelCost(digest=store.publish(draft), parents=(model.digest,))
+
+
+@cached_task("evaluation")
+def score_predictions(
+    predictions: Predictions,
+    snapshot: ValidatedSnapshot,
+    model: TrainedModel,
+    text_columns: tuple[str, ...] = (),
+    cost: ModelCost | None = None,
+    probes: ProbeResults | None = None,
+    suspected: LabelSuspects | None = None,
+) -> Assessment:
+    """Every metric of every task on every evaluation split and in groups of its rows, calibration, what is in scope, and
+    labels to look at; what else was measured of the model goes with them."""
+    from tasks.evaluation.calibration import measure_calibration, write_calibrations
+    from tasks.evaluation.label_checks import suspects_in_domain
+    from tasks.evaluation.label_errors import write_suspects
+    from tasks.evaluation.out_of_scope import judge_detectors, write_detections
     from tasks.evaluation.scoring import score_splits, write_scores
+    from tasks.evaluation.slices import score_slices, write_slices
 
     store = open_store()
     with store.draft() as draft:
         splits = [split for split in predictions.rows if split not in TRAINING_SPLITS]
         heads = heads_of(store.directory(model.digest))
-        scores = score_splits(store.directory(snapshot.digest), store.directory(predictions.digest), heads, splits)
+        rows, answers = store.directory(snapshot.digest), store.directory(predictions.digest)
+        scores = score_splits(rows, answers, heads, splits)
         write_scores(draft / "scores.json", scores)
+        write_slices(draft / "slices.json", score_slices(rows, answers, heads, splits, text_columns))
+        write_calibrations(draft / "calibration.json", measure_calibration(rows, answers, heads, splits))
+        write_detections(draft / "out_of_scope.json", judge_detectors(rows, answers, heads, splits))
+        write_suspects(draft / LABEL_ERRORS, suspects_in_domain(rows, answers, heads, text_columns))
         primary: dict[str, dict[str, float]] = {}
         for score in scores:
             if score.primary:
@@ -79,6 +150,9 @@ def score_predictions(predictions: Predictions, snapshot: ValidatedSnapshot, mod
             predictions=predictions.digest,
             snapshot=snapshot.digest,
             scores=primary,
+            cost=cost.digest if cost else None,
+            probes=probes.digest if probes else None,
+            label_errors=suspected.digest if suspected else None,
         )
 
 
@@ -123,7 +197,7 @@ def probe_model(
     with store.draft() as draft:
         folders = [store.directory(handle.digest) for handle in (model, snapshot, predictions)]
         found = probe(Folders(*folders), probes, rows, Reading(text_column, model.pair_column, model.cleaning))
-        write_findings(draft / "probes.json", found)
+        write_findings(draft / PROBES, found)
         parents = (model.digest, predictions.digest, snapshot.digest)
         return ProbeResults(digest=store.publish(draft), parents=parents, model=model.digest, failed=found.failed)
 
@@ -135,28 +209,37 @@ def judge_candidate(
     baselines: Baselines,
     heads: dict[str, AnyHead],
     policy: GatePolicy,
+    text_columns: tuple[str, ...] = (),
 ) -> Judgement:
     """The gate's verdict on the candidate, against the champion or, for a first model, the baselines."""
-    from tasks.evaluation.gate import judge, write_evidence
+    from tasks.evaluation.checks import write_checks
+    from tasks.evaluation.differences import write_evidence
+    from tasks.evaluation.gate import Measured, judge
 
     store = open_store()
     with store.draft() as draft:
-        verdict, reasons, evidence = judge(
+        ruling = judge(
             store.directory(candidate.snapshot),
             heads,
             store.directory(candidate.predictions),
             store.directory(champion.predictions) if champion else None,
             store.directory(baselines.digest),
             policy,
+            champion_heads=heads_of(store.directory(champion.model)) if champion else None,
+            measured=Measured(
+                scores=store.directory(candidate.digest) / "scores.json",
+                cost=store.directory(candidate.cost) / COST if candidate.cost else None,
+            ),
+            text_columns=text_columns,
         )
-        write_evidence(draft / "evidence.json", evidence)
+        write_evidence(draft / "evidence.json", ruling.evidence)
         # Part of the digest, so that another verdict on the same evidence is another judgement.
-        (draft / "verdict.json").write_text(json.dumps({"verdict": verdict, "reasons": reasons}), encoding="utf-8")
+        write_checks(draft / "checks.json", ruling.checks)
         return Judgement(
             digest=store.publish(draft),
             parents=(candidate.digest, *((champion.digest,) if champion else ()), baselines.digest),
-            verdict=verdict,
-            reasons=tuple(reasons),
+            verdict=ruling.verdict,
+            reasons=tuple(ruling.reasons),
             candidate=candidate.model,
             champion=champion.model if champion else None,
         )
@@ -176,10 +259,13 @@ def write_report(
             Evidence(
                 snapshot=store.directory(candidate.snapshot),
                 answers=store.directory(candidate.predictions),
-                scores=store.directory(candidate.digest) / "scores.json",
+                assessment=store.directory(candidate.digest),
                 baselines=store.directory(baselines.digest),
-                differences=store.directory(judgement.digest) / "evidence.json",
+                judgement=store.directory(judgement.digest),
                 model=store.directory(model.digest),
+                probes=store.directory(candidate.probes) / PROBES if candidate.probes else None,
+                cost=store.directory(candidate.cost) / COST if candidate.cost else None,
+                label_errors=store.directory(candidate.label_errors) / LABEL_ERRORS if candidate.label_errors else None,
             ),
             judgement,
             output=draft,

@@ -8,7 +8,7 @@ from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans
 from tasks.modeling.answers import Answers
-from tasks.modeling.heads import answer_columns
+from tasks.modeling.heads import AnyHead, answer_columns, tag_columns
 from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network
 from tasks.modeling.pairs import NoRoomError, inputs_of
@@ -67,9 +67,8 @@ def answer(
     network, limit = load_network(model)
     encoder = TextEncoder(model / "encoder", limit)
     spans = [spans_of(words_of(text), text) for text in texts]
-    columns = {head.column for head in network.heads.values() if head.of_words}
     try:
-        tokens = tokenize_texts(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
+        tokens = tokens_of(texts, seconds, network.heads, encoder)
     except NoRoomError as error:
         raise InputError(f"{path}, line {list(rows)[error.position]}: {error}.") from error
     found = run_network(network, tokens, pad_id=encoder.pad_id, description="predicting")
@@ -111,7 +110,18 @@ def _clean_seconds(
     return [cleaned.get(number) for number in rows]
 
 
-def tokenize_texts(
+def tokens_of(
+    texts: list[str], seconds: list[str | None] | None, heads: Mapping[str, AnyHead], encoder: TextEncoder
+) -> TokenizedRows:
+    """What a network with those heads reads of the texts, or of the pairs with `seconds`.
+
+    Raises NoRoomError where a pair's first text leaves no room for the second.
+    """
+    spans = [spans_of(words_of(text), text) for text in texts]
+    return _tokenize(texts, seconds, spans, set(tag_columns(heads)), encoder, answers=bool(answer_columns(heads)))
+
+
+def _tokenize(
     texts: list[str],
     seconds: list[str | None] | None,
     spans: Spans,
@@ -120,10 +130,6 @@ def tokenize_texts(
     *,
     answers: bool,
 ) -> TokenizedRows:
-    """What a network reads of the texts: the words at `spans` for tag columns, tokens that `answers` are made of.
-
-    Raises NoRoomError where a pair's first text leaves no room for the second.
-    """
     inputs, words, pieces = inputs_of(texts, seconds), {}, None
     aligned = encoder.align(inputs) if columns or answers else None
     encoded = aligned.encoded if aligned else encoder.encode(inputs)

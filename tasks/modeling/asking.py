@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_contracts.errors import InputError
-from tasks.modeling.answering import tokenize_texts
-from tasks.modeling.heads import answer_columns, tag_columns
+from tasks.modeling.answering import tokens_of
 from tasks.modeling.inference import Outputs, run_network
 from tasks.modeling.network import load_network
 from tasks.modeling.pairs import NoRoomError
 from tasks.modeling.tokens import TextEncoder
-from tasks.modeling.words import spans_of, words_of
 
 
 def answer_texts(
@@ -27,14 +25,7 @@ def answer_texts(
     if not given:
         return Outputs({task: [] for task in network.heads}, {task: [] for task in network.heads})
     try:
-        tokens = tokenize_texts(
-            given,
-            None if seconds is None else list(seconds),
-            [spans_of(words_of(text), text) for text in given],
-            set(tag_columns(network.heads)),
-            encoder,
-            answers=bool(answer_columns(network.heads)),
-        )
+        tokens = tokens_of(given, None if seconds is None else list(seconds), network.heads, encoder)
     except NoRoomError as error:
         raise InputError(f"{given[error.position][:80]!r}: {error}.") from error
     return run_network(network, tokens, pad_id=encoder.pad_id, description=description)

@@ -22,6 +22,11 @@ class Tokenization(TokenLimit):
         return self
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that texts are read from."""
+        return (self.text_column, *([self.pair_column] if self.pair_column else []))
+
+    @property
     def limit(self) -> TokenLimit:
         """What a model has to know of it."""
         return TokenLimit.model_validate(self.model_dump(include=set(TokenLimit.model_fields)))

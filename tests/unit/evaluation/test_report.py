@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
-from tasks.evaluation.gate import Difference, write_evidence
+from tasks.evaluation.differences import Difference, write_evidence
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.scoring import Score, score_splits, write_scores

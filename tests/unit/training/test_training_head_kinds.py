@@ -13,7 +13,9 @@ import pytest
 from data_contracts.artifacts import Judgement
 from tasks.drift.reference import freeze_reference, read_reference
 from tasks.evaluation.baselines import answer_with_baselines
-from tasks.evaluation.gate import GatePolicy, judge, write_evidence
+from tasks.evaluation.differences import write_evidence
+from tasks.evaluation.gate import judge
+from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.report import Evidence, make_report
 from tasks.evaluation.scoring import score_splits, write_scores
@@ -154,7 +156,7 @@ def test_a_model_of_such_heads_is_scored_judged_reported_and_referred_to(
     assert [score.metric for score in scores if score.primary] == ["micro_f1", "quadratic_weighted_kappa"]
     assert {score.rows for score in scores} == {47}
 
-    verdict, reasons, differences = judge(snapshot, heads, answers, answers, baselines, GatePolicy(draws=200))
+    verdict, reasons, differences, _ = judge(snapshot, heads, answers, answers, baselines, GatePolicy(draws=200))
     assert verdict == "HOLD"
     write_evidence(tmp_path / "evidence.json", differences)
     judgement = Judgement(

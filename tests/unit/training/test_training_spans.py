@@ -14,7 +14,9 @@ from data_contracts.cleaning import Cleaning
 from flows.pipeline import load_pipeline
 from tasks.drift.reference import freeze_reference, read_reference
 from tasks.evaluation.baselines import answer_with_baselines
-from tasks.evaluation.gate import GatePolicy, judge, write_evidence
+from tasks.evaluation.differences import write_evidence
+from tasks.evaluation.gate import judge
+from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.report import Evidence, make_report
 from tasks.evaluation.scoring import score_splits, write_scores
@@ -82,7 +84,7 @@ def test_answers_are_learnt_from_pairs_predicted_scored_judged_and_reported(
     assert score_splits(snapshot, baselines / "majority", heads, ["test"])[0].value == pytest.approx(0.5)
     assert 0 < score_splits(snapshot, baselines / "tfidf", heads, ["test"])[0].value < 0.3
 
-    verdict, reasons, differences = judge(snapshot, heads, predicted, None, baselines, GatePolicy(draws=200))
+    verdict, reasons, differences, _ = judge(snapshot, heads, predicted, None, baselines, GatePolicy(draws=200))
     assert verdict == "PROMOTE"
     write_evidence(tmp_path / "evidence.json", differences)
     judgement = Judgement(digest="1" * 64, verdict=verdict, reasons=tuple(reasons), candidate="c" * 64, champion=None)

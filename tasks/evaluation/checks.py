@@ -1,0 +1,55 @@
+"""Checks: what the gate looked at, what it found, what was asked, and what follows where that is not so."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data_contracts.artifacts import Verdict
+
+STRICTEST_FIRST: tuple[Verdict, ...] = ("REJECT", "INCONCLUSIVE", "HOLD", "PROMOTE")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the gate's table; `passed` is None for what is said and not judged.
+
+    `otherwise` is the verdict that a check asks for where it did not pass.
+    """
+
+    name: str
+    found: str
+    limit: str
+    passed: bool | None
+    otherwise: Verdict = "REJECT"
+
+    @property
+    def in_words(self) -> str:
+        """One sentence for people."""
+        verb = {True: "passed", False: f"not passed ({self.otherwise})", None: "not judged"}[self.passed]
+        return f"{self.name}: {self.found}; asked: {self.limit}; {verb}"
+
+
+def verdict_of(checks: Iterable[Check]) -> Verdict:
+    """The strictest verdict that a check which did not pass asks for; PROMOTE where all passed."""
+    asked: list[Verdict] = [check.otherwise for check in checks if check.passed is False]
+    return min(asked, key=STRICTEST_FIRST.index, default="PROMOTE")
+
+
+def reasons_of(checks: Iterable[Check]) -> list[str]:
+    """A sentence for every check, those that decided first and those that were not judged last."""
+    order = {False: 0, True: 1, None: 2}
+    return [
+        check.in_words
+        for check in sorted(checks, key=lambda check: (order[check.passed], STRICTEST_FIRST.index(check.otherwise)))
+    ]
+
+
+def write_checks(path: Path, checks: list[Check]) -> None:
+    """Writes the checks as JSON."""
+    path.write_text(json.dumps([asdict(check) for check in checks], indent=1), encoding="utf-8")
+
+
+def read_checks(path: Path) -> list[Check]:
+    """What `write_checks` wrote."""
+    return [Check(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]

@@ -1,0 +1,30 @@
+"""Several tests at once: how small a chance has to be among many, by the method of Holm."""
+
+from collections.abc import Sequence
+
+from tasks.evaluation.scoring import IN_DOMAIN
+
+
+def holm(chances: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Each test's chance (p-value), so that taking those up to alpha errs even once in at most alpha of all cases.
+
+    A test of twice the weight has twice the share of alpha; the tests may hang on one another in any way (Holm 1979,
+    Scandinavian Journal of Statistics 6, 65-70).
+    """
+    shares = [1.0] * len(chances) if weights is None else list(weights)
+    adjusted = [1.0] * len(chances)
+    left, highest = sum(shares), 0.0
+    for test in sorted(range(len(chances)), key=lambda test: chances[test] / shares[test]):
+        highest = max(highest, chances[test] * left / shares[test])
+        adjusted[test] = min(1.0, highest)
+        left -= shares[test]
+    return adjusted
+
+
+def domain_weights(splits: Sequence[str]) -> list[float]:
+    """A weight for the split of each test: those in domain have one half of alpha among them, all others the other.
+
+    So more splits out of domain never make it harder to see what happens in domain.
+    """
+    inside = list(splits).count(IN_DOMAIN)
+    return [1 / inside if split == IN_DOMAIN else 1 / (len(splits) - inside) for split in splits]

@@ -1,0 +1,88 @@
+"""The rule of the gate: what a candidate's differences to champion and baselines have to be.
+
+Against the champion, a candidate has to be better somewhere and not worse anywhere that can be told:
+
+- Better: the skill on some split is above the champion's beyond chance. One such split is enough, so the chances are
+  held to alpha together (`holm`), one half of it for the split in domain: of equal models at most alpha are promoted.
+- Not worse: the skill in domain, every task in domain, and the skill on every other split are not below the champion's
+  by more than the margin. All have to be shown, each at alpha: a model that is worse by more in any of them passes all
+  with a chance of alpha at most, so nothing is divided among them (an intersection-union test, Berger 1982,
+  Technometrics 24, 295-300). Where an interval is wider than the margin to either side, the rows are too few for this
+  question: such a comparison is named and not asked for, but for the skill in domain and tasks with their own margin.
+- Clearly worse: any task on any split below by more than the margin beyond chance rejects, all chances together again
+  (`holm`), lest many small splits turn down a good model. What is so on its own only leaves the verdict open.
+
+Against the baselines, a first model or a new task has to be better than every one, so again nothing is divided.
+"""
+
+from collections.abc import Sequence
+
+from tasks.evaluation.checks import Check
+from tasks.evaluation.differences import Difference
+from tasks.evaluation.multiplicity import domain_weights, holm
+from tasks.evaluation.policy import SKILL, GatePolicy
+from tasks.evaluation.scoring import IN_DOMAIN
+
+
+def baseline_checks(evidence: Sequence[Difference]) -> list[Check]:
+    """Above every baseline on every task in domain, beyond chance."""
+    return [
+        Check(
+            f"{d.in_words}, against the baseline {d.opponent}",
+            d.shown,
+            "above 0 beyond chance",
+            d.low > 0,
+            "REJECT" if d.high <= 0 else "INCONCLUSIVE",
+        )
+        for d in evidence
+    ]
+
+
+def champion_checks(evidence: Sequence[Difference], policy: GatePolicy, *, gained: bool = False) -> list[Check]:
+    """Worse nowhere, and better on some split; `gained` says that a new task is a gain already."""
+    inside = [d for d in evidence if d.task == SKILL and d.split == IN_DOMAIN]
+    if not inside:
+        limit = f"not below -{policy.margin:.3f}"
+        return [Check("skill in domain, against the champion", "no labelled row", limit, False, "INCONCLUSIVE")]
+    return [*_not_worse(evidence, policy), _better([d for d in evidence if d.task == SKILL], policy, gained)]
+
+
+def clearly_worse(evidence: Sequence[Difference], weights: Sequence[float] | None, policy: GatePolicy) -> list[bool]:
+    """Which of the differences are below their margin beyond chance, all taken together."""
+    return [chance <= policy.alpha for chance in holm([d.chance_if_not_worse for d in evidence], weights)]
+
+
+def _not_worse(evidence: Sequence[Difference], policy: GatePolicy) -> list[Check]:
+    worse = clearly_worse(evidence, domain_weights([d.split for d in evidence]), policy)
+    checks = []
+    for d, is_worse in zip(evidence, worse, strict=True):
+        margin = policy.margin_of(d.task)
+        passed: bool | None = d.low >= -margin
+        if is_worse or d.high < -margin or (not passed and _has_to_be_shown(d, policy)):
+            passed = False
+        elif not passed:
+            passed = None
+        verdict = "REJECT" if is_worse else "INCONCLUSIVE"
+        checks.append(Check(_against_champion(d), d.shown, f"not below -{margin:.3f}", passed, verdict))
+    return checks
+
+
+def _has_to_be_shown(difference: Difference, policy: GatePolicy) -> bool:
+    if difference.split == IN_DOMAIN and (difference.task == SKILL or difference.task in policy.margins):
+        return True
+    can_be_told = (difference.high - difference.low) / 2 <= policy.margin_of(difference.task)
+    return can_be_told and (difference.split == IN_DOMAIN or difference.task == SKILL)
+
+
+def _better(skills: Sequence[Difference], policy: GatePolicy, gained: bool) -> Check:
+    chances = holm([d.chance_if_not_better for d in skills], domain_weights([d.split for d in skills]))
+    better = [d for d, chance in zip(skills, chances, strict=True) if chance <= policy.alpha]
+    found = "; ".join(f"{d.in_words} {d.shown}" for d in better) or "on no split"
+    if gained and not better:
+        found = "a new task"
+    limit = f"above 0 on some split, by chance in {policy.alpha:.3g} of all cases at most"
+    return Check("better than the champion", found, limit, bool(better) or gained, "HOLD")
+
+
+def _against_champion(difference: Difference) -> str:
+    return f"{difference.in_words}, against the champion"
