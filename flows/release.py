@@ -40,9 +40,7 @@ def release(
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
-    baselines = answer_baselines(
-        snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit
-    )
+    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit)
     opponent = find_opponent(plan.name, model)
     champion = None
     if opponent is not None:

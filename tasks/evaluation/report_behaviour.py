@@ -39,7 +39,11 @@ def bias(findings: Findings) -> Section | None:
     pairs = Table(
         (
             *(Column("case"), Column("task"), Column("exchanged"), Column("texts", "number")),
-            *(Column("answers changed", "number"), Column("95%", "number"), Column("mean shift", "number", signed=True)),
+            *(
+                Column("answers changed", "number"),
+                Column("95%", "number"),
+                Column("mean shift", "number", signed=True),
+            ),
         ),
         [
             (
@@ -61,12 +65,8 @@ def bias(findings: Findings) -> Section | None:
         [
             (
                 *(of.case, of.task, gap.measure, gap.group, gap.rows, gap.rate, gap.others_rate),
-                *(
-                    Cell("too few rows to say")
-                    if gap.too_small_to_say
-                    else Cell(gap.gap, "bad" if gap.low is not None and gap.low > 0 else ""),
-                    interval(gap.low, gap.high),
-                ),
+                Cell(gap.gap, "bad" if gap.low is not None and gap.low > 0 else ""),
+                "too few rows to say" if gap.too_small_to_say else interval(gap.low, gap.high),
             )
             for of in findings.biases
             for gap in of.gaps
@@ -98,7 +98,14 @@ def _mark(of: CaseResult) -> Cell:
 
 
 def _examples(failing: Sequence[CaseResult]) -> list[Table]:
-    columns = (Column("case"), Column("task"), Column("text", "text"), Column("answer"), Column("became", "text"), Column("answer"))
+    columns = (
+        Column("case"),
+        Column("task"),
+        Column("text", "text"),
+        Column("answer"),
+        Column("became", "text"),
+        Column("answer"),
+    )
     rows = [
         (of.case, of.task, e.before, _said(e.answer_before), e.after or e.wanted, _said(e.answer_after))
         for of in failing

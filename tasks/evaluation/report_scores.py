@@ -18,7 +18,14 @@ def changes(judgement: Judgement, differences: Sequence[Difference], margin: flo
     """What is better and worse than the champion, or than the baselines where there was none."""
     since = "Change since the champion" if judgement.champion else "Beside the baselines"
     shown = [d for d in differences if (d.opponent == "champion") == (judgement.champion is not None)]
-    columns = (Column("task"), Column("split"), Column("against"), SIGNED, Column("interval", "number"), Column("rows", "number"))
+    columns = (
+        Column("task"),
+        Column("split"),
+        Column("against"),
+        SIGNED,
+        Column("interval", "number"),
+        Column("rows", "number"),
+    )
     rows = [
         (d.task, place(d.split), d.opponent, Cell(d.value, tone_of(d, margin)), f"{d.low:+.3f} – {d.high:+.3f}", d.rows)
         for d in shown
@@ -34,7 +41,11 @@ def changes(judgement: Judgement, differences: Sequence[Difference], margin: flo
 def checks(judgement: Judgement, found: Sequence[Check]) -> Section:
     """What the gate looked at, what decided first."""
     order = {False: 0, True: 1, None: 2}
-    marks: dict[bool | None, tuple[str, Tone]] = {True: ("passed", "good"), False: ("not passed", "bad"), None: ("not judged", "")}
+    marks: dict[bool | None, tuple[str, Tone]] = {
+        True: ("passed", "good"),
+        False: ("not passed", "bad"),
+        None: ("not judged", ""),
+    }
     ranked = sorted(found, key=lambda c: (order[c.passed], STRICTEST_FIRST.index(c.otherwise)))
     rows = []
     for check in ranked:
@@ -114,4 +125,6 @@ def origin(facts: Mapping[str, str]) -> Section | None:
     """What the model was made from."""
     if not facts:
         return None
-    return Section("origin", "Where it comes from", tables=[Table((Column("what"), Column("which", "text")), list(facts.items()))])
+    return Section(
+        "origin", "Where it comes from", tables=[Table((Column("what"), Column("which", "text")), list(facts.items()))]
+    )

@@ -21,12 +21,19 @@ def calibration(found: Sequence[Calibration]) -> Section | None:
         return None
     columns = (
         *(Column("task"), Column("split"), Column("temperature", "number", 2)),
-        *(Column(name, "number") for name in ("accuracy", "mean confidence", "ECE", "ECE, equal mass", "Brier", "log loss")),
+        *(
+            Column(name, "number")
+            for name in ("accuracy", "mean confidence", "ECE", "ECE, equal mass", "Brier", "log loss")
+        ),
         Column("rows", "number"),
     )
     rows = [
         (
-            *(c.task, place(c.split), Cell(c.temperature, "" if c.calibrated else "doubt") if c.temperature != 1 else None),
+            *(
+                c.task,
+                place(c.split),
+                Cell(c.temperature, "" if c.calibrated else "doubt") if c.temperature != 1 else None,
+            ),
             *(c.accuracy, c.confidence, c.ece, c.ece_equal_mass, c.brier, c.log_loss, c.rows),
         )
         for c in _final(found)
@@ -106,7 +113,13 @@ def mistakes(found: Sequence[Mapping[str, Any]]) -> Section | None:
     """Examples of errors."""
     if not found:
         return None
-    columns = (Column("text", "text"), Column("task"), Column("wanted"), Column("given"), Column("confidence", "number", 2))
+    columns = (
+        Column("text", "text"),
+        Column("task"),
+        Column("wanted"),
+        Column("given"),
+        Column("confidence", "number", 2),
+    )
     rows = [tuple(m[key] for key in ("text", "task", "wanted", "given", "confidence")) for m in found]
     return Section("mistakes", "Confident mistakes, in domain", tables=[Table(columns, rows)])
 

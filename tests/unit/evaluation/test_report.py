@@ -6,13 +6,21 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
+from tasks.evaluation.calibration import measure_calibration, write_calibrations
+from tasks.evaluation.case_results import CaseResult, Example, Findings, write_findings
+from tasks.evaluation.checks import Check, write_checks
 from tasks.evaluation.differences import Difference, write_evidence
+from tasks.evaluation.label_errors import Suspect, write_suspects
+from tasks.evaluation.latency import Latency, ModelCost, write_cost
+from tasks.evaluation.out_of_scope import judge_detectors, write_detections
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.scoring import Score, score_splits, write_scores
+from tasks.evaluation.slices import score_slices, write_slices
 from tasks.modeling.heads import (
     AnyHead,
     HeadsAdapter,
@@ -22,6 +30,7 @@ from tasks.modeling.heads import (
     SingleLabelHead,
     TokenTagHead,
 )
+from tasks.modeling.label_scores import write_label_scores
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -57,6 +66,27 @@ class Elements(HTMLParser):
         self.text += data
 
 
+def write_assessment(folder: Path, snapshot: Path, answers: Path, heads: dict[str, AnyHead], splits: list[str]) -> Path:
+    """All that is measured of a model's answers, as `score_predictions` publishes it."""
+    folder.mkdir()
+    write_scores(folder / "scores.json", score_splits(snapshot, answers, heads, splits))
+    write_slices(folder / "slices.json", score_slices(snapshot, answers, heads, splits, ("text",)))
+    write_calibrations(folder / "calibration.json", measure_calibration(snapshot, answers, heads, splits))
+    outside = judge_detectors(snapshot, answers, heads, splits) if len(splits) > 1 else []
+    write_detections(folder / "out_of_scope.json", outside)
+    write_suspects(folder / "label_errors.json", {"intent": [Suspect("r7", NASTY, "refund", "praise", 0.01, 0.9)]})
+    return folder
+
+
+def write_judgement(folder: Path, differences: list[Difference]) -> Path:
+    """What the gate publishes."""
+    folder.mkdir()
+    write_evidence(folder / "evidence.json", differences)
+    checks = [Check("floor <u>", "0.500", "0.600 at least", False), Check("skill", "+0.1", "above 0", True)]
+    write_checks(folder / "checks.json", [*checks, Check("intent labels", "no row has x", "all labels", None)])
+    return folder
+
+
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory, writers: Callable[[Path], tuple[Write, Write]]) -> Evidence:
     """Twenty rows that the model gets wrong, the one with markup most confidently, and two rows out of scope."""
@@ -64,24 +94,42 @@ def evidence(tmp_path_factory: pytest.TempPathFactory, writers: Callable[[Path],
     write_rows, write_model_answers = writers(root)
     texts = [NASTY, *(f"ticket {row}" for row in range(1, 20))]
     urgency = [row / 20 for row in range(20)]
-    write_rows("test", text=texts, intent=["refund"] * 20, urgency=urgency)
-    snapshot = write_rows("poems", text=["a rose", "a stone"], intent=[None, None], urgency=[0.1, 0.9])
+    channel = ["mail"] * 12 + ["chat"] * 8
+    write_rows("test", text=texts, intent=["refund"] * 20, urgency=urgency, channel=channel)
+    write_rows("validation", text=["a", "b"], intent=["refund", "praise"], urgency=[0.1, 0.2], channel=["mail", "chat"])
+    snapshot = write_rows(
+        "poems", text=["a rose", "a stone"], intent=[None, None], urgency=[0.1, 0.9], channel=["mail", "chat"]
+    )
     confidences = {"intent": [0.99 - row / 50 for row in range(20)]}
     for model in ("m", "majority", "tfidf"):
-        write_model_answers(
-            model, "poems", {"intent": ["refund", "praise"], "urgency": [0.1, 0.2]}, {"intent": [0.5] * 2}
+        given: dict[str, list[object]] = {"intent": ["refund", "praise"], "urgency": [0.1, 0.2]}
+        for split in ("poems", "validation"):
+            write_model_answers(model, split, given, {"intent": [0.5] * 2}, embeddings=[[0.0, 1.0], [1.0, 0.0]])
+        answers = write_model_answers(
+            model, "test", {"intent": ["praise"] * 20, "urgency": urgency}, confidences, embeddings=[[1.0, 1.0]] * 20
         )
-        answers = write_model_answers(model, "test", {"intent": ["praise"] * 20, "urgency": urgency}, confidences)
+    own = answers.parent / "m"
+    scores = np.log(np.array([[1 - c, c] for c in confidences["intent"]], dtype=np.float32))
+    write_label_scores(own, "test", "intent", scores)
+    for split in ("poems", "validation"):
+        write_label_scores(own, split, "intent", np.zeros((2, 2), dtype=np.float32))
     (root / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(HEADS, mode="json")}))
-    write_scores(root / "scores.json", score_splits(snapshot, answers.parent / "m", HEADS, ["poems", "test"]))
-    write_evidence(root / "evidence.json", [Difference("champion", "intent", "test", -0.0125, -0.5, 0.25, 20)])
+    example = Example("before " + NASTY, "refund", "after", "praise")
+    case = CaseResult("typing errors", "invariance", "intent", 20, 4, 0.2, 0.1, 0.4, 0.1, False, [example])
+    write_findings(root / "probes.json", Findings([case]))
+    latency = (Latency(1, 200, 2.0, 3.5, 480.0), Latency(32, 20, 20.0, 24.0, 1500.0))
+    write_cost(root / "cost.json", ModelCost("a machine", 22_700_000, 91_000_000, latency))
     return Evidence(
         snapshot=snapshot,
-        answers=answers.parent / "m",
-        scores=root / "scores.json",
+        answers=own,
+        assessment=write_assessment(root / "assessment", snapshot, own, HEADS, ["poems", "test"]),
         baselines=answers.parent,
-        differences=root / "evidence.json",
+        judgement=write_judgement(
+            root / "judgement", [Difference("champion", "intent", "test", -0.0125, -0.5, 0.25, 20)]
+        ),
         model=root,
+        probes=root / "probes.json",
+        cost=root / "cost.json",
     )
 
 
@@ -99,18 +147,21 @@ def test_the_page_fetches_nothing_and_holds_its_pictures(folder: Path) -> None:
     sources = [attributes["src"] or "" for tag, attributes in elements if tag == "img"]
     held = {base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True) for source in sources}
     assert held == {path.read_bytes() for path in folder.glob("*.png")}
-    assert {path.stem for path in folder.glob("*.png")} == {"gap", "confusion_intent", "reliability_intent"}
+    assert {path.stem for path in folder.glob("*.png")} == {"changes", "gap", "confusion_intent", "reliability_intent"}
     assert all(picture.startswith(PNG) for picture in held)
     assert {tag for tag, _ in elements}.isdisjoint({"link", "script", "iframe", "object", "base"})
-    assert all({"href", "action", "srcset", "background"}.isdisjoint(attributes) for _, attributes in elements)
+    assert all({"action", "srcset", "background"}.isdisjoint(attributes) for _, attributes in elements)
+    # Links lead to parts of the page, each of which is there.
+    links = {(attributes["href"] or "") for _, attributes in elements if "href" in attributes}
+    assert links == {f"#{attributes['id']}" for tag, attributes in elements if tag == "section"}
     assert not re.search(r"url\(|@import|https?://", page)
 
 
 def test_markup_in_texts_and_reasons_is_shown_and_not_obeyed(folder: Path) -> None:
     elements = Elements((folder / "report.html").read_text(encoding="utf-8"))
     assert NASTY in elements.text
-    assert "intent <i>so-so</i>" in elements.text
-    assert {tag for tag, _ in elements.found}.isdisjoint({"script", "b", "i"})
+    assert "floor <u>" in elements.text
+    assert {tag for tag, _ in elements.found}.isdisjoint({"script", "b", "i", "u"})
 
 
 def test_the_page_says_verdict_opponent_rows_and_change(folder: Path) -> None:
@@ -121,12 +172,35 @@ def test_the_page_says_verdict_opponent_rows_and_change(folder: Path) -> None:
     assert "-0.500 – +0.250" in text
 
 
-def test_a_first_model_has_no_change_to_show(evidence: Evidence, tmp_path: Path) -> None:
-    write_evidence(tmp_path / "evidence.json", [Difference("tfidf", "intent", "test", 0.1, 0.05, 0.25, 20)])
-    make_report(FACTS, replace(evidence, differences=tmp_path / "evidence.json"), judgement(None), tmp_path)
+def test_a_first_model_is_shown_beside_the_baselines(evidence: Evidence, tmp_path: Path) -> None:
+    differences = [Difference("tfidf", "intent", "test", 0.1, 0.05, 0.25, 20)]
+    make_report(
+        FACTS, replace(evidence, judgement=write_judgement(tmp_path / "j", differences)), judgement(None), tmp_path
+    )
     text = Elements((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "against both baselines" in text
+    assert "Beside the baselines" in text
     assert "Change since the champion" not in text
+
+
+def test_what_decided_stands_on_top_and_every_check_below(folder: Path) -> None:
+    text = Elements((folder / "report.html").read_text(encoding="utf-8")).text
+    decided = text.index("floor <u>: 0.500; asked: 0.600 at least; not passed (REJECT)")
+    assert decided < text.index("All 3 checks") < text.index("Every task, in and out of domain", decided)
+    for shown in ("not passed: REJECT", "passed", "not judged"):
+        assert shown in text
+
+
+def test_every_measurement_has_its_section(folder: Path) -> None:
+    elements = Elements((folder / "report.html").read_text(encoding="utf-8"))
+    anchors = [attributes["id"] for tag, attributes in elements.found if tag == "section"]
+    assert anchors == [
+        *("gate", "changes", "results", "slices", "confusion", "calibration", "scope", "behaviour"),
+        *("mistakes", "labels", "speed", "metrics", "rows"),
+    ]
+    for shown in ("channel", "chat", "energy", "typing errors", "22.7 million parameters"):
+        assert shown in elements.text
+    assert "too few rows to say" in elements.text
 
 
 def test_mistakes_are_read_from_the_column_of_texts(
@@ -176,16 +250,18 @@ def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
     for model in ("m", "majority", "tfidf"):
         answers = write_model_answers(model, "test", {**given, "urgency": [0.1, 0.2]}, sure)
     (tmp_path / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(heads, mode="json")}))
-    write_scores(tmp_path / "scores.json", score_splits(snapshot, answers, heads, ["test"]))
-    write_evidence(tmp_path / "differences.json", [])
-    files = (tmp_path / "scores.json", answers.parent, tmp_path / "differences.json", tmp_path)
+    write_label_scores(answers.parent / "m", "test", "haste", np.log(np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]])))
+    assessment = write_assessment(tmp_path / "assessment", snapshot, answers.parent / "m", heads, ["test"])
+    verdict = write_judgement(tmp_path / "judgement", [])
     (tmp_path / "report").mkdir()
-    make_report(FACTS, Evidence(snapshot, answers, *files), judgement(None), tmp_path / "report")
+    own = Evidence(snapshot, answers.parent / "m", assessment, answers.parent, verdict, tmp_path)
+    make_report(FACTS, own, judgement(None), tmp_path / "report")
     assert {path.stem for path in (tmp_path / "report").glob("*.png")} == {
-        "gap", "reliability_topics", "reliability_haste", "confusion_haste",
+        "gap", "reliability_topics", "reliability_haste", "reliability_places", "confusion_haste",
     }  # fmt: skip
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    mistakes = re.findall(r"<td>(\w+)</td><td>([\w, ]+)</td><td>([\w, ]+)</td><td class=\"number\">0\.\d\d</td>", page)
+    cell = r'<td class="name">([\w, ]+)</td>'
+    mistakes = re.findall(rf'{cell * 3}<td class="number">0\.\d\d</td></tr>', page)
     assert mistakes == [("haste", "high", "middle"), ("topics", "no label", "praise")]
 
 
