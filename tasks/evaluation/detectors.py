@@ -107,7 +107,9 @@ class Mahalanobis(BaseModel):
             return np.asarray(solve_triangular(root, np.asarray(rows, dtype=float).T, lower=True).T)
 
         white = whiten(means)
-        return lambda readings: _by_chunks(readings.states, lambda rows: -_squared_distances(whiten(rows), white).min(1))
+        return lambda readings: _by_chunks(
+            readings.states, lambda rows: -_squared_distances(whiten(rows), white).min(1)
+        )
 
 
 class NearestNeighbours(BaseModel):

@@ -100,9 +100,7 @@ def label_set_f1_of_torchmetrics(given: Any, wanted: Any) -> dict[str, float]:
 def rank_agreement_of_torchmetrics(given: Any, wanted: Any) -> dict[str, float]:
     pair = torch.tensor(given), torch.tensor(wanted)
     return {
-        "quadratic_weighted_kappa": float(
-            multiclass_cohen_kappa(*pair, num_classes=len(LABELS), weights="quadratic")
-        ),
+        "quadratic_weighted_kappa": float(multiclass_cohen_kappa(*pair, num_classes=len(LABELS), weights="quadratic")),
         "mean_absolute_error": float(mean_absolute_error(pair[0].double(), pair[1].double())),
     }
 
