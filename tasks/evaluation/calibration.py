@@ -63,7 +63,7 @@ class Calibration:
 def measure_calibration(
     snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], splits: Iterable[str]
 ) -> list[Calibration]:
-    """Of every head with confidences on every split with labels for it; before the temperature too, where it has one."""
+    """Of every head with confidences on every split with labels for it; of one with a temperature before it, too."""
     found = []
     for split in splits:
         labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)

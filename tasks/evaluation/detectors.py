@@ -81,9 +81,9 @@ class Energy(BaseModel):
 
 
 class Mahalanobis(BaseModel):
-    """Less the squared distance to the nearest label's mean state, by one covariance for all (Lee et al. 2018, 1807.03888).
+    """Less the squared distance to the nearest label's mean state, by one covariance (Lee et al. 2018, 1807.03888).
 
-    The covariance is shrunk (Ledoit and Wolf 2004): a few rows for each of many labels leave it singular.
+    It is shrunk (Ledoit and Wolf 2004): a few rows for each of many labels leave it singular.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,13 +107,15 @@ class Mahalanobis(BaseModel):
             return np.asarray(solve_triangular(root, np.asarray(rows, dtype=float).T, lower=True).T)
 
         white = whiten(means)
-        return lambda readings: _by_chunks(
-            readings.states, lambda rows: -_squared_distances(whiten(rows), white).min(1)
-        )
+
+        def score(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+            return -_squared_distances(whiten(rows), white).min(axis=1)
+
+        return lambda readings: _by_chunks(readings.states, score)
 
 
 class NearestNeighbours(BaseModel):
-    """Less the distance to the k-th nearest of the known rows, of states of length one (Sun et al. 2022, 2204.06507)."""
+    """Less the distance to the k-th nearest known row, of states of length one (Sun et al. 2022, arXiv:2204.06507)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Labels that are likely wrong, for a person to look at: confident learning (Northcutt, Jiang and Chuang 2021, 1911.00068).
+"""Labels that are likely wrong, for a person to look at: confident learning (Northcutt et al. 2021, arXiv:1911.00068).
 
 A row counts as of another label than its own where that one is more probable than it is on average for rows that have
 it. From these counts comes how many rows of each label are likely of each other one; so many are listed, those first
@@ -6,6 +6,7 @@ whose own label has the least probability next to the best other one.
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from data_contracts.errors import InputError
 
 FOLDS = 5
 SEED = 20_261
-MOST_ROWS = 20_000
+MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def likely_wrong(given: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArr
 
 
 def confident_joint(given: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(labels, labels): how many rows with the first label are likely of the second; sums of rows are the labels' rows."""
+    """(labels, labels): how many rows with the first label are likely of the second, all rows of a label shared out."""
     size = shares.shape[1]
     rows = np.bincount(given, minlength=size)
     own = np.bincount(given, weights=shares[np.arange(len(given)), given], minlength=size)
@@ -97,25 +98,35 @@ def held_out_shares(
     """(rows, labels) probabilities of each row by logistic regression on the other folds' states.
 
     States of the pre-trained encoder, not of the fine-tuned one: that has seen the wrong labels, too, and has moved
-    these texts to where they say. Raises InputError where there are fewer rows than folds or one label alone.
+    these texts to where they say. A label of one row alone counts as right. Raises InputError for fewer rows than
+    folds, and where less than two labels have two rows or more.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
     from sklearn.preprocessing import StandardScaler
 
-    counts = np.bincount(given)
-    if len(given) < folds or np.count_nonzero(counts) < 2:
+    counts = np.bincount(given, minlength=labels)
+    several = int((counts > 1).sum())
+    if len(given) < folds or several < 2:
         raise InputError(
-            f"label errors are looked for in {len(given)} rows of {np.count_nonzero(counts)} labels; that takes at "
-            f"least {folds} rows and two labels. Leave the task out, or give it more rows."
+            f"label errors are looked for in {len(given)} rows, with two or more of {several} label(s); that takes "
+            f"{folds} rows, and two such labels. Leave the task out, or give it more rows."
         )
     found = np.zeros((len(given), labels))
-    # A label with fewer rows than folds is missing from some, where its rows have no probability of it.
-    folds_of = StratifiedKFold(min(folds, int(counts.max())), shuffle=True, random_state=seed)
-    for others, rows in folds_of.split(states, given):
+    split = StratifiedKFold(min(folds, int(counts.max())), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Of a rare label the other folds hold fewer rows, which leaves its probabilities low but there.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        folds_of = list(split.split(states, given))
+    for others, rows in folds_of:
         scaler = StandardScaler().fit(states[others])
-        model = LogisticRegression(C=0.01, max_iter=200).fit(scaler.transform(states[others]), given[others])
+        # The less closely a model fits wrong labels, the more it disagrees with them. With the usual tolerance of
+        # 0.0001 it is as accurate on 12,000 rows of 150 labels, in three times the time.
+        model = LogisticRegression(C=0.003, tol=0.001, max_iter=300)
+        model.fit(scaler.transform(states[others]), given[others])
         found[np.ix_(rows, model.classes_)] = model.predict_proba(scaler.transform(states[rows]))
+    alone = counts[given] == 1
+    found[alone] = np.eye(labels)[given[alone]]
     return found
 
 

@@ -87,7 +87,7 @@ def transfer_in_words(found: Iterable[Transfer]) -> list[str]:
         return []
     sentences = [
         f"{effect.task} loses by learning together: {effect.together:.3f}, and {effect.alone:.3f} alone "
-        f"({effect.difference:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}]). Give it a model of its own, or more weight."
+        f"({effect.difference:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}]). Give it its own model, or more weight."
         for effect in inside
         if effect.loses
     ]

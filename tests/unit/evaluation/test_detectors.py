@@ -39,7 +39,7 @@ def known_states(rows: int = 300, width: int = 4) -> Fitting:
 
 def test_the_maximum_softmax_is_the_largest_probability_whatever_constant_a_row_lacks() -> None:
     score = MaximumSoftmax().fit(NOTHING_KNOWN)
-    assert score(of_scores(SCORES + [[3.0], [-50.0]])) == pytest.approx([0.7, 0.5])
+    assert score(of_scores(SCORES + np.array([[3.0], [-50.0]]))) == pytest.approx([0.7, 0.5])
 
 
 def test_the_maximum_softmax_is_the_confidence_by_the_temperature() -> None:
