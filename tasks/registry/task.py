@@ -57,6 +57,12 @@ def register_version(
 
 
 @task(cache_policy=NO_CACHE)
+def find_challenger(pipeline: str) -> ModelVersion | None:
+    """The version that was not promoted and may yet be, if there is one."""
+    return open_registry(pipeline).challenger()
+
+
+@task(cache_policy=NO_CACHE)
 def require_champion(pipeline: str) -> ModelVersion:
     """The version in use. Raises InputError before the first promotion."""
     champion = open_registry(pipeline).champion()
