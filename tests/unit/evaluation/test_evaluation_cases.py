@@ -232,13 +232,24 @@ def test_entities_of_rows_are_exchanged() -> None:
     assert of.plan(found).texts == [Text("To Oslo"), Text("To Lima")]
 
 
-def test_a_task_that_the_model_has_not_is_left_out() -> None:
-    for of in (
-        case(kind="expectation", task="gone", texts=["a"], answer="b"),
-        case(kind="directional", task="gone", expect="falls", pairs=[{"before": "a", "after": "b"}]),
-        case(kind="invariance", tasks=["gone"], pairs=[{"before": "a", "after": "b"}]),
-    ):
-        assert judged(of, rows(), {"tone": {"a": 0.5, "b": 0.5}}).results == []
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "expectation", "task": "gone", "texts": ["a"], "answer": "b"},
+        {"kind": "expectation", "task": "tone", "texts": ["a"], "at_least": 0.5},
+        {"kind": "directional", "task": "gone", "expect": "falls", "pairs": [{"before": "a", "after": "b"}]},
+        {
+            "kind": "directional",
+            "task": "tone",
+            "label": "gone",
+            "expect": "falls",
+            "pairs": [{"before": "a", "after": "b"}],
+        },
+        {"kind": "invariance", "tasks": ["gone"], "pairs": [{"before": "a", "after": "b"}]},
+    ],
+)
+def test_a_case_that_does_not_fit_the_heads_of_an_older_model_is_left_out(settings: dict[str, Any]) -> None:
+    assert judged(case(**settings), rows(), {"tone": {"a": 0.5, "b": 0.5}}).results == []
 
 
 @pytest.mark.parametrize(
