@@ -42,7 +42,7 @@ class Reading:
 def probe(folders: Folders, probes: Probes, limit: int, reading: Reading) -> Findings:
     """What came of every case, on at most `limit` texts each; rows are those of the in-domain test split.
 
-    Cases of tasks that the model has not are left out.
+    Cases that do not fit the model's heads are left out.
     """
     heads = heads_of(folders.model)
     rows = read_rows(folders, heads, probes.seed, limit, reading)
@@ -57,7 +57,9 @@ def probe(folders: Folders, probes: Probes, limit: int, reading: Reading) -> Fin
 
 def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: int, reading: Reading) -> Rows:
     """The rows that have a text, in an order that hangs on the seed and their ids alone."""
-    table = pq.read_table(folders.snapshot / f"{IN_DOMAIN}.parquet").to_pylist()
+    columns = ["_id", reading.text_column, *([reading.pair_column] if reading.pair_column else [])]
+    columns += [head.column for head in heads.values()]
+    table = pq.read_table(folders.snapshot / f"{IN_DOMAIN}.parquet", columns=list(dict.fromkeys(columns))).to_pylist()
     answered = read_answers(folders.answers / f"{IN_DOMAIN}.parquet", heads).answers
     order = sorted(range(len(table)), key=lambda at: number_of(seed, table[at]["_id"]))
     order = [at for at in order if table[at][reading.text_column] is not None]

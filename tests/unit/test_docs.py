@@ -14,6 +14,8 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
+from tasks.evaluation.edits import AnyEdit
+from tasks.evaluation.probes import AnyCase, Probes
 from tasks.modeling.heads import AnyHead
 from tasks.training.sampling import Sampling
 from tasks.training.schedules import Schedule
@@ -21,15 +23,17 @@ from tasks.training.weighting import LossWeighting
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DATA, TRAINING = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training"))
-BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING, flags=re.DOTALL)
+DATA, TRAINING, EVALUATION = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training", "evaluation")
+)
+BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING + EVALUATION, flags=re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
 COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
 
 
 def test_there_are_examples() -> None:
     assert len(BLOCKS) >= 6
-    assert {block.splitlines()[0] for block in BLOCKS} == {"# part of a pipeline", "# a contract"}
+    assert {block.splitlines()[0] for block in BLOCKS} == {"# part of a pipeline", "# a contract", "# probes"}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
@@ -38,12 +42,21 @@ def test_every_example_is_read_without_a_mistake(block: str) -> None:
     if block.startswith("# a contract"):
         model_of(content, DatasetContract, "data.md")
         return
+    if block.startswith("# probes"):
+        model_of(content, Probes, "evaluation.md")
+        return
     for name, part in content.items():
         TypeAdapter(Pipeline.model_fields[name].annotation).validate_python(part)
 
 
 def test_every_rule_is_explained() -> None:
     assert [name for name in KNOWN_RULES if name not in DATA] == ["tagScheme"]
+
+
+def test_every_kind_of_case_and_edit_is_explained() -> None:
+    kinds = [kind.model_fields["kind"].default for of in (AnyCase, AnyEdit) for kind in get_args(get_args(of)[0])]
+    assert len(kinds) >= 12
+    assert [kind for kind in kinds if f"`{kind}`" not in EVALUATION] == []
 
 
 def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> None:

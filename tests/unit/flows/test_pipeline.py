@@ -393,3 +393,34 @@ def test_training_settings_name_heads_that_there_are(folder: Path) -> None:
     message = complaint(write(folder, training=training))
     assert "training.sampling.tasks gives load no part" in message
     assert "training.skill_floors: no head is called mood" in message
+
+
+# Probes
+
+
+def test_a_pipeline_without_probes_of_its_own_is_tried_with_those_of_any_text(folder: Path) -> None:
+    plan = load_pipeline(write(folder))
+    assert (plan.evaluation.probes, plan.evaluation.probe_rows) == ("any_text", 200)
+    assert {case.kind for case in plan.probes.cases} == {"invariance"}
+    assert {case.kind for case in load_pipeline("support").probes.cases} == {
+        "invariance",
+        "directional",
+        "expectation",
+        "identity",
+    }
+
+
+def test_probes_of_ones_own_lie_beside_the_pipeline(folder: Path) -> None:
+    cases = [{"name": "thanks", "kind": "expectation", "task": "topic", "texts": ["Thanks!"], "answer": "thanks"}]
+    (folder / "own.yaml").write_text(yaml.safe_dump({"cases": cases}), encoding="utf-8")
+    plan = load_pipeline(write(folder, evaluation={"probes": "own.yaml", "probe_rows": 9}))
+    assert [case.name for case in plan.probes.cases] == ["thanks"]
+    assert plan.evaluation.probe_rows == 9
+
+
+def test_probes_that_do_not_fit_the_heads_are_refused_case_by_case(folder: Path) -> None:
+    said = complaint(write(folder, evaluation={"probes": "support"}))
+    assert "evaluation.probes: case 'money wanted back': no head is called intent; heads are topic, load" in said
+    assert "case 'smoke is urgent': no head is called urgency" in said
+    assert "there are no probes 'mine'" in complaint(write(folder), ["evaluation.probes=mine"])
+    assert "evaluation.probe: unknown key" in complaint(write(folder), ["evaluation.probe=mine"])
