@@ -10,6 +10,8 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import ENVIRONMENTS, run_contestant
 from benchmarks.quality_peers.work import TASKS, name_of_run
@@ -64,16 +66,22 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _run(program: str, tasks: Sequence[str], seed: int, chosen: argparse.Namespace) -> dict[str, float]:
-    """{metric: value} of one training, from where it is kept or from a process of its own."""
-    settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": json.loads(chosen.recipe), "seed": seed}
+def kept_run(program: str, tasks: Sequence[str], settings: dict[str, Any]) -> Path:
+    """The folder of one training, which is done in a process of its own where it is not there yet."""
     kept = ENVIRONMENTS / "quality" / name_of_run(program, tasks, settings)
     if not (kept / "validation.json").exists():
-        print(f"{program}, {', '.join(tasks)}, seed {seed}", file=sys.stderr)
+        print(f"{program}, {', '.join(tasks)}, seed {settings['seed']}", file=sys.stderr)
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", f"benchmarks.quality_peers.{program}", folder, str(kept), *tasks]
             run_contestant(program, [*command, "--settings", json.dumps(settings)])
+    return kept
+
+
+def _run(program: str, tasks: Sequence[str], seed: int, chosen: argparse.Namespace) -> dict[str, float]:
+    """{metric: value} of one training, from where it is kept or from a process of its own."""
+    settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": json.loads(chosen.recipe), "seed": seed}
+    kept = kept_run(program, tasks, settings)
     if chosen.test and not (kept / "test.json").exists():
         run_contestant(program, [sys.executable, "-m", "benchmarks.quality_peers.test", str(kept), *tasks])
     split = "test" if chosen.test else "validation"

@@ -64,13 +64,13 @@ def judge_detectors(
         judged = [split for split in outside if labels[split][task] and not split.endswith(VALIDATION)]
         if not head.one_label or not judged or IN_DOMAIN in outside or VALIDATION in outside:
             continue
-        readings = {split: _readings(answers, split, task) for split in names}
+        readings = {split: read_readings(answers, split, task) for split in names}
         for split in (VALIDATION, IN_DOMAIN):
             known = [row for row, label in enumerate(labels[split][task]) if label is not None]
             readings[split] = Readings(readings[split].scores[known], readings[split].states[known])
         found += compare_detectors(
             task,
-            fit_detectors(_fitting(snapshot, answers, task, head)),
+            fit_detectors(known_rows(snapshot, answers, task, head)),
             readings[VALIDATION],
             [readings[split] for split in outside if split.endswith(VALIDATION)],
             readings[IN_DOMAIN],
@@ -104,6 +104,24 @@ def compare_detectors(
             scores = scores_of(name, scorer, readings, split)
             found.append(_detection(task, split, name, in_domain, scores, threshold, chosen=name == chosen))
     return found
+
+
+def read_readings(answers: Path, split: str, task: str) -> Readings:
+    """What a model made of the rows of a split."""
+    return Readings(read_label_scores(answers, split, task), read_embeddings(answers / f"{split}.npy"))
+
+
+def known_rows(snapshot: Path, answers: Path, task: str, head: AnyHead) -> Fitting:
+    """Rows of training that the model answered and that have a label; none where it answered no such row."""
+    temperature = float(getattr(head, "temperature", 1.0))
+    if not (answers / f"{TRAIN}.parquet").exists():
+        return Fitting(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), temperature)
+    positions = {label: position for position, label in enumerate(head.labels)}
+    given = dict(zip(read_ids(snapshot, TRAIN), read_labels(snapshot, TRAIN, {task: head})[task], strict=True))
+    wanted = [given[row] for row in read_ids(answers, TRAIN)]
+    known = [row for row, label in enumerate(wanted) if label is not None]
+    states = read_embeddings(answers / f"{TRAIN}.npy")[known]
+    return Fitting(states, np.array([positions[wanted[row]] for row in known], dtype=np.int64), temperature)
 
 
 def average_precision(inside: NDArray[np.floating], outside: NDArray[np.floating]) -> float:
@@ -167,20 +185,3 @@ def _detection(
         inside=len(inside),
         outside=len(outside),
     )
-
-
-def _readings(answers: Path, split: str, task: str) -> Readings:
-    return Readings(read_label_scores(answers, split, task), read_embeddings(answers / f"{split}.npy"))
-
-
-def _fitting(snapshot: Path, answers: Path, task: str, head: AnyHead) -> Fitting:
-    """Rows of training that the model answered and that have a label; none where it answered no such row."""
-    temperature = float(getattr(head, "temperature", 1.0))
-    if not (answers / f"{TRAIN}.parquet").exists():
-        return Fitting(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), temperature)
-    positions = {label: position for position, label in enumerate(head.labels)}
-    given = dict(zip(read_ids(snapshot, TRAIN), read_labels(snapshot, TRAIN, {task: head})[task], strict=True))
-    wanted = [given[row] for row in read_ids(answers, TRAIN)]
-    known = [row for row, label in enumerate(wanted) if label is not None]
-    states = read_embeddings(answers / f"{TRAIN}.npy")[known]
-    return Fitting(states, np.array([positions[wanted[row]] for row in known], dtype=np.int64), temperature)
