@@ -15,8 +15,8 @@ from tasks.drift.reference import freeze_reference, read_reference
 from tasks.evaluation.baselines import answer_with_baselines
 from tasks.evaluation.differences import write_evidence
 from tasks.evaluation.gate import judge
-from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.pages import ReportFacts
+from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.report import Evidence, make_report
 from tasks.evaluation.scoring import score_splits, write_scores
 from tasks.modeling.answering import answer_rows
