@@ -16,6 +16,7 @@ from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
 from tasks.preparation.settings import Preparation
+from tasks.registry.approval import ReleasePolicy
 from tasks.tokenization.settings import Tokenization
 from tasks.training.recipe import Recipe
 
@@ -44,6 +45,7 @@ class Pipeline(BaseModel):
     heads: dict[TaskName, AnyHead] = Field(min_length=1)
     training: Recipe = Recipe()
     gate: GatePolicy = GatePolicy()
+    release: ReleasePolicy = ReleasePolicy()
     drift: DriftPolicy = DriftPolicy()
 
     _contract: DatasetContract = PrivateAttr()
