@@ -130,6 +130,16 @@ class Predictions(Handle):
     rows: dict[str, int]
 
 
+class ShadowAnswers(Handle):
+    """A batch of production rows as champion and challenger answer each; `served_by_challenger` of them it did."""
+
+    kind: Literal["shadow_answers"] = "shadow_answers"
+    champion: int
+    challenger: int
+    rows: int
+    served_by_challenger: int
+
+
 class Baselines(Handle):
     """Answers of the majority and the TF-IDF + logistic regression baselines on every evaluation split."""
 
@@ -144,6 +154,14 @@ class Assessment(Handle):
     predictions: Digest
     snapshot: Digest
     scores: dict[str, dict[str, float]]
+
+
+class CrossValidation(Handle):
+    """Scores in domain over folds; `means` is {task: mean of the primary metric}."""
+
+    kind: Literal["cross_validation"] = "cross_validation"
+    folds: int
+    means: dict[str, float]
 
 
 class Judgement(Handle):
@@ -174,9 +192,9 @@ class ModelVersion(BaseModel):
     model: TrainedModel
     reference: Reference
     judgement: Judgement
-    rows: Digest = Field(description="the checked rows that it was judged on last")
     run_id: str
     aliases: tuple[str, ...] = ()
+    rows: Digest | None = Field(None, description="the checked rows that it was judged on last")
 
 
 class Promotion(BaseModel):
@@ -191,7 +209,7 @@ class Promotion(BaseModel):
     model: Digest
     previous: int | None = Field(description="champion before, or None")
     judgement: Digest = Field(description="what the version was judged by at the time")
-    rows: Digest = Field(description="the checked rows of that judgement")
+    rows: Digest | None = Field(description="the checked rows of that judgement")
     by: str = Field(description="the gate, or a person's name")
     reason: str
     at: datetime

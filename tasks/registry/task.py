@@ -30,6 +30,7 @@ from tasks.storage.home import open_home, open_store
 
 __all__ = [
     "ReleasePolicy",
+    "find_challenger",
     "find_opponent",
     "keep_approval",
     "open_registry",
@@ -92,6 +93,12 @@ def register_version(
         return registry.judge_again(known, judgement, record)
     steps.info("register_version: running, because the model is new to the registry")
     return registry.register(model, reference, judgement, record)
+
+
+@task(cache_policy=NO_CACHE)
+def find_challenger(pipeline: str) -> ModelVersion | None:
+    """The version that was not promoted and may yet be, if there is one."""
+    return open_registry(pipeline).challenger()
 
 
 @task(cache_policy=NO_CACHE)

@@ -75,6 +75,10 @@ class Registry:
             )
         return found
 
+    def challenger(self) -> ModelVersion | None:
+        """The newest version that was neither promoted nor rejected, or None."""
+        return next((version for version in self.versions() if CHALLENGER in version.aliases), None)
+
     def versions(self) -> list[ModelVersion]:
         """All versions, newest first."""
         if not self.versions_exist:
