@@ -32,15 +32,16 @@ def ask_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: Opp
     on without an answer.
     """
     if waits_for_approval(policy, version, opponent):
-        approve_version(version, policy.timeout_hours, return_state=True)
+        approve_version(version, opponent, policy.timeout_hours, return_state=True)
 
 
 @flow(flow_run_name="{version.pipeline} version {version.version}", persist_result=True)
-def approve_version(version: ModelVersion, timeout_hours: float) -> Approval:
+def approve_version(version: ModelVersion, opponent: Opponent, timeout_hours: float) -> Approval:
     """Pause until a person has answered the form, and keep the answer.
 
     Args:
         version: The version that won its judgement.
+        opponent: The champion that it won against.
         timeout_hours: How long to wait.
     """
     page = f"{PREFECT_UI_URL.value()}/runs/flow-run/{flow_run.id}"
@@ -50,4 +51,4 @@ def approve_version(version: ModelVersion, timeout_hours: float) -> Approval:
         description=f"**{version.pipeline}: shall version {version.version} become champion?**\n\n{reasons}"
     )
     answer = pause_flow_run(form, timeout=round(timeout_hours * SECONDS_AN_HOUR), poll_interval=SECONDS_BETWEEN_LOOKS)
-    return keep_approval(version, answer.approve, answer.by, answer.reason)
+    return keep_approval(version, opponent, answer.approve, answer.by, answer.reason)

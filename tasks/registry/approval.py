@@ -1,10 +1,10 @@
-"""Approval by a person: whether a pipeline wants it, and the answers that were given, one a judgement."""
+"""Approval by a person: whether a pipeline wants it, and the answers that were given."""
 
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.artifacts import Approval
+from data_contracts.artifacts import Approval, ModelVersion, Opponent
 
 
 class ReleasePolicy(BaseModel):
@@ -25,17 +25,20 @@ class Notes(Protocol):
     def create_note(self, name: str, content: Any) -> bool: ...
 
 
-def answer_to(notes: Notes, pipeline: str, judgement: str) -> Approval | None:
-    """What a person answered about a judgement, so that the same question is not asked again the next night."""
-    note = notes.read_note(_name(pipeline, judgement))
+def answer_to(notes: Notes, version: ModelVersion, opponent: Opponent) -> Approval | None:
+    """What a person answered about this judgement of the version while that opponent was champion.
+
+    So the same question is not asked again the next night, and an answer does not outlast the champion it was about.
+    """
+    note = notes.read_note(_name(version, opponent))
     return Approval.model_validate(note) if note else None
 
 
-def keep_answer(notes: Notes, pipeline: str, judgement: str, approval: Approval) -> Approval:
+def keep_answer(notes: Notes, version: ModelVersion, opponent: Opponent, approval: Approval) -> Approval:
     """Keeps the answer; gives the first, where two were given."""
-    notes.create_note(_name(pipeline, judgement), approval.model_dump(mode="json"))
-    return answer_to(notes, pipeline, judgement) or approval
+    notes.create_note(_name(version, opponent), approval.model_dump(mode="json"))
+    return answer_to(notes, version, opponent) or approval
 
 
-def _name(pipeline: str, judgement: str) -> str:
-    return f"approvals/{pipeline}/{judgement}"
+def _name(version: ModelVersion, opponent: Opponent) -> str:
+    return f"approvals/{version.pipeline}/{opponent.entry:06}-{version.judgement.digest}"

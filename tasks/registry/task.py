@@ -106,16 +106,16 @@ def waits_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: O
     """Whether a person has to say that the version becomes champion, and nobody has said so or otherwise yet."""
     if policy.approval == "none":
         return False
-    if answer_to(open_store(), version.pipeline, version.judgement.digest) is not None:
+    if answer_to(open_store(), version, opponent) is not None:
         return False
     return outcome_without_asking(open_registry(version.pipeline), version, opponent) is None
 
 
 @task(cache_policy=NO_CACHE)
-def keep_approval(version: ModelVersion, approve: bool, by: str, reason: str) -> Approval:
-    """Keeps what a person answered about this judgement of the version."""
+def keep_approval(version: ModelVersion, opponent: Opponent, approve: bool, by: str, reason: str) -> Approval:
+    """Keeps what a person answered about this judgement of the version while that opponent is champion."""
     approval = Approval(approve=approve, by=by, reason=reason, at=datetime.now(UTC))
-    return keep_answer(open_store(), version.pipeline, version.judgement.digest, approval)
+    return keep_answer(open_store(), version, opponent, approval)
 
 
 @task(cache_policy=NO_CACHE)
@@ -125,7 +125,7 @@ def promote(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) ->
     approval = None
     if policy.approval == "person":
         settled = outcome_without_asking(registry, version, opponent)
-        approval = answer_to(open_store(), version.pipeline, version.judgement.digest)
+        approval = answer_to(open_store(), version, opponent)
         if approval is None:
             unanswered = f"nobody answered within {policy.timeout_hours:g} hours"
             return settled or stays(version, unanswered)

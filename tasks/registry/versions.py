@@ -130,7 +130,7 @@ class Registry:
                 self._client.log_artifact(known.run_id, str(path))
             if CHAMPION not in known.aliases:
                 self._point_challenger(known.version, judgement)
-            for name, value in _judgement_tags(judgement, record.rows or known.rows).items():
+            for name, value in _judgement_tags(judgement, record.rows or known.model.parents[0]).items():
                 self._client.set_model_version_tag(self.pipeline, str(known.version), name, value)
         return self.version(known.version)
 

@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,3 +284,23 @@ def test_a_ledger_beside_another_tracking_server_than_its_own_is_no_champion(
     stranger.register("b", "HOLD")
     with pytest.raises(InputError, match="holds model bbbbbbbbbbbb under that number"):
         other.champion()
+
+
+def test_aliases_follow_an_entry_that_is_added_while_those_of_the_one_before_are_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letter in "ab":
+        desk.register(letter, "PROMOTE", ord(letter))
+    first, second = desk.registry.version(1), desk.registry.version(2)
+    write = desk.registry._write_aliases
+
+    def write_late(*given: Any) -> None:
+        # The other process promotes and writes its aliases first; ours come after, and are behind.
+        monkeypatch.setattr(desk.registry, "_write_aliases", write)
+        promote_if_won(desk.registry, second, desk.opponent(), None, NOW)
+        assert desk.aliases_of_mlflow()["champion"] == 2
+        write(*given)
+
+    monkeypatch.setattr(desk.registry, "_write_aliases", write_late)
+    promote_if_won(desk.registry, first, desk.opponent(), None, NOW)
+    assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
