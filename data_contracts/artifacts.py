@@ -10,6 +10,7 @@ from data_contracts.cleaning import Cleaning
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the content")]
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
 DataVerdict = Literal["PASS", "PASS_WITH_QUARANTINE", "FAIL"]
+PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
 DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 
 
@@ -221,6 +222,55 @@ class ModelVersion(BaseModel):
     judgement: Judgement
     run_id: str
     aliases: tuple[str, ...] = ()
+    rows: Digest | None = Field(None, description="the checked rows that it was judged on last")
+
+
+class Promotion(BaseModel):
+    """One entry of a pipeline's promotion ledger: from here on that version is champion, until the next entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=1, description="entries are numbered from 1 without a gap")
+    id: str = Field(description="tells apart two processes that write the same entry at once")
+    kind: PromotionKind
+    version: int
+    model: Digest
+    previous: int | None = Field(description="champion before, or None")
+    judgement: Digest = Field(description="what the version was judged by at the time")
+    rows: Digest | None = Field(description="the checked rows of that judgement")
+    by: str = Field(description="the gate, or a person's name")
+    reason: str
+    at: datetime
+
+
+class Opponent(BaseModel):
+    """Whom a candidate is judged against: the champion as of one entry of the ledger (0 before the first)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: TrainedModel | None
+    entry: int
+
+
+class Approval(BaseModel):
+    """A person's answer to the question whether a version that won its judgement becomes champion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    approve: bool
+    by: str
+    reason: str
+    at: datetime
+
+
+class Outcome(BaseModel):
+    """What became of a judged version. `overtaken`: another promotion came first, so it has to be judged again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ModelVersion
+    overtaken: bool = False
+    why: str
 
 
 class Report(Handle):
@@ -238,6 +288,7 @@ class Release(BaseModel):
     judgement: Judgement
     assessment: Assessment
     report: Report
+    outcome: str = Field("", description="what became of the version, in a sentence")
 
 
 class DriftDecision(BaseModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, quarantine_commands, shadow_commands, terminal
+from flows import contract_commands, quarantine_commands, shadow_commands, terminal, version_commands
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(quarantine_commands.app, name="quarantine")
+for command in (version_commands.models, version_commands.rollback, version_commands.promote):
+    app.command()(command)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
@@ -130,29 +132,6 @@ def predict(
         load_pipeline(pipeline)
         count, _ = run_flow(debug, call)
         print(f"{count} rows scored; the answers are in {output_path}")
-
-
-@app.command()
-def models(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
-    """List a pipeline's model versions, newest first."""
-    with failures(debug):
-        from flows.pipeline import load_pipeline
-        from tasks.registry.task import open_registry
-
-        name = load_pipeline(pipeline).name
-        terminal.show_versions(name, open_registry(name).versions())
-
-
-@app.command()
-def rollback(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
-    """Make the previous champion champion again."""
-    with failures(debug):
-        from flows.pipeline import load_pipeline
-        from tasks.registry.task import open_registry
-
-        name = load_pipeline(pipeline).name
-        now, before = open_registry(name).rollback()
-        print(f"{name}: version {now.version} is champion again, version {before.version} is now `previous`")
 
 
 @app.command()

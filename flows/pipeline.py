@@ -20,6 +20,7 @@ from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.serving import Serving
 from tasks.preparation.settings import Preparation
+from tasks.registry.approval import ReleasePolicy
 from tasks.tokenization.settings import Tokenization
 from tasks.training.recipe import Recipe
 
@@ -49,6 +50,7 @@ class Pipeline(BaseModel):
     training: Recipe = Recipe()
     evaluation: Evaluation = Evaluation()
     gate: GatePolicy = GatePolicy()
+    release: ReleasePolicy = ReleasePolicy()
     drift: DriftPolicy = DriftPolicy()
     serving: Serving = Serving()
 

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import Assessment, Reference, Release, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import Assessment, Opponent, Reference, Release, TrainedModel, ValidatedSnapshot
+from flows.approval import ask_for_approval
 from flows.assess import assess
 from flows.dispatch import on_pool
 from flows.pipeline import load_pipeline
@@ -14,7 +15,10 @@ from tasks.evaluation.task import (
     show_results,
     write_report,
 )
-from tasks.registry.task import find_opponent, register_version
+from tasks.registry.task import find_opponent, promote, register_version
+
+# Each time somebody else was promoted while this candidate was judged. What is left then is the next run's.
+JUDGED_AT_MOST = 4
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
@@ -28,7 +32,8 @@ def release(
 ) -> Release:
     """Judge the candidate against the champion on the same rows, and promote it if it is better.
 
-    A first model is judged against the majority and the TF-IDF baselines.
+    A first model is judged against the majority and the TF-IDF baselines. Where another run promotes meanwhile, the
+    candidate is judged again, against the new champion.
 
     Args:
         model: The candidate, as fine_tune returns it.
@@ -40,12 +45,9 @@ def release(
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
-    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit)
-    opponent = find_opponent(plan.name, model)
-    champion = None
-    if opponent is not None:
-        champion, _ = on_pool(assess, model=opponent, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
-    judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
+    baselines = answer_baselines(
+        snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit
+    )
     facts = ReportFacts(
         pipeline=plan.name,
         contract=plan.contract.name,
@@ -56,7 +58,28 @@ def release(
         margin=plan.gate.margin,
         origin=origin_of(model, snapshot),
     )
-    report = write_report(facts, assessment, baselines, judgement, model)
-    version = register_version(plan.name, model, reference, judgement, assessment, report, plan.training.model_dump())
-    show_results(plan.name, report, judgement, version)
-    return Release(version=version, judgement=judgement, assessment=assessment, report=report)
+    parameters = plan.training.model_dump()
+    for _ in range(JUDGED_AT_MOST):
+        opponent = find_opponent(plan.name, model)
+        champion = assessment_of(opponent, snapshot, pipeline, overrides)
+        judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
+        report = write_report(facts, assessment, baselines, judgement, model)
+        version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
+        ask_for_approval(plan.release, version, opponent)
+        outcome = promote(plan.release, version, opponent)
+        if not outcome.overtaken:
+            break
+    show_results(plan.name, report, judgement, outcome.version, outcome.why)
+    return Release(
+        version=outcome.version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why
+    )
+
+
+def assessment_of(
+    opponent: Opponent, snapshot: ValidatedSnapshot, pipeline: str, overrides: list[str] | None
+) -> Assessment | None:
+    """The opponent's scores on the candidate's rows, or None where there is no champion yet."""
+    if opponent.model is None:
+        return None
+    scores, _ = on_pool(assess, model=opponent.model, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
+    return scores

@@ -19,6 +19,7 @@ from data_contracts.artifacts import (
     CrossValidation,
     DriftDecision,
     ModelVersion,
+    Promotion,
     Release,
     TokenizedDataset,
     ValidatedSnapshot,
@@ -156,6 +157,8 @@ def show_verdict(console: Console, released: Release) -> None:
     console.print(
         f"Model: {version.pipeline} version {version.version}{aliases}, {version.model.digest[:12]}", highlight=False
     )
+    if released.outcome:
+        console.print(f"  {released.outcome}", highlight=False, markup=False)
 
 
 def show_decision(decision: DriftDecision, page: str) -> None:
@@ -170,17 +173,46 @@ def show_decision(decision: DriftDecision, page: str) -> None:
     print(f"Run:    {page}")
 
 
-def show_versions(name: str, versions: list[ModelVersion]) -> None:
-    """A pipeline's versions, newest first."""
-    if not versions:
-        print(f"{name} has no versions yet. `graft run` makes the first.")
-        return
-    table = Table("version", "aliases", "verdict", "validation skill", "model", "why", title=f"models of {name}")
-    for found in versions:
-        skill, why = f"{found.model.validation_skill:.3f}", found.judgement.reasons[0]
-        aliases, verdict = ", ".join(found.aliases), found.judgement.verdict
-        table.add_row(str(found.version), aliases, verdict, skill, found.model.digest[:12], why)
-    open_console().print(table)
+def show_versions(name: str, versions: list[ModelVersion], promotions: list[Promotion]) -> None:
+    """A pipeline's versions, newest first, each with how it came to be champion last, if it did."""
+    latest = {entry.version: entry for entry in promotions}
+    rows = [
+        (
+            str(found.version),
+            ", ".join(found.aliases),
+            found.judgement.verdict,
+            f"{found.model.validation_skill:.3f}",
+            found.model.digest[:12],
+            found.judgement.reasons[0],
+            how_promoted(latest[found.version]) if found.version in latest else "",
+        )
+        for found in versions
+    ]
+    columns = ("version", "aliases", "verdict", "validation skill", "model", "why", "made champion")
+    show_rows(columns, rows, f"{name} has no versions yet. `graft run` makes the first.")
+
+
+def show_promotions(name: str, promotions: list[Promotion]) -> None:
+    """The ledger of promotions, newest first."""
+    rows = [
+        (
+            str(entry.number),
+            f"{entry.at:%Y-%m-%d %H:%M}",
+            entry.kind,
+            str(entry.version),
+            str(entry.previous or ""),
+            entry.by,
+            entry.reason,
+        )
+        for entry in reversed(promotions)
+    ]
+    columns = ("entry", "at (UTC)", "what", "champion", "before", "by", "why")
+    show_rows(columns, rows, f"{name} had no champion yet. `graft run` trains and judges a first model.")
+
+
+def how_promoted(entry: Promotion) -> str:
+    """What a person reads of an entry where the gate's own promotions need no words."""
+    return f"{entry.kind} by {entry.by}{f': {entry.reason}' if entry.reason and entry.kind != 'promote' else ''}"
 
 
 def _show_places(report: Path, released: Release, page: str, home: Home) -> None:

@@ -33,6 +33,8 @@ FLOW_FILES = sorted(
         for node in ast.parse(path.read_text(encoding="utf-8")).body
     )
 )
+# It waits for a person inside a run of release, where the question arises, and is started from nowhere else.
+WITHIN_A_RUN = {"approval"}
 HEAVY = ("torch", "transformers", "great_expectations")
 
 every_deployment = pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -60,7 +62,8 @@ def test_the_entrypoint_of_a_deployment_is_a_flow_of_the_same_name(name: str) ->
 
 @every_flow_file
 def test_a_file_that_defines_a_flow_has_a_deployment(path: Path) -> None:
-    assert f"flows.{path.stem}.{path.stem}" in {entry["entrypoint"] for entry in DEPLOYMENTS.values()}
+    deployed = f"flows.{path.stem}.{path.stem}" in {entry["entrypoint"] for entry in DEPLOYMENTS.values()}
+    assert deployed != (path.stem in WITHIN_A_RUN)
 
 
 @every_deployment

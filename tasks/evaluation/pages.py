@@ -32,8 +32,8 @@ def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str
     }
 
 
-def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> str:
-    """Markdown: verdict, reasons, and a mermaid graph of what the version was made from."""
+def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion, outcome: str = "") -> str:
+    """Markdown: verdict, reasons, what became of the version, and a mermaid graph of what the version was made from."""
     model = version.model
     snapshot, tokens, *contract = model.parents
     # Versions of before contracts were parents go without.
@@ -44,6 +44,8 @@ def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion) -> 
     return f"""# {pipeline}: {judgement.verdict}
 
 {reasons}
+
+{outcome}
 
 ```mermaid
 graph LR

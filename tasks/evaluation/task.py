@@ -339,7 +339,7 @@ def shadow_notes(pipeline: str, champion: int, challenger: int) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def show_results(pipeline: str, report: Report, judgement: Judgement, version: ModelVersion) -> None:
+def show_results(pipeline: str, report: Report, judgement: Judgement, version: ModelVersion, outcome: str) -> None:
     """Artifacts of the run: the results table, the gap between domains, the verdict with the lineage."""
     folder = open_store().directory(report.digest)
     table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
@@ -354,7 +354,7 @@ def show_results(pipeline: str, report: Report, judgement: Judgement, version: M
         description="Primary metric of every task on every split, beside the baselines",
     )
     create_markdown_artifact(
-        lineage_page(pipeline, judgement, version),
+        lineage_page(pipeline, judgement, version, outcome),
         key=f"{pipeline}-lineage",
         description=f"Verdict {judgement.verdict} and what version {version.version} was made from",
     )

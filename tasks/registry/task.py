@@ -1,35 +1,71 @@
 """Prefect edge of the registry."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.artifacts import Assessment, Judgement, ModelVersion, Reference, Report, TrainedModel
+from data_contracts.artifacts import (
+    Approval,
+    Assessment,
+    Judgement,
+    ModelVersion,
+    Opponent,
+    Outcome,
+    Promotion,
+    Reference,
+    Report,
+    TrainedModel,
+)
 from data_contracts.errors import InputError
 from tasks.modeling.history import read_history
+from tasks.registry import promoting
+from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
+from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_won, stays
+from tasks.registry.promotions import PromotionLedger
 from tasks.registry.versions import Registry, RunRecord
 from tasks.storage.caching import steps
 from tasks.storage.home import open_home, open_store
 
+__all__ = [
+    "ReleasePolicy",
+    "find_challenger",
+    "find_opponent",
+    "keep_approval",
+    "open_registry",
+    "promote",
+    "promote_by_hand",
+    "register_version",
+    "require_champion",
+    "roll_back",
+    "waits_for_approval",
+]
+
 
 def open_registry(pipeline: str) -> Registry:
-    """The registry of a pipeline at the tracking server of the current home."""
+    """The registry of a pipeline at the tracking server of the current home; its aliases agree with the ledger."""
     home = open_home()
-    return Registry(home.tracking_uri, pipeline, home.root / "mlflow" / pipeline)
+    ledger = PromotionLedger(open_store(), pipeline)
+    registry = Registry(home.tracking_uri, pipeline, home.root / "mlflow" / pipeline, ledger)
+    adopt(registry, datetime.now(UTC))
+    mend(registry)
+    return registry
 
 
 @task(cache_policy=NO_CACHE)
-def find_opponent(pipeline: str, model: TrainedModel) -> TrainedModel | None:
-    """The model to judge `model` against: the champion; for a model already judged, whoever it was judged against."""
+def find_opponent(pipeline: str, model: TrainedModel) -> Opponent:
+    """The champion, to judge `model` against; for the champion itself, whoever it was judged against last."""
     registry = open_registry(pipeline)
-    known = registry.version_of(model.digest)
-    if known is None:
-        champion = registry.champion()
-        return champion.model if champion else None
-    opponent = known.judgement.champion
-    version = registry.version_of(opponent) if opponent else None
-    return version.model if version else None
+    entry = registry.ledger.last()
+    if entry is None:
+        return Opponent(model=None, entry=0)
+    champion = registry.promoted(entry)
+    if champion.model.digest != model.digest:
+        return Opponent(model=champion.model, entry=entry.number)
+    judged_against = champion.judgement.champion
+    version = registry.version_of(judged_against) if judged_against else None
+    return Opponent(model=version.model if version else None, entry=entry.number)
 
 
 @task(cache_policy=NO_CACHE)
@@ -42,17 +78,20 @@ def register_version(
     report: Report,
     parameters: dict[str, Any],
 ) -> ModelVersion:
-    """The model's version, registered once; the champion changes only when the verdict is PROMOTE."""
+    """The model's version with this judgement: registered once, and told of every judgement that is another."""
     registry = open_registry(pipeline)
     known = registry.version_of(model.digest)
-    if known is not None:
+    if known is not None and known.judgement.digest == judgement.digest:
         steps.info("register_version: reused, because version %d already holds this model", known.version)
         return known
-    steps.info("register_version: running, because the model is new to the registry")
     metrics = {f"{task}/{split}": value for task, of in assessment.scores.items() for split, value in of.items()}
     store = open_store()
     page, epochs = store.directory(report.digest) / "report.html", read_history(store.directory(model.digest))
-    record = RunRecord(parameters, metrics, (page,), epochs)
+    record = RunRecord(parameters, metrics, (page,), epochs, assessment.snapshot)
+    if known is not None:
+        steps.info("register_version: running, because version %d was judged again", known.version)
+        return registry.judge_again(known, judgement, record)
+    steps.info("register_version: running, because the model is new to the registry")
     return registry.register(model, reference, judgement, record)
 
 
@@ -60,6 +99,37 @@ def register_version(
 def find_challenger(pipeline: str) -> ModelVersion | None:
     """The version that was not promoted and may yet be, if there is one."""
     return open_registry(pipeline).challenger()
+
+
+@task(cache_policy=NO_CACHE)
+def waits_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) -> bool:
+    """Whether a person has to say that the version becomes champion, and nobody has said so or otherwise yet."""
+    if policy.approval == "none":
+        return False
+    if answer_to(open_store(), version, opponent) is not None:
+        return False
+    return outcome_without_asking(open_registry(version.pipeline), version, opponent) is None
+
+
+@task(cache_policy=NO_CACHE)
+def keep_approval(version: ModelVersion, opponent: Opponent, approve: bool, by: str, reason: str) -> Approval:
+    """Keeps what a person answered about this judgement of the version while that opponent is champion."""
+    approval = Approval(approve=approve, by=by, reason=reason, at=datetime.now(UTC))
+    return keep_answer(open_store(), version, opponent, approval)
+
+
+@task(cache_policy=NO_CACHE)
+def promote(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) -> Outcome:
+    """Makes the version champion if it won against the one that is champion now, and a person agrees where one must."""
+    registry = open_registry(version.pipeline)
+    approval = None
+    if policy.approval == "person":
+        settled = outcome_without_asking(registry, version, opponent)
+        approval = answer_to(open_store(), version, opponent)
+        if approval is None:
+            unanswered = f"nobody answered within {policy.timeout_hours:g} hours"
+            return settled or stays(version, unanswered)
+    return promote_if_won(registry, version, opponent, approval, datetime.now(UTC))
 
 
 @task(cache_policy=NO_CACHE)
@@ -71,3 +141,13 @@ def require_champion(pipeline: str) -> ModelVersion:
             f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
         )
     return champion
+
+
+def promote_by_hand(pipeline: str, version: int, by: str, reason: str) -> Promotion:
+    """Makes a version champion because a person says so, and keeps who and why."""
+    return promoting.override(open_registry(pipeline), version, by, reason, datetime.now(UTC))
+
+
+def roll_back(pipeline: str, to: int | None, by: str, reason: str, *, dry_run: bool) -> Promotion:
+    """Makes an earlier champion champion again; a dry run only says which."""
+    return promoting.rollback(open_registry(pipeline), to, by, reason, datetime.now(UTC), dry_run=dry_run)

@@ -1,4 +1,8 @@
-"""Model versions in MLflow: aliases champion, challenger and previous; one registered model a pipeline."""
+"""Model versions in MLflow, one registered model a pipeline, with the aliases champion, previous and challenger.
+
+The first two follow from the ledger of promotions, which decides; `challenger` is the newest version that was judged,
+not rejected, and is no champion.
+"""
 
 import contextlib
 import json
@@ -9,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
+from data_contracts.artifacts import Judgement, ModelVersion, Promotion, Reference, TrainedModel
 from data_contracts.errors import InputError
 from tasks.modeling.history import EpochRecord
+from tasks.registry.promotions import PromotionLedger, in_words
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-MODEL, REFERENCE, JUDGEMENT = "graft.model", "graft.reference", "graft.judgement"
+MODEL, REFERENCE, JUDGEMENT, ROWS = "graft.model", "graft.reference", "graft.judgement", "graft.rows"
+VERDICT, PROMOTION = "verdict", "graft.promotion"
 # More than that a tracking server does not take.
 METRICS_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -22,18 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What the tracking server keeps of the run that made a version."""
+    """What the tracking server keeps of the run that made a version; `rows` are the checked rows it was judged on."""
 
     parameters: dict[str, Any]
     metrics: dict[str, float]
     files: tuple[Path, ...]
     epochs: Sequence[EpochRecord] = ()
+    rows: str | None = None
 
 
 class Registry:
     """The versions of one pipeline's model at one tracking server; `artifacts` is where a local one keeps files."""
 
-    def __init__(self, tracking_uri: str, pipeline: str, artifacts: Path) -> None:
+    def __init__(self, tracking_uri: str, pipeline: str, artifacts: Path, ledger: PromotionLedger) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         # With MLflow's seven, four minutes pass before anybody hears that there is no server.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
@@ -43,6 +50,7 @@ class Registry:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self.pipeline = pipeline
+        self.ledger = ledger
         # A tracking server places artifacts itself; a bare database would put them below the working directory.
         self._artifact_location = None if tracking_uri.startswith("http") else artifacts.as_uri()
         with _readable_errors(tracking_uri):
@@ -51,11 +59,25 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         """The version in use, or None before the first promotion."""
-        return self._aliased(CHAMPION)
+        entry = self.ledger.last()
+        return self.promoted(entry) if entry else None
+
+    def promoted(self, entry: Promotion) -> ModelVersion:
+        """The version that an entry made champion. Raises InputError where the tracking server does not hold it."""
+        found = next((version for version in self.versions() if version.version == entry.version), None)
+        if found is None or found.model.digest != entry.model:
+            raise InputError(
+                f"entry {entry.number} of the promotion ledger says that version {entry.version} of {self.pipeline}, "
+                f"model {entry.model[:12]}, is champion, but the tracking server holds "
+                f"{'no such version' if found is None else f'model {found.model.digest[:12]} under that number'}. "
+                "MLFLOW_TRACKING_URI and GRAFT_STORE have to point to two that belong together; where the version was "
+                f"deleted, `graft rollback {self.pipeline} --to N` makes another one champion."
+            )
+        return found
 
     def challenger(self) -> ModelVersion | None:
         """The newest version that was neither promoted nor rejected, or None."""
-        return self._aliased(CHALLENGER)
+        return next((version for version in self.versions() if CHALLENGER in version.aliases), None)
 
     def versions(self) -> list[ModelVersion]:
         """All versions, newest first."""
@@ -63,58 +85,129 @@ class Registry:
             return []
         with _readable_errors(self.pipeline):
             found = self._client.search_model_versions(f"name = '{self.pipeline}'")
-            aliases = self._client.get_registered_model(self.pipeline).aliases
+            aliases = self._aliases()
         return sorted((self._read(entry, aliases) for entry in found), key=lambda version: -version.version)
 
+    def version(self, number: int) -> ModelVersion:
+        """The version of that number. Raises InputError, saying which there are."""
+        versions = self.versions()
+        found = next((version for version in versions if version.version == number), None)
+        if found is None:
+            known = ", ".join(str(version.version) for version in reversed(versions)) or "none"
+            raise InputError(f"pipeline {self.pipeline} has no version {number}; its versions are {known}")
+        return found
+
     def version_of(self, model: str) -> ModelVersion | None:
-        """The version that holds the model of that digest, if it was registered."""
-        return next((version for version in self.versions() if version.model.digest == model), None)
+        """The version that holds the model of that digest, if it was registered; the first, where two runs did so."""
+        return next((version for version in reversed(self.versions()) if version.model.digest == model), None)
 
     def register(
         self, model: TrainedModel, reference: Reference, judgement: Judgement, record: RunRecord
     ) -> ModelVersion:
-        """A new version with the run that made it. It becomes champion only when the verdict is PROMOTE."""
+        """A new version with the run that made it. It becomes challenger, unless it was rejected."""
         with _readable_errors(self.pipeline):
             run_id = self._log_run(model, record)
             if not self.versions_exist:
-                self._client.create_registered_model(self.pipeline)
-                self.versions_exist = True
+                self._create_model()
             tags = {
                 MODEL: model.model_dump_json(),
                 REFERENCE: reference.model_dump_json(),
-                JUDGEMENT: judgement.model_dump_json(),
-                "verdict": judgement.verdict,
+                **_judgement_tags(judgement, record.rows or model.parents[0]),
             }
             run = self._client.get_run(run_id)
             created = self._client.create_model_version(
                 self.pipeline, source=f"{run.info.artifact_uri}/model", run_id=run_id, tags=tags
             )
-            if judgement.verdict == "PROMOTE":
-                self._promote(int(created.version))
-            elif judgement.verdict != "REJECT":
-                self._client.set_registered_model_alias(self.pipeline, CHALLENGER, created.version)
+            self._point_challenger(int(created.version), judgement)
         found = self.version_of(model.digest)
         assert found is not None, "the version just created is listed"
         return found
 
-    def rollback(self) -> tuple[ModelVersion, ModelVersion]:
-        """Makes the previous champion champion again; returns (now, before). The two change places."""
-        champion, previous = self.champion(), self._aliased(PREVIOUS)
-        if champion is None or previous is None:
-            raise InputError(
-                f"pipeline {self.pipeline} has no {'champion' if champion is None else 'previous champion'} to roll "
-                "back to. `graft models` lists its versions."
-            )
-        self._promote(previous.version)
-        return previous, champion
-
-    def _promote(self, version: int) -> None:
-        # `previous` first: killed in between, the champion in use is still champion.
-        champion = self._aliased(CHAMPION)
+    def judge_again(self, known: ModelVersion, judgement: Judgement, record: RunRecord) -> ModelVersion:
+        """The version with another judgement, and the files of `record` in its run, in the place of those before."""
         with _readable_errors(self.pipeline):
-            if champion is not None and champion.version != version:
-                self._client.set_registered_model_alias(self.pipeline, PREVIOUS, str(champion.version))
-            self._client.set_registered_model_alias(self.pipeline, CHAMPION, str(version))
+            for path in record.files:
+                self._client.log_artifact(known.run_id, str(path))
+            if CHAMPION not in known.aliases:
+                self._point_challenger(known.version, judgement)
+            for name, value in _judgement_tags(judgement, record.rows or known.model.parents[0]).items():
+                self._client.set_model_version_tag(self.pipeline, str(known.version), name, value)
+        return self.version(known.version)
+
+    def follow_ledger(self) -> str | None:
+        """Points champion and previous where the ledger says. Returns where champion pointed instead, or None.
+
+        An entry that another process adds meanwhile is followed, too: whoever writes last has looked since.
+        """
+        wrong = None
+        with _readable_errors(self.pipeline):
+            while (entry := self.ledger.last()) is not None and self.versions_exist:
+                kept = self._kept_aliases()
+                wanted = {PREVIOUS: entry.previous, CHAMPION: entry.version}
+                amiss: dict[str, int | None] = {
+                    alias: to for alias, to in wanted.items() if to is not None and kept.get(alias) != to
+                }
+                if kept.get(CHALLENGER) == entry.version:
+                    amiss[CHALLENGER] = None
+                # MLflow points no alias to a version that somebody has deleted.
+                held = {version.version for version in self.versions()} if amiss else set()
+                amiss = {alias: to for alias, to in amiss.items() if to is None or to in held}
+                if not amiss:
+                    break
+                if CHAMPION in amiss:
+                    wrong = wrong or (f"version {kept[CHAMPION]}" if CHAMPION in kept else "nothing")
+                self._write_aliases(amiss, entry)
+        return wrong
+
+    def adoptable(self) -> tuple[ModelVersion, int | None] | None:
+        """Champion and number of the previous one by MLflow's aliases alone, as they were kept before the ledger."""
+        if not self.versions_exist:
+            return None
+        with _readable_errors(self.pipeline):
+            kept = self._kept_aliases()
+        return (self.version(kept[CHAMPION]), kept.get(PREVIOUS)) if CHAMPION in kept else None
+
+    def _write_aliases(self, targets: dict[str, int | None], entry: Promotion) -> None:
+        if entry.version in targets.values():
+            self._client.set_model_version_tag(self.pipeline, str(entry.version), PROMOTION, in_words(entry))
+        for alias, version in targets.items():
+            if version is None:
+                self._client.delete_registered_model_alias(self.pipeline, alias)
+            else:
+                self._client.set_registered_model_alias(self.pipeline, alias, str(version))
+
+    def _point_challenger(self, version: int, judgement: Judgement) -> None:
+        if judgement.verdict != "REJECT":
+            self._client.set_registered_model_alias(self.pipeline, CHALLENGER, str(version))
+        elif self._kept_aliases().get(CHALLENGER) == version:
+            self._client.delete_registered_model_alias(self.pipeline, CHALLENGER)
+
+    def _kept_aliases(self) -> dict[str, int]:
+        # Databases give numbers here, servers give text.
+        aliases = self._client.get_registered_model(self.pipeline).aliases
+        return {name: int(version) for name, version in aliases.items()}
+
+    def _aliases(self) -> dict[str, int]:
+        """Aliases as the ledger has them, and as MLflow keeps those that the ledger does not speak of."""
+        kept, entry = self._kept_aliases(), self.ledger.last()
+        if entry is None:
+            return kept
+        decided = {PREVIOUS: entry.previous, CHAMPION: entry.version}
+        others = {name: version for name, version in kept.items() if name not in decided}
+        if others.get(CHALLENGER) == entry.version:
+            del others[CHALLENGER]
+        return others | {name: version for name, version in decided.items() if version is not None}
+
+    def _create_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(self.pipeline)
+        except MlflowException:
+            # Another run that registers its first version came first.
+            if not self._has_model():
+                raise
+        self.versions_exist = True
 
     def _log_run(self, model: TrainedModel, record: RunRecord) -> str:
         experiment = self._client.get_experiment_by_name(self.pipeline)
@@ -150,25 +243,22 @@ class Registry:
     def _has_model(self) -> bool:
         return bool(self._client.search_registered_models(f"name = '{self.pipeline}'"))
 
-    def _aliased(self, alias: str) -> ModelVersion | None:
-        if not self.versions_exist:
-            return None
-        with _readable_errors(self.pipeline):
-            aliases = self._client.get_registered_model(self.pipeline).aliases
-            if alias not in aliases:
-                return None
-            return self._read(self._client.get_model_version(self.pipeline, aliases[alias]), aliases)
-
-    def _read(self, entry: Any, aliases: dict[str, str]) -> ModelVersion:
+    def _read(self, entry: Any, aliases: dict[str, int]) -> ModelVersion:
         return ModelVersion(
             pipeline=self.pipeline,
             version=int(entry.version),
             model=TrainedModel.model_validate(json.loads(entry.tags[MODEL])),
             reference=Reference.model_validate(json.loads(entry.tags[REFERENCE])),
             judgement=Judgement.model_validate(json.loads(entry.tags[JUDGEMENT])),
+            rows=entry.tags.get(ROWS) or json.loads(entry.tags[MODEL])["parents"][0],
             run_id=entry.run_id,
-            aliases=tuple(sorted(name for name, version in aliases.items() if int(version) == int(entry.version))),
+            aliases=tuple(sorted(name for name, version in aliases.items() if version == int(entry.version))),
         )
+
+
+def _judgement_tags(judgement: Judgement, rows: str) -> dict[str, str]:
+    # The judgement last: a run that is killed before finds the one before it, and writes all of them again.
+    return {ROWS: rows, VERDICT: judgement.verdict, JUDGEMENT: judgement.model_dump_json()}
 
 
 @contextlib.contextmanager

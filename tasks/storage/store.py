@@ -18,6 +18,7 @@ from data_contracts.errors import InputError
 
 STALE_DRAFT_SECONDS = 86_400
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
@@ -103,25 +104,34 @@ class Store:
     def read_note(self, name: str) -> Any | None:
         """The small JSON document of that name (`steps/support/tokenize`), or None."""
         with self._reachable(), suppress(FileNotFoundError):
-            return json.loads(self._files.cat_file(f"{self._base}/notes/{name}.json"))
+            return json.loads(self._files.cat_file(self._note(name)))
         return None
 
     def write_note(self, name: str, content: Any) -> None:
         """Replace the document of that name, whole or not at all."""
-        path = f"{self._base}/notes/{name}.json"
-        text = json.dumps(content, indent=1, sort_keys=True, default=str)
+        path, text = self._note(name), _as_json(content)
         with self._reachable(), readable_write_errors(path):
             if self.remote:
                 self._files.pipe_file(path, text.encode())
                 return
-            target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_suffix(f".{uuid.uuid4().hex}.draft")
-            try:
-                draft.write_text(text, encoding="utf-8")
-                os.replace(draft, target)
-            finally:
-                draft.unlink(missing_ok=True)
+            with _note_draft(Path(path), text) as draft:
+                os.replace(draft, path)
+
+    def create_note(self, name: str, content: Any) -> bool:
+        """Make the document of that name, whole; False where there is one already, which stays as it is.
+
+        Of several processes that create one name at once, one is answered True. Content that is there already counts
+        as created, so that a request whose answer was lost may be sent again. Raises InputError where the store cannot
+        tell: an object store that does not know conditional writes (`If-None-Match`), a disk without hard links.
+        """
+        path, text = self._note(name), _as_json(content)
+        with self._reachable(), readable_write_errors(path):
+            if self.remote:
+                self._require_conditional_writes()
+                created = self._put_if_absent(path, text)
+            else:
+                created = _link_if_absent(Path(path), text)
+        return created or self.read_note(name) == json.loads(text)
 
     def note_names(self, prefix: str) -> list[str]:
         """Names of the documents below `prefix`, sorted."""
@@ -143,6 +153,27 @@ class Store:
                 f"the store {self.root} cannot be used: {type(error).__name__}: {error}. "
                 "Check GRAFT_STORE, the endpoint and the credentials."
             ) from error
+
+    def _require_conditional_writes(self) -> None:
+        """Writes one note twice: a store that takes the second, too, takes no notice of the condition."""
+        path = self._note("conditional-write")
+        if self._put_if_absent(path, '"first"') and self._put_if_absent(path, '"second"'):
+            self._files.rm_file(path)
+            raise InputError(
+                f"the store {self.root} replaces what a conditional write (If-None-Match: *) has to leave, so two runs "
+                "could promote at once without seeing each other. Point GRAFT_STORE at a folder, or at a store with "
+                "conditional writes: AWS S3, MinIO, Google Cloud Storage, Azure."
+            )
+
+    def _put_if_absent(self, path: str, text: str) -> bool:
+        try:
+            self._files.pipe_file(path, text.encode(), mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def _note(self, name: str) -> str:
+        return f"{self._base}/notes/{name}.json"
 
     def _manifest(self, digest: str) -> str:
         return f"{self._base}/objects/{digest}.json"
@@ -169,6 +200,38 @@ def readable_write_errors(where: str) -> Iterator[None]:
 def digest_of(entries: dict[str, str]) -> str:
     """One sha256 over names and their sha256, in the order of the names."""
     return hashlib.sha256("".join(f"{name}\0{entries[name]}\n" for name in sorted(entries)).encode()).hexdigest()
+
+
+def _as_json(content: Any) -> str:
+    return json.dumps(content, indent=1, sort_keys=True, default=str)
+
+
+@contextmanager
+def _note_draft(target: Path, text: str) -> Iterator[Path]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(f".{uuid.uuid4().hex}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _link_if_absent(target: Path, text: str) -> bool:
+    with _note_draft(target, text) as draft:
+        try:
+            # Unlike a rename, a link does not replace what is there; unlike open(..., "x"), it shows the text whole.
+            os.link(draft, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_HARD_LINKS:
+                raise
+            raise InputError(
+                f"{target.parent} lies on a disk without hard links ({error.strerror}), which a note needs that only "
+                "one process may create. Set GRAFT_HOME or GRAFT_STORE to another disk, or to an object store."
+            ) from error
+    return True
 
 
 def _sha256(path: Path) -> str:

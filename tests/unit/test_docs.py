@@ -26,7 +26,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DATA, TRAINING, EVALUATION = (
     (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training", "evaluation")
 )
-BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING + EVALUATION, flags=re.DOTALL)
+BLOCKS = [b for path in DOCUMENTS for b in re.findall(r"```yaml\n(.*?)```", path.read_text("utf-8"), flags=re.DOTALL)]
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
 COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
 

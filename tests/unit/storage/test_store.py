@@ -1,5 +1,6 @@
 """The store on a disk: whole or not at all, also when the process dies or the disk is full."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -246,3 +247,54 @@ def test_everything_lies_below_the_home_unless_its_parts_are_moved(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
     assert open_home().store_root == "s3://bucket/graft"
     assert open_home().tracking_uri == "http://tracking:5000"
+
+
+def test_a_note_is_created_once_and_stays_what_it_was(store: Store) -> None:
+    assert store.create_note("promotions/shop/000001", {"version": 1})
+    assert not store.create_note("promotions/shop/000001", {"version": 2})
+    assert store.read_note("promotions/shop/000001") == {"version": 1}
+    # Who asks again for what it made has made it.
+    assert store.create_note("promotions/shop/000001", {"version": 1})
+    assert [path.name for path in (Path(store.root) / "notes" / "promotions" / "shop").iterdir()] == ["000001.json"]
+
+
+def test_of_processes_that_create_one_note_at_once_one_succeeds(store: Store) -> None:
+    # They start together: each waits for the file that lets them go.
+    script = (
+        "import os, time\nfrom pathlib import Path\nfrom tasks.storage.store import Store\n"
+        f"store = Store({store.root!r}, cache=Path('unused'))\nprint('ready', flush=True)\n"
+        f"while not os.path.exists({store.root + '-go'!r}): pass\n"
+        "print(sum(store.create_note(f'race/{n}', os.getpid()) for n in range(200)))\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    Path(store.root + "-go").touch()
+    created = {process.pid: int(process.communicate(timeout=60)[0]) for process in processes}
+    assert sum(created.values()) == 200
+    winners = [store.read_note(f"race/{n}") for n in range(200)]
+    assert {pid: winners.count(pid) for pid in created} == created
+
+
+def test_a_note_whose_creator_is_killed_is_not_there_and_is_created_by_the_next(store: Store) -> None:
+    ended = run_python(
+        "os.link = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\nstore.create_note('a/1', 1)", store
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert store.note_names("a") == []
+    assert store.create_note("a/1", 2)
+    assert store.note_names("a") == ["a/1"]
+
+
+def test_a_disk_without_hard_links_is_no_place_for_a_note_that_one_process_may_create(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(InputError, match=r"disk without hard links .* Set GRAFT_HOME or GRAFT_STORE"):
+        store.create_note("a/1", 1)

@@ -166,3 +166,39 @@ def test_a_bucket_that_does_not_exist_or_may_not_be_entered_is_named(
         stranger.read_note("ledger/a")
     with pytest.raises(InputError, match=r"NoCredentialsError"):
         stranger.holds("0" * 64)
+
+
+def test_a_note_is_created_by_one_machine_and_seen_by_the_other(here: Machine, there: Machine) -> None:
+    assert here.store.create_note("promotions/shop/000001", {"version": 1})
+    assert not there.store.create_note("promotions/shop/000001", {"version": 2})
+    assert there.store.read_note("promotions/shop/000001") == {"version": 1}
+    assert there.store.note_names("promotions/shop") == ["promotions/shop/000001"]
+    assert there.store.create_note("promotions/shop/000002", {"version": 2})
+
+
+def test_a_note_whose_creation_was_answered_late_and_sent_again_was_created(here: Machine) -> None:
+    put = here.store._files.pipe_file
+
+    def put_twice(path: str, value: bytes, **how: Any) -> None:
+        put(path, value, **how)
+        put(path, value, **how)
+
+    here.store.create_note("other", 0)
+    here.store._files.pipe_file = put_twice
+    try:
+        assert here.store.create_note("promotions/shop/000001", {"id": "mine"})
+        assert not here.store.create_note("promotions/shop/000001", {"id": "theirs"})
+    finally:
+        del here.store._files.pipe_file
+
+
+def test_a_store_that_replaces_what_a_conditional_write_has_to_leave_is_refused(here: Machine) -> None:
+    put = here.store._files.pipe_file
+    # A server that does not know If-None-Match takes every write.
+    here.store._files.pipe_file = lambda path, value, **_: put(path, value)
+    try:
+        with pytest.raises(InputError, match=r"If-None-Match.*two runs could promote at once.*AWS S3, MinIO"):
+            here.store.create_note("promotions/shop/000001", 1)
+    finally:
+        del here.store._files.pipe_file
+    assert here.store.note_names("promotions/shop") == []

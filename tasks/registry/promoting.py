@@ -1,0 +1,152 @@
+"""Who becomes champion: by a judgement, by a person's word, or by a rollback; each is one entry of the ledger."""
+
+import logging
+from datetime import datetime
+
+from data_contracts.artifacts import Approval, ModelVersion, Opponent, Outcome, Promotion, PromotionKind
+from data_contracts.errors import InputError
+from tasks.registry.promotions import GATE, in_words, next_entry, why_not_again
+from tasks.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry
+
+logger = logging.getLogger(__name__)
+
+
+def promote_if_won(
+    registry: Registry, version: ModelVersion, opponent: Opponent, approval: Approval | None, at: datetime
+) -> Outcome:
+    """Makes the version champion after `opponent` where its judgement says PROMOTE and nothing is in the way.
+
+    `approval` is a person's answer, or None where none is wanted.
+    """
+    settled = outcome_without_asking(registry, version, opponent)
+    if settled is not None:
+        return settled
+    last = registry.ledger.last()
+    if approval is None:
+        entry = next_entry(last, version, "promote", GATE, version.judgement.reasons[0], at)
+    elif approval.approve:
+        entry = next_entry(last, version, "approval", approval.by, approval.reason, at)
+    else:
+        return stays(version, f"{approval.by} said no{f': {approval.reason}' if approval.reason else ''}")
+    if entry.number != opponent.entry + 1 or not registry.ledger.add(entry):
+        return _overtaken(version, registry.ledger.last())
+    follow(registry)
+    aliases = tuple(sorted({CHAMPION, *version.aliases} - {CHALLENGER, PREVIOUS}))
+    promoted = version.model_copy(update={"aliases": aliases})
+    return Outcome(version=promoted, why=f"version {version.version} is champion: {in_words(entry)}")
+
+
+def outcome_without_asking(registry: Registry, version: ModelVersion, opponent: Opponent) -> Outcome | None:
+    """What becomes of the version whatever a person would say; None where it is to become champion."""
+    entries = registry.ledger.entries()
+    last = entries[-1] if entries else None
+    if last is not None and last.model == version.model.digest:
+        return Outcome(version=version, why=f"version {last.version} is champion: {in_words(last)}")
+    if version.judgement.verdict != "PROMOTE":
+        return stays(version, f"the gate says {version.judgement.verdict}")
+    if (last.number if last else 0) != opponent.entry:
+        return _overtaken(version, last)
+    obstacle = why_not_again(entries, version)
+    return stays(version, obstacle) if obstacle else None
+
+
+def stays(version: ModelVersion, why: str) -> Outcome:
+    """The version becomes no champion, and how a person makes it one."""
+    by_hand = f"`graft promote {version.pipeline} {version.version} --reason TEXT` makes it champion all the same"
+    return Outcome(version=version, why=f"version {version.version} does not become champion: {why}. {by_hand}")
+
+
+def override(registry: Registry, number: int, by: str, reason: str, at: datetime) -> Promotion:
+    """Makes a version champion because a person says so, whatever the gate said; the reason is kept in the ledger."""
+    if not reason.strip():
+        raise InputError("a promotion by hand needs a reason: --reason TEXT; it is kept with the version")
+    version, last = registry.version(number), registry.ledger.last()
+    _refuse_champion(last, version)
+    kind: PromotionKind = "approval" if version.judgement.verdict == "PROMOTE" else "override"
+    return _decide(registry, next_entry(last, version, kind, by, reason.strip(), at))
+
+
+def rollback(
+    registry: Registry, to: int | None, by: str, reason: str, at: datetime, dry_run: bool = False
+) -> Promotion:
+    """Makes an earlier champion champion again: the previous one, or version `to`. A dry run only says which."""
+    entries = registry.ledger.entries()
+    last = entries[-1] if entries else None
+    pipeline = registry.pipeline
+    if last is None:
+        raise InputError(f"pipeline {pipeline} has no champion to roll back from. `graft models` lists its versions.")
+    number = last.previous if to is None else to
+    if number is None:
+        raise InputError(
+            f"pipeline {pipeline} has no previous champion to roll back to: version {last.version} is its first. "
+            "`graft models` lists its versions."
+        )
+    version = registry.version(number)
+    _refuse_champion(last, version)
+    once = {entry.version for entry in entries} | {entry.previous for entry in entries}
+    if number not in once:
+        were = ", ".join(str(number) for number in sorted(known for known in once if known is not None))
+        raise InputError(
+            f"version {number} of {pipeline} was never champion, so there is nothing to roll back to; those that were: "
+            f"{were}. `graft promote {pipeline} {number} --reason TEXT` makes it champion."
+        )
+    entry = next_entry(last, version, "rollback", by, reason.strip(), at)
+    return entry if dry_run else _decide(registry, entry)
+
+
+def adopt(registry: Registry, at: datetime) -> None:
+    """Entry 1 of a pipeline that has a champion by MLflow's aliases and no ledger yet."""
+    if registry.ledger.last() is not None:
+        return
+    found = registry.adoptable()
+    if found is None:
+        return
+    version, previous = found
+    entry = next_entry(None, version, "adopt", "graft", "champion by its alias before there was a ledger", at)
+    registry.ledger.add(entry.model_copy(update={"previous": previous}))
+
+
+def follow(registry: Registry) -> None:
+    """Points MLflow's aliases where the ledger says, as far as the tracking server can be reached."""
+    try:
+        registry.follow_ledger()
+    except InputError as error:
+        # The ledger has decided; the next command that opens the registry finds the aliases behind, and points them.
+        logger.warning("the promotion holds, but MLflow's aliases still show the champion before: %s", error)
+
+
+def mend(registry: Registry) -> None:
+    """Points aliases that are behind, or were moved by hand, where the ledger says; tells how to change a champion."""
+    wrong = registry.follow_ledger()
+    if wrong is None:
+        return
+    last = registry.ledger.last()
+    assert last is not None, "aliases follow an entry"
+    logger.warning(
+        "MLflow's alias champion of %s pointed to %s, and was put back to version %d, as entry %d of the promotion "
+        "ledger says: a run was killed in between, or somebody moved the alias. `graft rollback %s --to N` and "
+        "`graft promote %s N --reason TEXT` change the champion.",
+        *(registry.pipeline, wrong, last.version, last.number, registry.pipeline, registry.pipeline),
+    )
+
+
+def _decide(registry: Registry, entry: Promotion) -> Promotion:
+    if not registry.ledger.add(entry):
+        last = registry.ledger.last()
+        raise InputError(
+            f"another promotion came first ({in_words(last) if last else 'gone since'}), so nothing was changed. "
+            f"Look at `graft models {registry.pipeline} --history`, and repeat the command if you still mean it."
+        )
+    follow(registry)
+    return entry
+
+
+def _refuse_champion(last: Promotion | None, version: ModelVersion) -> None:
+    if last is not None and last.version == version.version:
+        raise InputError(f"version {last.version} of {version.pipeline} is champion already: {in_words(last)}")
+
+
+def _overtaken(version: ModelVersion, last: Promotion | None) -> Outcome:
+    meanwhile = f"version {last.version} became champion meanwhile ({in_words(last)})" if last else "the ledger changed"
+    why = f"version {version.version} does not become champion: {meanwhile}, and it was not judged against that one"
+    return Outcome(version=version, overtaken=True, why=why)

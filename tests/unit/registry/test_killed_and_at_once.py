@@ -1,0 +1,92 @@
+"""Promotions of processes that are killed at any point, and of two that promote at once, on a real database."""
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data_contracts.artifacts import TrainedModel
+from tests.unit.registry.release_process import (
+    open_registry,
+    opponent_in,
+    release,
+    release_and_die,
+    release_at_once,
+)
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.unit.registry.release_process"])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained_model: Callable[[str], TrainedModel]) -> Path:
+    """A home whose pipeline has version 1 as champion."""
+    folder = tmp_path_factory.mktemp("home")
+    registry = open_registry(folder)
+    release(registry, trained_model("a" * 64), opponent_in(registry))
+    return folder
+
+
+def aliases_of_mlflow(home: Path) -> dict[str, int]:
+    registry = open_registry(home)
+    return {name: int(number) for name, number in registry._client.get_registered_model("shop").aliases.items()}
+
+
+def test_a_run_killed_between_any_two_writes_leaves_one_champion_and_the_next_run_ends_what_it_began(
+    home: Path, tmp_path: Path, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    left = []
+    for step in range(1, 30):
+        copy = tmp_path / str(step)
+        shutil.copytree(home, copy)
+        process = PROCESSES.Process(target=release_and_die, args=(copy, trained_model("b" * 64), step))
+        process.start()
+        process.join(120)
+        registry = open_registry(copy)
+        champion = registry.champion()
+        assert champion is not None
+        entries = len(registry.ledger.entries())
+        assert (champion.version, entries) in ((1, 1), (2, 2)), step
+        shown = aliases_of_mlflow(copy)
+        assert shown.pop("challenger", 2) == 2
+        assert shown == ({"champion": 1} if entries == 1 else {"champion": 2, "previous": 1}), step
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        left.append(entries)
+        assert not release(registry, trained_model("b" * 64), opponent_in(registry))
+        assert [entry.version for entry in registry.ledger.entries()] == [1, 2]
+        assert [version.aliases for version in registry.versions()] == [("champion",), ("previous",)]
+    # Run, parameter, metric, end, version and challenger come before the entry; tag and aliases come after.
+    assert left == [1] * 7 + [2] * 4
+
+
+def test_two_runs_that_promote_at_once_come_one_after_the_other_and_the_later_judges_again(
+    home: Path, tmp_path: Path, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    together, answers = PROCESSES.Barrier(2), PROCESSES.Queue()
+    processes = [
+        PROCESSES.Process(target=release_at_once, args=(copy, trained_model(letter * 64), together, answers))
+        for letter in "bc"
+    ]
+    for process in processes:
+        process.start()
+    judged = dict(answers.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert sorted(judged.values()) == [1, 2]
+    registry = open_registry(copy)
+    entries = registry.ledger.entries()
+    assert [entry.model[0] for entry in entries] == ["a", *sorted("bc", key=lambda letter: judged[letter])]
+    assert [(entry.number, entry.previous) for entry in entries[1:]] == [(2, 1), (3, entries[1].version)]
+    # The later one was judged against the champion that it replaced, not against the one before.
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.judgement.champion == entries[1].model
+    assert aliases_of_mlflow(copy) == {"champion": entries[2].version, "previous": entries[1].version}

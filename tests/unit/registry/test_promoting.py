@@ -1,0 +1,306 @@
+"""Who becomes champion, one entry of the ledger at a time, on a real database and a real store."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_contracts.artifacts import Approval, Verdict
+from data_contracts.errors import InputError
+from tasks.registry.promoting import adopt, mend, outcome_without_asking, override, promote_if_won, rollback
+from tasks.registry.promotions import PromotionLedger
+from tasks.registry.versions import Registry, RunRecord
+from tasks.storage.store import Store
+from tests.unit.registry.conftest import NOW, Desk
+
+
+def test_the_first_promotion_makes_a_champion_and_writes_entry_1(desk: Desk) -> None:
+    outcome = desk.release("a")
+    assert outcome.version.aliases == ("champion",)
+    assert outcome.why == "version 1 is champion: 2026-11-24 promote by the gate: so"
+    assert desk.registry.champion() == outcome.version
+    (entry,) = desk.registry.ledger.entries()
+    assert entry.model_dump(exclude={"id"}) == {
+        "number": 1,
+        "kind": "promote",
+        "version": 1,
+        "model": "a" * 64,
+        "previous": None,
+        "judgement": f"{1:064x}",
+        "rows": "5" * 64,
+        "by": "the gate",
+        "reason": "so",
+        "at": NOW,
+    }
+
+
+def test_each_promotion_makes_the_champion_before_previous_in_the_ledger_and_in_mlflow(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b")
+    assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
+    desk.release("c")
+    assert desk.aliases() == {3: ("champion",), 2: ("previous",), 1: ()}
+    assert desk.aliases_of_mlflow() == {"champion": 3, "previous": 2}
+    assert desk.champions() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("verdict", ["HOLD", "INCONCLUSIVE", "REJECT"])
+def test_without_the_verdict_promote_the_champion_stays(desk: Desk, verdict: Verdict) -> None:
+    desk.release("a")
+    outcome = desk.release("b", verdict)
+    assert outcome.why.startswith(f"version 2 does not become champion: the gate says {verdict}. `graft promote ")
+    assert not outcome.overtaken
+    assert desk.champions() == [1]
+
+
+def test_a_challenger_that_is_promoted_is_challenger_no_longer(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", "HOLD")
+    assert desk.aliases_of_mlflow() == {"champion": 1, "challenger": 2}
+    assert desk.release("b", "PROMOTE", number=2).version.aliases == ("champion",)
+    assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
+    assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
+
+
+def test_the_champion_itself_stays_champion_whatever_it_is_judged_now(desk: Desk) -> None:
+    desk.release("a")
+    outcome = desk.release("a", "REJECT", number=2)
+    assert outcome.why == "version 1 is champion: 2026-11-24 promote by the gate: so"
+    assert desk.champions() == [1]
+    assert desk.aliases() == {1: ("champion",)}
+
+
+def test_who_was_judged_against_a_champion_that_is_none_any_more_is_overtaken_and_changes_nothing(desk: Desk) -> None:
+    desk.release("a")
+    seen = desk.opponent()
+    late = desk.register("c", "PROMOTE", 3, against="a")
+    desk.release("b", number=2, against="a")
+    outcome = promote_if_won(desk.registry, late, seen, None, NOW)
+    assert outcome.overtaken
+    assert "version 3 became champion meanwhile (2026-11-24 promote by the gate: so)" in outcome.why
+    assert desk.champions() == [1, 3]
+    assert not promote_if_won(desk.registry, late, desk.opponent(), None, NOW).overtaken
+    assert desk.champions() == [1, 3, 2]
+
+
+def test_an_entry_that_comes_between_looking_and_writing_is_seen_when_writing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.release("a")
+    seen, late = desk.opponent(), desk.register("c", "PROMOTE", 3, against="a")
+    other = desk.register("b", "PROMOTE", 2, against="a")
+    add = desk.registry.ledger.add
+
+    def add_after_another(entry: object) -> bool:
+        monkeypatch.setattr(desk.registry.ledger, "add", add)
+        assert not promote_if_won(desk.registry, other, seen, None, NOW).overtaken
+        return add(entry)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk.registry.ledger, "add", add_after_another)
+    assert promote_if_won(desk.registry, late, seen, None, NOW).overtaken
+    assert desk.champions() == [1, other.version]
+
+
+def test_a_rollback_swaps_champion_and_previous_and_a_second_one_swaps_them_back(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b")
+    entry = rollback(desk.registry, None, "ann", " tags suffer ", NOW)
+    assert (entry.kind, entry.version, entry.previous, entry.by, entry.reason) == (
+        "rollback",
+        1,
+        2,
+        "ann",
+        "tags suffer",
+    )
+    assert desk.aliases() == {2: ("previous",), 1: ("champion",)}
+    rollback(desk.registry, None, "ann", "", NOW)
+    assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
+    assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
+
+
+def test_a_rollback_goes_to_any_version_that_was_champion_and_a_dry_run_changes_nothing(desk: Desk) -> None:
+    for letter in "abc":
+        desk.release(letter)
+    assert rollback(desk.registry, 1, "ann", "", NOW, dry_run=True).version == 1
+    assert desk.champions() == [1, 2, 3]
+    rollback(desk.registry, 1, "ann", "", NOW)
+    assert desk.aliases() == {1: ("champion",), 3: ("previous",), 2: ()}
+
+
+def test_a_rollback_that_leads_nowhere_says_why_and_what_there_is(desk: Desk) -> None:
+    with pytest.raises(InputError, match="no champion to roll back from"):
+        rollback(desk.registry, None, "ann", "", NOW)
+    desk.release("a")
+    with pytest.raises(InputError, match="no previous champion to roll back to: version 1 is its first"):
+        rollback(desk.registry, None, "ann", "", NOW)
+    desk.release("b", "HOLD")
+    with pytest.raises(InputError, match=r"version 2 of .* was never champion.* those that were: 1\. `graft promote"):
+        rollback(desk.registry, 2, "ann", "", NOW)
+    with pytest.raises(InputError, match="is champion already: 2026-11-24 promote by the gate"):
+        rollback(desk.registry, 1, "ann", "", NOW)
+    with pytest.raises(InputError, match="has no version 9; its versions are 1, 2"):
+        rollback(desk.registry, 9, "ann", "", NOW)
+    assert desk.champions() == [1]
+
+
+def test_a_person_promotes_what_the_gate_did_not_and_the_reason_stays_with_the_version(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", "REJECT", number=2)
+    with pytest.raises(InputError, match="needs a reason"):
+        override(desk.registry, 2, "ann", "  ", NOW)
+    entry = override(desk.registry, 2, "ann", "the test rows are stale", NOW + timedelta(days=1))
+    assert (entry.kind, entry.previous, entry.judgement) == ("override", 1, f"{2:064x}")
+    assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
+    tags = desk.registry._client.get_model_version(desk.registry.pipeline, "2").tags
+    assert tags["graft.promotion"] == "2026-11-25 override by ann: the test rows are stale"
+
+
+def test_a_person_who_promotes_what_won_its_judgement_approves_it(desk: Desk) -> None:
+    desk.register("a", "PROMOTE")
+    assert override(desk.registry, 1, "ann", "looked at it", NOW).kind == "approval"
+
+
+def test_a_version_that_was_rolled_back_does_not_come_back_by_the_judgement_it_won_before(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", number=2, against="a")
+    rollback(desk.registry, None, "ann", "", NOW)
+    outcome = desk.release("b", number=2, against="a")
+    assert "does not become champion: the same judgement made it champion before (entry 2)" in outcome.why
+    assert desk.champions() == [1, 2, 1]
+
+
+def test_a_version_that_was_rolled_back_comes_back_when_it_wins_on_other_rows(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", number=2, against="a")
+    rollback(desk.registry, None, "ann", "", NOW)
+    # Another judgement of the same rows, as a new release of graft may write it, is no new win.
+    same_rows = desk.release("b", number=3, against="a")
+    assert "ann rolled it back (entry 3), and it was judged on the same rows as then" in same_rows.why
+    version = desk.register("b", "PROMOTE", 4, against="a", record=RunRecord({}, {}, (), rows="6" * 64))
+    assert promote_if_won(desk.registry, version, desk.opponent(), None, NOW).version.aliases == ("champion",)
+    assert desk.champions() == [1, 2, 1, 2]
+
+
+def test_a_version_that_was_rolled_back_comes_back_when_it_beats_another_champion(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", number=2, against="a")
+    rollback(desk.registry, None, "ann", "", NOW)
+    desk.release("c", number=3, against="a")
+    assert desk.release("b", number=4, against="c").version.aliases == ("champion",)
+    assert desk.champions() == [1, 2, 1, 3, 2]
+
+
+def test_a_rollback_past_the_previous_champion_is_not_undone_by_a_judgement_against_the_one_chosen(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", number=2, against="a")
+    desk.release("c", number=3, against="b")
+    rollback(desk.registry, 1, "ann", "", NOW)
+    assert "rolled it back" in desk.release("c", number=4, against="a").why
+    # Nobody rolled version 2 back, and yet its old win over version 1 is not a new one.
+    assert "the same judgement" in desk.release("b", number=2, against="a").why
+    assert desk.champions() == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize(("approve", "champions"), [(True, [1, 2]), (False, [1])])
+def test_where_a_person_has_to_agree_the_answer_decides_and_is_kept(
+    desk: Desk, approve: bool, champions: list[int]
+) -> None:
+    desk.release("a")
+    version = desk.register("b", "PROMOTE", 2, against="a")
+    assert outcome_without_asking(desk.registry, version, desk.opponent()) is None
+    answer = Approval(approve=approve, by="ann", reason="read the report", at=NOW)
+    outcome = promote_if_won(desk.registry, version, desk.opponent(), answer, NOW)
+    assert desk.champions() == champions
+    said = "approval by ann: read the report" if approve else "ann said no: read the report"
+    assert said in outcome.why
+
+
+def test_nobody_is_asked_about_what_is_settled_anyway(desk: Desk) -> None:
+    seen = desk.opponent()
+    champion = desk.release("a").version
+    assert outcome_without_asking(desk.registry, champion, seen) is not None
+    assert outcome_without_asking(desk.registry, desk.register("b", "HOLD"), desk.opponent()) is not None
+    won = desk.register("c", "PROMOTE", 3, against="a")
+    assert outcome_without_asking(desk.registry, won, desk.opponent()) is None
+    overtaken = outcome_without_asking(desk.registry, won, seen)
+    assert overtaken is not None
+    assert overtaken.overtaken
+
+
+def test_a_home_of_before_the_ledger_keeps_its_champion_and_its_previous_one(desk: Desk) -> None:
+    for letter in "ab":
+        desk.register(letter, "PROMOTE")
+    adopt(desk.registry, NOW)
+    assert desk.champions() == []
+    client = desk.registry._client
+    client.set_registered_model_alias(desk.registry.pipeline, "previous", "1")
+    client.set_registered_model_alias(desk.registry.pipeline, "champion", "2")
+    adopt(desk.registry, NOW)
+    adopt(desk.registry, NOW)
+    (entry,) = desk.registry.ledger.entries()
+    assert (entry.kind, entry.version, entry.previous, entry.judgement) == ("adopt", 2, 1, f"{1:064x}")
+    mend(desk.registry)
+    assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
+    assert rollback(desk.registry, None, "ann", "", NOW).version == 1
+
+
+def test_an_alias_that_was_moved_by_hand_is_put_back_with_a_word_on_how_to_change_the_champion(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    for letter in "abc":
+        desk.release(letter)
+    desk.registry._client.set_registered_model_alias(desk.registry.pipeline, "champion", "1")
+    assert desk.aliases() == {3: ("champion",), 2: ("previous",), 1: ()}
+    with caplog.at_level(logging.WARNING):
+        mend(desk.registry)
+    assert desk.aliases_of_mlflow() == {"champion": 3, "previous": 2}
+    assert "pointed to version 1, and was put back to version 3, as entry 3 of the promotion ledger says" in caplog.text
+    assert f"`graft rollback {desk.registry.pipeline} --to N`" in caplog.text
+    caplog.clear()
+    mend(desk.registry)
+    assert caplog.text == ""
+
+
+def test_a_champion_that_was_deleted_from_the_tracking_server_is_named_and_a_rollback_mends_it(desk: Desk) -> None:
+    for letter in "ab":
+        desk.release(letter)
+    desk.registry._client.delete_model_version(desk.registry.pipeline, "2")
+    mend(desk.registry)
+    with pytest.raises(InputError, match=r"entry 2 .* version 2 .* holds no such version.*graft rollback .* --to N"):
+        desk.registry.champion()
+    rollback(desk.registry, None, "ann", "", NOW)
+    assert desk.aliases() == {1: ("champion",)}
+
+
+def test_a_ledger_beside_another_tracking_server_than_its_own_is_no_champion(
+    desk: Desk, address: str, store: Store
+) -> None:
+    desk.release("a")
+    name = f"{desk.registry.pipeline}-2"
+    other = Registry(address, name, Path(store.root) / "artifacts", PromotionLedger(store, desk.registry.pipeline))
+    stranger = Desk(other, store, desk.model)
+    stranger.register("b", "HOLD")
+    with pytest.raises(InputError, match="holds model bbbbbbbbbbbb under that number"):
+        other.champion()
+
+
+def test_aliases_follow_an_entry_that_is_added_while_those_of_the_one_before_are_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for letter in "ab":
+        desk.register(letter, "PROMOTE", ord(letter))
+    first, second = desk.registry.version(1), desk.registry.version(2)
+    write = desk.registry._write_aliases
+
+    def write_late(*given: Any) -> None:
+        # The other process promotes and writes its aliases first; ours come after, and are behind.
+        monkeypatch.setattr(desk.registry, "_write_aliases", write)
+        promote_if_won(desk.registry, second, desk.opponent(), None, NOW)
+        assert desk.aliases_of_mlflow()["champion"] == 2
+        write(*given)
+
+    monkeypatch.setattr(desk.registry, "_write_aliases", write_late)
+    promote_if_won(desk.registry, first, desk.opponent(), None, NOW)
+    assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
