@@ -7,7 +7,7 @@ from flows.assess import assess
 from flows.dispatch import on_pool
 from flows.pipeline import load_pipeline
 from tasks.evaluation.task import ReportFacts, answer_baselines, judge_candidate, show_results, write_report
-from tasks.registry.task import find_opponent, register_version
+from tasks.registry.task import find_opponent, issue_passport, register_version
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
@@ -49,5 +49,6 @@ def release(
     )
     report = write_report(facts, assessment, baselines, judgement, model)
     version = register_version(plan.name, model, reference, judgement, assessment, report, plan.training.model_dump())
+    version = issue_passport(version, snapshot, assessment, report, plan.model_dump(mode="json"), overrides or [])
     show_results(plan.name, report, judgement, version)
     return Release(version=version, judgement=judgement, assessment=assessment, report=report)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -18,12 +19,23 @@ from data_contracts.artifacts import (
     ValidatedSnapshot,
 )
 from tasks.evaluation.gate import GatePolicy
+from tasks.evaluation.movement import Movement, Scored, movements
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["ReportFacts", "answer_baselines", "judge_candidate", "score_predictions", "show_results", "write_report"]
+__all__ = [
+    "Movement",
+    "ReportFacts",
+    "answer_baselines",
+    "judge_candidate",
+    "moved_scores",
+    "score_once",
+    "score_predictions",
+    "show_results",
+    "write_report",
+]
 TRAINING_SPLITS = ("train", "validation")
 
 
@@ -145,4 +157,31 @@ def show_results(pipeline: str, report: Report, judgement: Judgement, version: M
         lineage_page(pipeline, judgement, version),
         key=f"{pipeline}-lineage",
         description=f"Verdict {judgement.verdict} and what version {version.version} was made from",
+    )
+
+
+def moved_scores(before: Assessment, after: Assessment) -> list[Movement]:
+    """Every primary score of two models, with the interval of its change where both answered the same rows."""
+    return movements(_scored(before), _scored(after))
+
+
+def score_once(model: Path, snapshot: str, answers: Path) -> dict[str, dict[str, float]]:
+    """{task: {split: primary score}} of answers that lie beside any run, as `score_predictions` gives them."""
+    from tasks.evaluation.scoring import score_splits
+
+    splits = sorted(path.stem for path in answers.glob("*.parquet") if path.stem not in TRAINING_SPLITS)
+    found: dict[str, dict[str, float]] = {}
+    for score in score_splits(open_store().directory(snapshot), answers, heads_of(model), splits):
+        if score.primary:
+            found.setdefault(score.task, {})[score.split] = round(score.value, 6)
+    return found
+
+
+def _scored(assessment: Assessment) -> Scored:
+    store = open_store()
+    return Scored(
+        scores=store.directory(assessment.digest),
+        answers=store.directory(assessment.predictions),
+        snapshot=store.directory(assessment.snapshot),
+        heads=heads_of(store.directory(assessment.model)),
     )

@@ -15,6 +15,7 @@ from tasks.modeling.history import EpochRecord
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL, REFERENCE, JUDGEMENT = "graft.model", "graft.reference", "graft.judgement"
+PASSPORT = "graft.passport"
 # More than that a tracking server does not take.
 METRICS_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -93,6 +94,13 @@ class Registry:
         assert found is not None, "the version just created is listed"
         return found
 
+    def stamp(self, known: ModelVersion, passport: str, file: Path) -> ModelVersion:
+        """The version with that passport, whose file goes beside the report."""
+        with _readable_errors(self.pipeline):
+            self._client.log_artifact(known.run_id, str(file))
+            self._client.set_model_version_tag(self.pipeline, str(known.version), PASSPORT, passport)
+        return known.model_copy(update={"passport": passport})
+
     def rollback(self) -> tuple[ModelVersion, ModelVersion]:
         """Makes the previous champion champion again; returns (now, before). The two change places."""
         champion, previous = self.champion(), self._aliased(PREVIOUS)
@@ -163,6 +171,7 @@ class Registry:
             reference=Reference.model_validate(json.loads(entry.tags[REFERENCE])),
             judgement=Judgement.model_validate(json.loads(entry.tags[JUDGEMENT])),
             run_id=entry.run_id,
+            passport=entry.tags.get(PASSPORT),
             aliases=tuple(sorted(name for name, version in aliases.items() if int(version) == int(entry.version))),
         )
 
