@@ -149,6 +149,16 @@ class Predictions(Handle):
     rows: dict[str, int]
 
 
+class ShadowAnswers(Handle):
+    """A batch of production rows as champion and challenger answer each; `served_by_challenger` of them it did."""
+
+    kind: Literal["shadow_answers"] = "shadow_answers"
+    champion: int
+    challenger: int
+    rows: int
+    served_by_challenger: int
+
+
 class Baselines(Handle):
     """Answers of the majority and the TF-IDF + logistic regression baselines on every evaluation split."""
 
@@ -163,6 +173,14 @@ class Assessment(Handle):
     predictions: Digest
     snapshot: Digest
     scores: dict[str, dict[str, float]]
+
+
+class CrossValidation(Handle):
+    """Scores in domain over folds; `means` is {task: mean of the primary metric}."""
+
+    kind: Literal["cross_validation"] = "cross_validation"
+    folds: int
+    means: dict[str, float]
 
 
 class Judgement(Handle):

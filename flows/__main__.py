@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, quarantine_commands, terminal, version_commands
+from flows import contract_commands, quarantine_commands, shadow_commands, terminal, version_commands
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(quarantine_commands.app, name="quarantine")
+app.command()(shadow_commands.shadow)
+app.command()(shadow_commands.ab)
 version_commands.add_commands(app)
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
@@ -65,6 +67,27 @@ def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG 
         name = load_pipeline(pipeline, overrides).name
         (snapshot, tokens), page = run_flow(debug, call)
         terminal.show_prepared(name, snapshot, tokens, page)
+
+
+@app.command("cross-validate")
+def cross_validate(
+    pipeline: PIPELINE = "support",
+    folds: Annotated[int, typer.Option(help="Parts of the rows in domain; a model is trained for each.", min=3)] = 5,
+    overrides: SET = None,
+    debug: DEBUG = False,
+) -> None:
+    """Judge every row in domain once, for data too small for one test split. Nothing is registered."""
+    from flows.pipeline import load_pipeline
+
+    def call() -> "State[Any]":
+        from flows.cross_validate import cross_validate as cross_validate_flow
+
+        return cross_validate_flow(pipeline, folds, overrides, return_state=True)
+
+    with failures(debug):
+        name = load_pipeline(pipeline, overrides).name
+        found, page = run_flow(debug, call)
+        terminal.show_folds(name, found, page)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from tasks.ingestion.plan import DataSettings
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
+from tasks.modeling.serving import Serving
 from tasks.preparation.settings import Preparation
 from tasks.tokenization.settings import Tokenization
 from tasks.training.recipe import Recipe
@@ -45,6 +46,7 @@ class Pipeline(BaseModel):
     training: Recipe = Recipe()
     gate: GatePolicy = GatePolicy()
     drift: DriftPolicy = DriftPolicy()
+    serving: Serving = Serving()
 
     _contract: DatasetContract = PrivateAttr()
 
@@ -52,6 +54,19 @@ class Pipeline(BaseModel):
     def contract(self) -> DatasetContract:
         """The contract that `data.contract` names."""
         return self._contract
+
+    @property
+    def fold_columns(self) -> tuple[str, ...]:
+        """Columns by whose values rows stay together when they are cut into folds: a group's, or the texts."""
+        if self.data.splits is not None and self.data.splits.kind == "grouped":
+            return (self.data.splits.column,)
+        texts = self.tokenization
+        return (texts.text_column, *([texts.pair_column] if texts.pair_column else []))
+
+    @property
+    def fold_strata(self) -> str | None:
+        """Column whose values every fold has about the same share of: that of the first head of one label, if any."""
+        return next((head.column for head in self.heads.values() if head.one_label), None)
 
 
 def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:

@@ -3,13 +3,16 @@
 from prefect import flow
 
 from flows.pipeline import load_pipeline
-from tasks.modeling.task import answer_file
-from tasks.registry.task import require_champion
+from tasks.evaluation.task import note_agreement
+from tasks.modeling.task import answer_file, answer_file_twice
+from tasks.registry.task import find_challenger, require_champion
 
 
 @flow(flow_run_name="{pipeline}")
 def predict(input_path: str, output_path: str, pipeline: str = "support") -> int:
     """Score every text of a JSON Lines file with the champion; returns how many there were.
+
+    With the pipeline's `serving`, the challenger answers, too: unseen, for a comparison, or its share of the rows.
 
     Args:
         input_path: JSON Lines file (local or s3://) whose rows hold the pipeline's text column; other columns are kept.
@@ -17,5 +20,11 @@ def predict(input_path: str, output_path: str, pipeline: str = "support") -> int
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
     """
     plan = load_pipeline(pipeline)
-    champion = require_champion(plan.name)
-    return answer_file(champion.model, input_path, output_path, plan.tokenization.text_column)
+    champion, text_column = require_champion(plan.name), plan.tokenization.text_column
+    challenger = find_challenger(plan.name) if plan.serving.asks_challenger else None
+    if challenger is None:
+        return answer_file(champion.model, input_path, output_path, text_column)
+    answered = answer_file_twice(champion, challenger, input_path, output_path, text_column, plan.serving)
+    if plan.serving.shadow:
+        note_agreement(plan.name, answered, champion)
+    return answered.rows

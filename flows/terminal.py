@@ -15,7 +15,14 @@ from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from data_contracts.artifacts import DriftDecision, ModelVersion, Release, TokenizedDataset, ValidatedSnapshot
+from data_contracts.artifacts import (
+    CrossValidation,
+    DriftDecision,
+    ModelVersion,
+    Release,
+    TokenizedDataset,
+    ValidatedSnapshot,
+)
 from data_contracts.errors import InputError
 from tasks.storage.home import Home, open_home, open_store
 
@@ -87,6 +94,14 @@ def show_prepared(name: str, snapshot: ValidatedSnapshot, tokens: TokenizedDatas
     show_rows(columns, rows, "no rows")
     if any(snapshot.quarantined.values()):
         print(f"The quarantined rows: graft quarantine show {name}")
+    print(f"Run:    {page}")
+
+
+def show_folds(name: str, found: CrossValidation, page: str) -> None:
+    """Every metric over the folds."""
+    table = json.loads((open_store().directory(found.digest) / "table.json").read_text(encoding="utf-8"))
+    print(f"{name}: {found.folds} folds of the rows in domain, each judged by a model that has not seen it")
+    show_rows(tuple(table[0]), [[str(value) for value in row.values()] for row in table], "no scores")
     print(f"Run:    {page}")
 
 

@@ -69,6 +69,10 @@ def reproduce(
 ) -> None:
     """Train a version again from what the store kept, and compare the weights. Exits with 1 where they differ."""
     with failures(debug):
+        from flows.server import configure_environment
+        from tasks.storage.home import open_home
+
+        configure_environment(open_home(), None, debug=debug)
         from flows.pipeline import load_pipeline
         from flows.version_tables import show_conditions, show_reproduction
         from tasks.registry.task import code_changes, passport_of, version_numbered

@@ -31,8 +31,17 @@ MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.mode
 COMMAND_LINE = {
     f"flows/{name}.py"
     for name in (
-        *("__main__", "contract_commands", "processes", "quarantine_commands", "server", "services", "terminal"),
-        "version_commands",
+        *(
+            "__main__",
+            "contract_commands",
+            "processes",
+            "quarantine_commands",
+            "server",
+            "services",
+            "shadow_commands",
+            "terminal",
+            "version_commands",
+        ),
     )
 }
 # What it needs of the stages where no run is started, which importing their edges, and with them Prefect, would delay.

@@ -1,6 +1,10 @@
 """A saved model's answers for the tokenized rows of some splits."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.modeling.answers import Answers, read_ids, write_answers, write_embeddings
 from tasks.modeling.inference import run_network
@@ -9,18 +13,39 @@ from tasks.modeling.network import load_network
 from tasks.modeling.tokenized import read_tokens
 from tasks.modeling.tokens import TextEncoder
 
+SAMPLED_ROWS = 20_000
+SEED = 20_262
+MADE_FROM = "~"
 
-def predict_splits(model: Path, snapshot: Path, tokens: Path, splits: list[str], output: Path) -> dict[str, int]:
-    """Writes answers, embeddings and label scores of each split; returns its rows."""
+
+def predict_splits(
+    model: Path, snapshot: Path, tokens: Path, splits: Sequence[str], output: Path, sampled: Sequence[str] = ()
+) -> dict[str, int]:
+    """Writes answers, embeddings and label scores of each split; returns its rows.
+
+    Of `sampled` splits at most SAMPLED_ROWS rows are answered, drawn at random among those that were not made from
+    others: `train`, whose states tell what is out of scope, and which may be large.
+    """
     network, limit = load_network(model)
     pad_id = TextEncoder(model / "encoder", limit).pad_id
     rows = {}
-    for split in splits:
-        encoded = read_tokens(tokens / f"{split}.parquet")
+    for split in (*splits, *sampled):
+        ids = read_ids(snapshot, split)
+        chosen = _sample(ids) if split in sampled else None
+        encoded = read_tokens(tokens / f"{split}.parquet", chosen)
         found = run_network(network, encoded, pad_id=pad_id, description=f"predicting {split}")
-        write_answers(output / f"{split}.parquet", read_ids(snapshot, split), Answers(found.answers, found.confidences))
+        answered = ids if chosen is None else [ids[row] for row in chosen]
+        write_answers(output / f"{split}.parquet", answered, Answers(found.answers, found.confidences))
         write_embeddings(output / f"{split}.npy", found.embeddings)
         for task, scores in found.label_scores.items():
             write_label_scores(output, split, task, scores)
         rows[split] = len(found.embeddings)
     return rows
+
+
+def _sample(ids: Sequence[str]) -> NDArray[np.int64]:
+    """Positions, in order; preparation names what it makes from a row by the row's id, a tilde, and how."""
+    own = np.flatnonzero([MADE_FROM not in row_id for row_id in ids])
+    if len(own) <= SAMPLED_ROWS:
+        return own
+    return np.sort(np.random.default_rng(SEED).choice(own, SAMPLED_ROWS, replace=False))

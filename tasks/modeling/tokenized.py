@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -62,9 +63,13 @@ class TokenizedRows:
         return self.pieces
 
 
-def read_tokens(path: Path) -> TokenizedRows:
-    """A tokenized split."""
+def read_tokens(path: Path, chosen: NDArray[np.int64] | None = None) -> TokenizedRows:
+    """A tokenized split, or its rows at the `chosen` positions, which are in order, counted from 0 anew."""
     table = pq.read_table(path)
+    if chosen is not None:
+        table = table.filter(pc.is_in(table.column("row"), pa.array(chosen, table.schema.field("row").type)))
+        renumbered = np.searchsorted(chosen, table.column("row").to_numpy())
+        table = table.set_column(table.column_names.index("row"), "row", pa.array(renumbered))
     pieces = _pieces(table) if ANSWERED in table.column_names else None
     columns = table.drop_columns([ANSWERED, *PIECES] if pieces else []).to_pydict()
     tagged = [name.removeprefix("starts_") for name in columns if name.startswith("starts_")]

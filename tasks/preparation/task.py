@@ -6,7 +6,7 @@ from tasks.preparation.settings import Preparation
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["Preparation", "prepare", "prepared"]
+__all__ = ["Preparation", "cut_fold", "prepare", "prepared"]
 
 
 def prepared(
@@ -25,6 +25,19 @@ def prepared(
     # Answers to be learnt stand in the second text where there is one, and only the first is varied.
     in_text = answer_columns if pair_column is None else ()
     return prepare(snapshot, settings, text_column, tag_columns, pair_column, in_text, translators)
+
+
+@cached_task("preparation")
+def cut_fold(
+    snapshot: ValidatedSnapshot, fold: int, folds: int, columns: tuple[str, ...], strata: str | None, seed: int
+) -> ValidatedSnapshot:
+    """The rows in domain divided anew: one part is the test, the next one the validation, the others train."""
+    from tasks.preparation.folds import cut_folds
+
+    store = open_store()
+    with store.draft() as draft:
+        rows = cut_folds(store.directory(snapshot.digest), fold, folds, columns, strata, seed, output=draft)
+        return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})
 
 
 @cached_task("preparation")

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from data_contracts import difference as contracts
 from data_contracts.dataset import DatasetContract
 from tasks.registry.passport import Passport
@@ -121,4 +119,6 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _ids(path: Path) -> set[str]:
+    import pyarrow.parquet as pq
+
     return set(pq.read_table(path, columns=[IDS]).column(IDS).to_pylist())

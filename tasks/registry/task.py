@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,12 @@ def register_version(
     page, epochs = store.directory(report.digest) / "report.html", read_history(store.directory(model.digest))
     record = RunRecord(parameters, metrics, (page,), epochs)
     return registry.register(model, reference, judgement, record)
+
+
+@task(cache_policy=NO_CACHE)
+def find_challenger(pipeline: str) -> ModelVersion | None:
+    """The version that was not promoted and may yet be, if there is one."""
+    return open_registry(pipeline).challenger()
 
 
 @task(cache_policy=NO_CACHE)
@@ -239,7 +246,8 @@ def links_of(
             digest_of_sources=digest_of_sources,
         )
 
-    return verify(_passport_digest(version), Objects(store.hash_again, store.directory), today)
+    # Links look at the same directory again, and a model may be large.
+    return verify(_passport_digest(version), Objects(cache(store.hash_again), store.directory), today)
 
 
 def changes_between(before: Passport, after: Passport) -> Changes:

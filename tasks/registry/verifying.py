@@ -77,7 +77,7 @@ def verify(digest: str, objects: Objects, today: Callable[[Passport], Today]) ->
         *_rows(passport, objects, now),
         *_model(passport, objects),
         *_version(passport, now),
-        *_around(now, passport),
+        *_around(passport, now),
     ]
 
 

@@ -54,6 +54,10 @@ class Registry:
         """The version in use, or None before the first promotion."""
         return self._aliased(CHAMPION)
 
+    def challenger(self) -> ModelVersion | None:
+        """The newest version that was neither promoted nor rejected, or None."""
+        return self._aliased(CHALLENGER)
+
     def versions(self) -> list[ModelVersion]:
         """All versions, newest first."""
         if not self.versions_exist:

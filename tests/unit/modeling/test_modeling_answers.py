@@ -76,3 +76,30 @@ def test_every_split_asked_for_is_answered_with_an_embedding_for_each_row(
     embeddings = read_embeddings(output / "test.npy")
     assert embeddings.shape == (3, 32)
     assert np.array_equal(embeddings[::-1], read_embeddings(output / "vietnamese.npy"))
+
+
+def test_of_a_sampled_split_some_rows_are_answered_and_none_that_was_made_from_another(
+    saved_network: Path, heads: dict[str, AnyHead], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, tokens, whole, some = (tmp_path / name for name in ("snapshot", "tokens", "whole", "some"))
+    for folder in (snapshot, tokens, whole, some):
+        folder.mkdir()
+    # Every second text takes several windows of 16 tokens.
+    texts = [f"parcel {number} " + "is far away " * (10 * (number % 2)) for number in range(12)]
+    ids = [f"r{number}" for number in range(9)] + ["r0~oversample1", "r1~typing1", "r2~typing1"]
+    pq.write_table(pa.table({"_id": ids, "text": texts}), snapshot / "train.parquet")
+    settings = Tokenization(max_tokens=16, beyond="windows", window_overlap=4)
+    encode_splits(snapshot, saved_network / "encoder", settings, ("tags",), output=tokens)
+    monkeypatch.setattr("tasks.modeling.predicting.SAMPLED_ROWS", 5)
+
+    assert predict_splits(saved_network, snapshot, tokens, ["train"], whole) == {"train": 12}
+    assert predict_splits(saved_network, snapshot, tokens, [], some, sampled=["train"]) == {"train": 5}
+    chosen = read_ids(some, "train")
+    assert len(set(chosen)) == 5
+    assert set(chosen) <= set(ids[:9])
+    places = [ids.index(row_id) for row_id in chosen]
+    assert places == sorted(places)
+    assert read_label_scores(some, "train", "intent") == pytest.approx(
+        read_label_scores(whole, "train", "intent")[places], abs=1e-5
+    )
+    assert read_embeddings(some / "train.npy") == pytest.approx(read_embeddings(whole / "train.npy")[places], abs=1e-5)

@@ -1,0 +1,50 @@
+"""A pipeline on data too small for one test split: every row in domain judged once, by a model that has not seen it."""
+
+from prefect import flow
+
+from data_contracts.artifacts import Assessment, CrossValidation, ValidatedSnapshot
+from flows.assess import tokens_for
+from flows.fine_tune import fine_tune
+from flows.pipeline import Pipeline, load_pipeline
+from flows.prepare_data import prepare_data
+from tasks.evaluation.task import cross_scores, score_predictions
+from tasks.modeling.task import answer_columns, locate_encoder, predict_rows, tag_columns
+from tasks.preparation.task import cut_fold, prepared
+from tasks.tokenization.task import tokenize
+
+WITHOUT_PREPARATION = "preparation={}"
+
+
+@flow(flow_run_name="{pipeline}, {folds} folds", persist_result=True)
+def cross_validate(pipeline: str = "support", folds: int = 5, overrides: list[str] | None = None) -> CrossValidation:
+    """Train and score a model for each fold of the rows in domain; none of these models is registered.
+
+    The gate still judges by the pipeline's own test split: this says how far its scores can be trusted.
+
+    Args:
+        pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
+        folds: Parts that the rows in domain are cut into, each of which is tested once.
+        overrides: Changed settings, one a line, as in `training.epochs=3`.
+    """
+    plan = load_pipeline(pipeline, overrides)
+    # Variants of a row must not stand in another fold than the row, so they come after the cut.
+    checked, _ = prepare_data(pipeline, [*(overrides or []), WITHOUT_PREPARATION])
+    assessments = [_assess_fold(plan, checked, fold, folds, pipeline, overrides) for fold in range(folds)]
+    return cross_scores(plan.name, assessments)
+
+
+def _assess_fold(
+    plan: Pipeline,
+    checked: ValidatedSnapshot,
+    fold: int,
+    folds: int,
+    pipeline: str,
+    overrides: list[str] | None,
+) -> Assessment:
+    texts, tags, answers = plan.tokenization, tag_columns(plan.heads), answer_columns(plan.heads)
+    cut = cut_fold(checked, fold, folds, plan.fold_columns, plan.fold_strata, plan.training.seed)
+    rows = prepared(cut, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
+    tokens = tokenize(rows, locate_encoder(plan.encoder), texts, tags, answers)
+    model = fine_tune(rows, tokens, pipeline, overrides)
+    predictions = predict_rows(model, rows, tokens_for(model, rows, texts.text_column))
+    return score_predictions(predictions, rows, model)
