@@ -144,9 +144,9 @@ class Store:
         path = self._manifest(digest) if self.remote else str(self._kept_manifest(digest))
         try:
             entries = json.loads(self._files.cat_file(path))
-            return dict(entries) if digest_of(entries) == digest else {}
-        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        except (FileNotFoundError, ValueError):
             return {}
+        return entries if isinstance(entries, dict) and digest_of(entries) == digest else {}
 
     def read_note(self, name: str) -> Any | None:
         """The small JSON document of that name (`steps/support/tokenize`), or None."""
