@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.cleaning import Cleaning
+from data_contracts.environment import Environment
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the content")]
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
@@ -65,7 +66,10 @@ class Snapshot(Handle):
 
 
 class ValidatedSnapshot(Handle):
-    """The rows of a snapshot that satisfy their contract; the others lie in its quarantine file."""
+    """The rows of a snapshot that satisfy their contract; the others lie in its quarantine file.
+
+    `origin` names the directory that tells what they come from, file by file: a `RowOrigin`.
+    """
 
     kind: Literal["validated_snapshot"] = "validated_snapshot"
     contract: str
@@ -73,6 +77,20 @@ class ValidatedSnapshot(Handle):
     rows: dict[str, int]
     quarantined: dict[str, int]
     cleaning: Cleaning = Cleaning()
+    origin: Digest | None = None
+
+
+class RowOrigin(BaseModel):
+    """Everything between source files and checked rows, each with the digests of what it was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: SourceFiles
+    lines: SplitPlan | None
+    corrections: Corrections | None
+    snapshot: Snapshot
+    checked: ValidatedSnapshot
+    contract: dict[str, Any] = Field(description="content of the contract, as in its YAML")
 
 
 class DataDocs(Handle):
@@ -106,7 +124,8 @@ class TokenizedDataset(Handle):
 class TrainedModel(Handle):
     """One encoder with its heads, fine-tuned; its parents are the checked rows, their tokens and their contract.
 
-    `curves` names the TensorBoard folder of the training, `pair_column` the second texts that it has learnt to read.
+    `curves` names the TensorBoard folder of the training, `pair_column` the second texts that it has learnt to read,
+    `environment` what the training ran on.
     """
 
     kind: Literal["trained_model"] = "trained_model"
@@ -120,6 +139,7 @@ class TrainedModel(Handle):
     curves: str
     cleaning: Cleaning = Cleaning()
     pair_column: str | None = None
+    environment: Environment | None = None
 
 
 class Predictions(Handle):
@@ -223,6 +243,7 @@ class ModelVersion(BaseModel):
     run_id: str
     aliases: tuple[str, ...] = ()
     rows: Digest | None = Field(None, description="the checked rows that it was judged on last")
+    passport: Digest | None = None
 
 
 class Promotion(BaseModel):

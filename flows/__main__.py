@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, quarantine_commands, shadow_commands, terminal, version_commands
+from flows import contract_commands, passport_commands, quarantine_commands, shadow_commands, terminal, version_commands
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ for command in (version_commands.models, version_commands.rollback, version_comm
     app.command()(command)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
+passport_commands.add_commands(app)
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")

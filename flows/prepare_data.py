@@ -8,6 +8,7 @@ from tasks.drift.task import find_learned_windows
 from tasks.ingestion.task import find_corrections, ingest, locate_sources, plan_splits
 from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
 from tasks.preparation.task import prepared
+from tasks.registry.task import keep_origin
 from tasks.tokenization.task import tokenize
 from tasks.validation.task import accept_data, check_contract, document_checks
 
@@ -30,9 +31,11 @@ def prepare_data(
     tags, answers = tag_columns(plan.heads), answer_columns(plan.heads)
     sources = locate_sources(data, find_learned_windows(plan.name))
     lines = plan_splits(plan.name, sources, contract, data.cleaning, data.splits)
-    snapshot = ingest(sources, contract, data.cleaning, data.splits, lines, find_corrections(plan.name))
+    corrections = find_corrections(plan.name)
+    snapshot = ingest(sources, contract, data.cleaning, data.splits, lines, corrections)
     checked = check_contract(snapshot, sources, contract)
     accepted = accept_data(checked, contract, document_checks(checked, contract), plan.name)
     rows = prepared(accepted, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
+    rows = keep_origin(rows, accepted, snapshot, sources, lines, corrections, contract)
     encoder = locate_encoder(plan.encoder)
     return rows, tokenize(rows, encoder, texts, tags, answers)

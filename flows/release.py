@@ -15,7 +15,7 @@ from tasks.evaluation.task import (
     show_results,
     write_report,
 )
-from tasks.registry.task import find_opponent, promote, register_version
+from tasks.registry.task import find_opponent, issue_passport, promote, register_version
 
 # Each time somebody else was promoted while this candidate was judged. What is left then is the next run's.
 JUDGED_AT_MOST = 4
@@ -69,10 +69,10 @@ def release(
         outcome = promote(plan.release, version, opponent)
         if not outcome.overtaken:
             break
-    show_results(plan.name, report, judgement, outcome.version, outcome.why)
-    return Release(
-        version=outcome.version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why
-    )
+    settings = plan.model_dump(mode="json")
+    version = issue_passport(outcome.version, snapshot, assessment, report, settings, overrides or [])
+    show_results(plan.name, report, judgement, version, outcome.why)
+    return Release(version=version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why)
 
 
 def assessment_of(

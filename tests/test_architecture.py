@@ -40,6 +40,7 @@ COMMAND_LINE = {
             "services",
             "shadow_commands",
             "terminal",
+            "passport_commands",
             "version_commands",
         ),
     )

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -26,6 +27,7 @@ from data_contracts.artifacts import (
     TrainedModel,
     ValidatedSnapshot,
 )
+from tasks.evaluation.movement import Movement, Scored, movements
 from tasks.evaluation.pages import ReportFacts, lineage_page, origin_of
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.probes import Probes
@@ -36,13 +38,16 @@ from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
 __all__ = [
+    "Movement",
     "ReportFacts",
     "answer_baselines",
     "find_label_errors",
     "judge_candidate",
-    "origin_of",
     "measure_cost",
+    "moved_scores",
+    "origin_of",
     "probe_model",
+    "score_once",
     "score_predictions",
     "show_results",
     "write_report",
@@ -357,4 +362,31 @@ def show_results(pipeline: str, report: Report, judgement: Judgement, version: M
         lineage_page(pipeline, judgement, version, outcome),
         key=f"{pipeline}-lineage",
         description=f"Verdict {judgement.verdict} and what version {version.version} was made from",
+    )
+
+
+def moved_scores(before: Assessment, after: Assessment) -> list[Movement]:
+    """Every primary score of two models, with the interval of its change where both answered the same rows."""
+    return movements(_scored(before), _scored(after))
+
+
+def score_once(model: Path, snapshot: str, answers: Path) -> dict[str, dict[str, float]]:
+    """{task: {split: primary score}} of answers that lie beside any run, as `score_predictions` gives them."""
+    from tasks.evaluation.scoring import score_splits
+
+    splits = sorted(path.stem for path in answers.glob("*.parquet") if path.stem not in TRAINING_SPLITS)
+    found: dict[str, dict[str, float]] = {}
+    for score in score_splits(open_store().directory(snapshot), answers, heads_of(model), splits):
+        if score.primary:
+            found.setdefault(score.task, {})[score.split] = round(score.value, 6)
+    return found
+
+
+def _scored(assessment: Assessment) -> Scored:
+    store = open_store()
+    return Scored(
+        scores=store.directory(assessment.digest),
+        answers=store.directory(assessment.predictions),
+        snapshot=store.directory(assessment.snapshot),
+        heads=heads_of(store.directory(assessment.model)),
     )

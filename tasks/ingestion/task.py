@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from data_contracts.artifacts import Corrections, Snapshot, SourceFile, SourceFiles, SplitPlan
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
+from data_contracts.errors import InputError
 from tasks.ingestion.plan import DataSettings, PlannedFile, planned_files
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
@@ -23,6 +24,8 @@ __all__ = [
     "JsonLines",
     "PlannedFile",
     "count_fresh_rows",
+    "digest_of_sources",
+    "digest_today",
     "find_corrections",
     "ingest",
     "keep_corrections",
@@ -144,6 +147,24 @@ def count_fresh_rows(data: DataSettings, window: str) -> int:
     return sum(counts)
 
 
+def digest_of_sources(files: Sequence[SourceFile]) -> str:
+    """Digest of source files by their content and how they are read, wherever they lie."""
+    return digest_of({f"{n}": file.model_dump_json(exclude={"address"}) for n, file in enumerate(files)})
+
+
+def digest_today(file: SourceFile) -> str | None:
+    """sha256 of the bytes that lie at the file's address now; None where nothing can be read there."""
+    from tasks.ingestion.identity import file_digest
+    from tasks.ingestion.reading import source_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with source_of(file).local_copy(Path(folder)) as local:
+                return file_digest(local)
+        except (InputError, OSError):
+            return None
+
+
 def _located(planned: Sequence[PlannedFile]) -> SourceFiles:
     """Files in the order of their split and content, so that neither names nor listings decide on anything."""
     from tasks.ingestion.identity import file_digest
@@ -156,8 +177,7 @@ def _located(planned: Sequence[PlannedFile]) -> SourceFiles:
                     files.append((number, SourceFile(sha256=file_digest(local), **shard.facts())))
     files.sort(key=lambda entry: (entry[0], entry[1].sha256, entry[1].address))
     found = tuple(file for _, file in files)
-    entries = {f"{n}": file.model_dump_json(exclude={"address"}) for n, file in enumerate(found)}
-    return SourceFiles(digest=digest_of(entries), files=found)
+    return SourceFiles(digest=digest_of_sources(found), files=found)
 
 
 def _lines_of(plan: SplitPlan | None) -> dict[str, tuple[float, float]]:

@@ -1,5 +1,7 @@
 """Prefect edge of modeling."""
 
+from pathlib import Path
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -23,6 +25,7 @@ __all__ = [
     "answer_columns_of",
     "answer_file",
     "answer_file_twice",
+    "answer_once",
     "locate_encoder",
     "predict_rows",
     "tag_columns",
@@ -103,3 +106,12 @@ def answer_file(model: TrainedModel, input_path: str, output_path: str, text_col
 
     folder = open_store().directory(model.digest)
     return answer_rows(folder, input_path, output_path, text_column, model.cleaning, model.pair_column)
+
+
+def answer_once(model: Path, snapshot: str, tokens: str, output: Path) -> None:
+    """A model folder's answers for every split but training, beside any run, as `predict_rows` gives them."""
+    from tasks.modeling.predicting import predict_splits
+
+    rows, encoded = (open_store().directory(digest) for digest in (snapshot, tokens))
+    splits = sorted(path.stem for path in encoded.glob("*.parquet") if path.stem != "train")
+    predict_splits(model, rows, encoded, splits, output)

@@ -21,6 +21,7 @@ from tasks.registry.promotions import PromotionLedger, in_words
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL, REFERENCE, JUDGEMENT, ROWS = "graft.model", "graft.reference", "graft.judgement", "graft.rows"
 VERDICT, PROMOTION = "verdict", "graft.promotion"
+PASSPORT = "graft.passport"
 # More than that a tracking server does not take.
 METRICS_AT_ONCE = 1000
 logger = logging.getLogger(__name__)
@@ -122,6 +123,13 @@ class Registry:
         found = self.version_of(model.digest)
         assert found is not None, "the version just created is listed"
         return found
+
+    def stamp(self, known: ModelVersion, passport: str, file: Path) -> ModelVersion:
+        """The version with that passport, whose file goes beside the report."""
+        with _readable_errors(self.pipeline):
+            self._client.log_artifact(known.run_id, str(file))
+            self._client.set_model_version_tag(self.pipeline, str(known.version), PASSPORT, passport)
+        return known.model_copy(update={"passport": passport})
 
     def judge_again(self, known: ModelVersion, judgement: Judgement, record: RunRecord) -> ModelVersion:
         """The version with another judgement, and the files of `record` in its run, in the place of those before."""
@@ -252,6 +260,7 @@ class Registry:
             judgement=Judgement.model_validate(json.loads(entry.tags[JUDGEMENT])),
             rows=entry.tags.get(ROWS) or json.loads(entry.tags[MODEL])["parents"][0],
             run_id=entry.run_id,
+            passport=entry.tags.get(PASSPORT),
             aliases=tuple(sorted(name for name, version in aliases.items() if version == int(entry.version))),
         )
 

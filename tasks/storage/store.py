@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
 
@@ -20,6 +20,16 @@ STALE_DRAFT_SECONDS = 86_400
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+
+class Hashed(NamedTuple):
+    """What a directory is by its content today: its digest, None where it is gone, and files unlike those published.
+
+    Those are known by name as long as the list of what was published is itself unharmed.
+    """
+
+    digest: str | None
+    altered: tuple[str, ...] = ()
 
 
 class Store:
@@ -63,6 +73,8 @@ class Store:
                     self._files.put_file(str(path), f"{self._base}/objects/{digest}/{name}")
                 with self._files.open(self._manifest(digest), "w") as manifest:
                     json.dump(entries, manifest)
+            if not self.remote:
+                self._keep_manifest(digest, entries)
             _move_into_place(draft, self._objects / digest)
         return digest
 
@@ -100,6 +112,42 @@ class Store:
                     )
             _move_into_place(folder, local)
         return local
+
+    def hash_again(self, digest: str) -> Hashed:
+        """The digest that the content of that directory has today, from every byte where it is kept."""
+        with self._reachable():
+            found = self._remote_hashes(digest) if self.remote else self._local_hashes(digest)
+            if found is None:
+                return Hashed(None)
+            published = self._published(digest)
+        unlike = {name for name in found | published if found.get(name) != published.get(name)} if published else set()
+        return Hashed(digest_of(found), tuple(sorted(unlike)))
+
+    def _local_hashes(self, digest: str) -> dict[str, str] | None:
+        folder = self._objects / digest
+        if not folder.is_dir():
+            return None
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+    def _remote_hashes(self, digest: str) -> dict[str, str] | None:
+        base = f"{self._base}/objects/{digest}"
+        if not self._files.exists(self._manifest(digest)):
+            return None
+        hashes = {}
+        for path in self._files.find(base):
+            with self._files.open(path, "rb") as file:
+                hashes[str(path)[len(base) + 1 :]] = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashes
+
+    def _published(self, digest: str) -> dict[str, str]:
+        """{file: sha256} as published; empty where nobody kept it, or it was altered itself."""
+        path = self._manifest(digest) if self.remote else str(self._kept_manifest(digest))
+        try:
+            entries = json.loads(self._files.cat_file(path))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return entries if isinstance(entries, dict) and digest_of(entries) == digest else {}
 
     def read_note(self, name: str) -> Any | None:
         """The small JSON document of that name (`steps/support/tokenize`), or None."""
@@ -177,6 +225,17 @@ class Store:
 
     def _manifest(self, digest: str) -> str:
         return f"{self._base}/objects/{digest}.json"
+
+    def _kept_manifest(self, digest: str) -> Path:
+        """Where a disk keeps it: not beside the directory, whose being there is what says that it was published."""
+        return self._objects.parent / "manifests" / f"{digest}.json"
+
+    def _keep_manifest(self, digest: str, entries: dict[str, str]) -> None:
+        path = self._kept_manifest(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{uuid.uuid4().hex}.draft")
+        draft.write_text(json.dumps(entries, indent=1, sort_keys=True), encoding="utf-8")
+        os.replace(draft, path)
 
 
 @contextmanager

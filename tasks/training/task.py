@@ -4,16 +4,21 @@ import hashlib
 import json
 import logging
 import shutil
+import tempfile
 import time
-from typing import cast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_contracts.artifacts import TokenizedDataset, TrainedModel, ValidatedSnapshot
-from tasks.modeling.encoder import encoder_folder
+from data_contracts.environment import Environment
+from data_contracts.errors import InputError
+from tasks.modeling.encoder import encoder_digest, encoder_folder
 from tasks.modeling.heads import AnyHead
 from tasks.storage.caching import cached_task, code_components
 from tasks.storage.home import open_home, open_store
@@ -36,6 +41,7 @@ class Lesson(BaseModel):
 @cached_task("training")
 def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson) -> TrainedModel:
     """The fine-tuned network of the best epoch."""
+    from tasks.training.environment import current_environment
     from tasks.training.launching import train_model
 
     store, home = open_store(), open_home()
@@ -67,12 +73,72 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             curves=name,
             cleaning=tokens.cleaning,
             pair_column=tokens.pair_column,
+            environment=current_environment(),
             **vars(facts),
         )
     # A short training has ended before its first checkpoint.
     shutil.rmtree(home.scratch / name, ignore_errors=True)
     progress.end(f"epoch {model.best_epoch} of {model.epochs} is the best: skill {model.validation_skill:.3f}")
     return model
+
+
+def lesson_of(settings: Mapping[str, Any]) -> Lesson:
+    """The lesson in the settings of a pipeline of then. Raises InputError where this code knows other settings."""
+    try:
+        return Lesson.model_validate({"heads": settings["heads"], "recipe": settings["training"]})
+    except (ValidationError, KeyError) as error:
+        raise InputError(
+            f"the settings of then are none that this code knows: {error}. Check out the commit that the passport "
+            "names, and reproduce there."
+        ) from error
+
+
+def train_once(model: TrainedModel, lesson: Lesson, output: Path) -> None:
+    """Trains what `model` was trained on again, into `output`, with as many threads; no result and no checkpoint is
+    taken up, and nothing is published.
+
+    Raises InputError where the store lacks what was learnt from, or the encoder is another one today.
+    """
+    import torch
+
+    from tasks.training.launching import train_model
+
+    store, home = open_store(), open_home()
+    folder = encoder_folder(model.encoder.name, model.encoder.revision)
+    if (found := encoder_digest(folder)) != model.encoder.digest:
+        raise InputError(
+            f"encoder {model.encoder.name} in {folder} is {found[:12]} today, and was {model.encoder.digest[:12]} when "
+            f"the model was trained. Put back the files of then, or train a new version with `graft run`."
+        )
+    snapshot, tokens = (store.directory(digest) for digest in model.parents[:2])
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="graft-again-") as scratch:
+        # Sums of floating-point numbers hang on how many threads share them.
+        torch.set_num_threads(model.environment.threads if model.environment else threads)
+        try:
+            train_model(
+                Job(
+                    snapshot=snapshot,
+                    tokens=tokens,
+                    encoder=folder,
+                    encoder_digest=found,
+                    heads=lesson.heads,
+                    recipe=lesson.recipe,
+                    checkpoints=Path(scratch, "checkpoints"),
+                    curves=Path(scratch, "curves"),
+                    output=output,
+                    ceilings=home.ceilings,
+                )
+            )
+        finally:
+            torch.set_num_threads(threads)
+
+
+def environment_today() -> Environment:
+    """What a training would run on now."""
+    from tasks.training.environment import current_environment
+
+    return current_environment()
 
 
 class TrainingProgress:
