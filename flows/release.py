@@ -45,9 +45,7 @@ def release(
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
-    baselines = answer_baselines(
-        snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit
-    )
+    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit)
     facts = ReportFacts(
         pipeline=plan.name,
         contract=plan.contract.name,

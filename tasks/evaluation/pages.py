@@ -22,10 +22,10 @@ class ReportFacts(BaseModel):
 
 def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str]:
     """What a model was made from, by digest, for the report."""
-    best = f"epoch {model.best_epoch} of {model.epochs}, {model.steps} steps, validation skill {model.validation_skill:.3f}"
+    kept = f"epoch {model.best_epoch} of {model.epochs}, validation skill {model.validation_skill:.3f}"
     return {
         "model": model.digest,
-        "training": best,
+        "training": kept,
         "encoder": f"{model.encoder.name}, {model.encoder.digest}",
         "checked rows": snapshot.digest,
         "contract": f"{snapshot.contract}, {snapshot.contract_digest}",

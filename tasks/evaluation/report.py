@@ -1,4 +1,4 @@
-"""The report: one self-contained page, what changed on top, then what the gate looked at, and all that stands behind."""
+"""The report: one self-contained page, what the gate says and what changed on top, then what stands behind."""
 
 import json
 from collections.abc import Iterator

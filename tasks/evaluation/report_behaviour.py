@@ -25,8 +25,8 @@ def behaviour(findings: Findings) -> Section | None:
         for of in sorted(findings.results, key=lambda of: of.passed is not False)
     ]
     note = (
-        "Cases in the manner of CheckList: an invariance must not change the answer, a directional one must move it one "
-        "way, an expectation has to be answered as it says."
+        "Cases in the manner of CheckList: an invariance must not change the answer, a directional one must move it "
+        "one way, an expectation has to be answered as it says."
     )
     tables = [Table(columns, rows), *_examples([of for of in findings.results if of.failures])]
     return Section("behaviour", "Behaviour", note, tables=tables)
@@ -48,7 +48,7 @@ def bias(findings: Findings) -> Section | None:
         [
             (
                 *(of.case, of.task, f"{pair.first} for {pair.second}", pair.texts),
-                *(Cell(pair.changed_share, "doubt" if pair == of.worst and pair.changed else "")),
+                Cell(pair.changed_share, "doubt" if pair == of.worst and pair.changed else ""),
                 *(interval(pair.low, pair.high), pair.mean_shift),
             )
             for of in findings.biases

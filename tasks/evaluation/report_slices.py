@@ -19,8 +19,8 @@ def slices(found: Sequence[GroupScore]) -> Section | None:
         return None
     worst = sorted(worst_groups(found), key=lambda score: score.gap)[:WORST_SHOWN]
     note = (
-        "First metric in groups of rows, and how far each is from that of all rows of the split, with a 95% interval. A "
-        "group of few rows is shown and not judged: its number may be chance."
+        "First metric in groups of rows, and how far each is from that of all rows of the split, with a 95% interval. "
+        "A group of few rows is shown and not judged: its number may be chance."
     )
     tables = [
         Table(COLUMNS, [_row(score) for score in worst], "Worst groups"),

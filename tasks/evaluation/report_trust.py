@@ -72,8 +72,8 @@ def out_of_scope(found: Sequence[Detection]) -> Section | None:
     ]
     chosen = [row for row, d in zip(rows, found, strict=True) if d.chosen]
     note = (
-        "Found: out-of-scope rows below the threshold that validation chose; kept: in-domain rows above it. AUPR counts "
-        "out of scope as positive. FPR at 95%: rows out of scope that pass where 95% of those in scope do."
+        "Found: out-of-scope rows below the threshold that validation chose; kept: in-domain rows above it. AUPR "
+        "counts out of scope as positive. FPR at 95%: rows out of scope that pass where 95% of those in scope do."
     )
     tables = [Table(columns, chosen), Table(columns, rows, "All detectors", folded=True)]
     return Section("scope", "Out of scope", note, tables=tables)

@@ -65,7 +65,7 @@ def answer_baselines(
     encoder: Encoder,
     limit: TokenLimit,
 ) -> Baselines:
-    """Majority and TF-IDF answers, and those of the encoder before it has learnt anything, on every evaluation split."""
+    """Answers of the majority, TF-IDF and the encoder before it has learnt anything, on every evaluation split."""
     from tasks.evaluation.baselines import answer_with_baselines
     from tasks.evaluation.zero_shot import answer_zero_shot
 
@@ -124,8 +124,10 @@ def score_predictions(
     probes: ProbeResults | None = None,
     suspected: LabelSuspects | None = None,
 ) -> Assessment:
-    """Every metric of every task on every evaluation split and in groups of its rows, calibration, what is in scope, and
-    labels to look at; what else was measured of the model goes with them."""
+    """Every metric of every task on every evaluation split, slices, calibration, scope, and labels to look at.
+
+    What else was measured of the model goes with them.
+    """
     from tasks.evaluation.calibration import measure_calibration, write_calibrations
     from tasks.evaluation.label_checks import suspects_in_domain
     from tasks.evaluation.label_errors import write_suspects

@@ -34,8 +34,6 @@ from tasks.modeling.encoder import encoder_digest, encoder_folder
 from tasks.modeling.history import read_history
 from tasks.registry import promoting
 from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
-from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_won, stays
-from tasks.registry.promotions import PromotionLedger
 from tasks.registry.difference import Change, Changes, compare, value_changes
 from tasks.registry.passport import (
     PASSPORT,
@@ -52,6 +50,8 @@ from tasks.registry.passport import (
     write_origin,
     write_passport,
 )
+from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_won, stays
+from tasks.registry.promotions import PromotionLedger
 from tasks.registry.reproducing import WeightDifference, compare_weights
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
 from tasks.registry.versions import Registry, RunRecord
