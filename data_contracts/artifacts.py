@@ -212,6 +212,14 @@ class CrossValidation(Handle):
     means: dict[str, float]
 
 
+class Transfers(Handle):
+    """Scores of a model of all tasks beside those of a model of each alone; `losing` tasks are worse off together."""
+
+    kind: Literal["transfers"] = "transfers"
+    model: Digest
+    losing: tuple[str, ...]
+
+
 class Judgement(Handle):
     """What the gate said of a candidate, against whom, and why."""
 

@@ -25,6 +25,7 @@ from data_contracts.artifacts import (
     Report,
     ShadowAnswers,
     TrainedModel,
+    Transfers,
     ValidatedSnapshot,
 )
 from tasks.evaluation.movement import Movement, Scored, movements
@@ -161,6 +162,41 @@ def score_predictions(
             probes=probes.digest if probes else None,
             label_errors=suspected.digest if suspected else None,
         )
+
+
+@cached_task("evaluation")
+def compare_with_single_tasks(
+    together: Predictions, alone: dict[str, Predictions], snapshot: ValidatedSnapshot, model: TrainedModel
+) -> Transfers:
+    """How the model of all tasks answers each of them beside a model of that task alone."""
+    from tasks.evaluation.transfer import measure_transfer, write_transfers
+
+    store = open_store()
+    with store.draft() as draft:
+        found = measure_transfer(
+            store.directory(snapshot.digest),
+            heads_of(store.directory(model.digest)),
+            store.directory(together.digest),
+            {task: store.directory(of.digest) for task, of in alone.items()},
+            [split for split in together.rows if split not in TRAINING_SPLITS],
+        )
+        write_transfers(draft / "transfers.json", found)
+        return Transfers(
+            digest=store.publish(draft),
+            parents=(together.digest, *(of.digest for of in alone.values()), snapshot.digest),
+            model=model.digest,
+            losing=tuple(dict.fromkeys(effect.task for effect in found if effect.loses)),
+        )
+
+
+@task(cache_policy=NO_CACHE)
+def show_transfers(pipeline: str, transfers: Transfers) -> None:
+    """What learning together does to each task, as an artifact of the run."""
+    from tasks.evaluation.transfer import read_transfers, transfer_in_words
+
+    found = read_transfers(open_store().directory(transfers.digest) / "transfers.json")
+    table = [{key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(of).items()} for of in found]
+    create_table_artifact(table, key=f"{pipeline}-transfer", description=" ".join(transfer_in_words(found)))
 
 
 @task(cache_policy=NO_CACHE)

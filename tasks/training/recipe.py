@@ -105,3 +105,9 @@ class Recipe(BaseModel):
             lacking = [task for task in tasks if task not in self.reference_scores]
             problems += [f"reference_scores gives {task} none, though it does others" for task in lacking]
         return problems
+
+    def alone(self, task: str) -> "Recipe":
+        """The recipe for a training of that task alone: what it says of other tasks is left out."""
+        of_tasks = {key: getattr(self, key) for key in ("skill_floors", "reference_scores")}
+        kept = {key: {name: score for name, score in of.items() if name == task} for key, of in of_tasks.items()}
+        return self.model_copy(update={"sampling": self.sampling.alone(task), **kept})

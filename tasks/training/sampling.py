@@ -5,7 +5,7 @@ what is drawn for each task of all that is drawn; a task that no longer learns i
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
@@ -22,6 +22,10 @@ class RowSampling(BaseModel):
     def misfits(self, tasks: list[str]) -> list[str]:
         """What in these settings does not fit the tasks that are trained."""
         return []
+
+    def alone(self, task: str) -> Self:
+        """The same for a training of that task alone."""
+        return self
 
 
 class AllRows(RowSampling):
@@ -103,6 +107,10 @@ class FixedSampling(RowSampling):
         """Tasks without a part, and parts of no task."""
         lacking = [f"sampling.tasks gives {task} no part" for task in tasks if task not in self.tasks]
         return lacking + [f"sampling.tasks: no head is called {task}" for task in self.tasks if task not in tasks]
+
+    def alone(self, task: str) -> Self:
+        """All of it for that task."""
+        return self.model_copy(update={"tasks": {task: 1.0}})
 
 
 Sampling = Annotated[

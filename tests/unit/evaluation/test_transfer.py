@@ -1,9 +1,13 @@
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data_contracts.artifacts import Predictions, TrainedModel, ValidatedSnapshot
+from tasks.evaluation.task import compare_with_single_tasks
 from tasks.evaluation.transfer import (
     Transfer,
     measure_transfer,
@@ -11,7 +15,8 @@ from tasks.evaluation.transfer import (
     transfer_in_words,
     write_transfers,
 )
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
+from tasks.modeling.heads import AnyHead, HeadsAdapter, RegressionHead, SingleLabelHead
+from tasks.storage.home import open_store
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -87,3 +92,46 @@ def test_transfers_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     found = [Transfer("intent", "test", 0.75, 0.85, -0.13, -0.07, 400)]
     write_transfers(tmp_path / "transfers.json", found)
     assert read_transfers(tmp_path / "transfers.json") == found
+
+
+def test_the_step_names_the_tasks_that_lose_on_any_split_that_is_judged(
+    write_rows: Write,
+    write_model_answers: Write,
+    trained_model: Callable[[str], TrainedModel],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GRAFT_STORE", raising=False)
+    network = tmp_path / "network"
+    network.mkdir()
+    (network / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(HEADS, mode="json")}))
+    numbers = np.linspace(0, 1, 200).tolist()
+    for split in ("validation", "test"):
+        snapshot = write_rows(split, intent=["refund"] * 200, urgency=numbers)
+        right = 200 if split == "validation" else 100
+        all_tasks = write_model_answers("all", split, {"intent": right_of(200, right), "urgency": numbers})
+        write_model_answers("intent", split, {"intent": right_of(200, 150)})
+        write_model_answers("urgency", split, {"urgency": numbers[::-1]})
+    model = trained_model(published(network))
+    rows = ValidatedSnapshot(
+        digest=published(snapshot), contract="toys", contract_digest="0" * 64, rows={}, quarantined={}
+    )
+    together, *alone = (
+        Predictions(digest=published(folder), model=model.digest, rows={"train": 1, "validation": 200, "test": 200})
+        for folder in (all_tasks, all_tasks.parent / "intent", all_tasks.parent / "urgency")
+    )
+    found = compare_with_single_tasks.fn(together, dict(zip(HEADS, alone, strict=True)), rows, model)
+    assert (found.losing, found.model) == (("intent",), model.digest)
+    assert found.parents == (together.digest, *(of.digest for of in alone), rows.digest)
+    intent, urgency = read_transfers(open_store().directory(found.digest) / "transfers.json")
+    assert (intent.split, intent.together, intent.alone) == ("test", 0.5, 0.75)
+    assert urgency.gains
+
+
+def published(folder: Path) -> str:
+    """The folder in the store; gives the digest."""
+    store = open_store()
+    with store.draft() as draft:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        return store.publish(draft)

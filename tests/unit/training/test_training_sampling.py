@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from tasks.training.recipe import Recipe
 from tasks.training.sampling import (
     AllRows,
     AnnealedSampling,
@@ -66,3 +67,25 @@ def test_fixed_shares_name_every_head_and_no_other() -> None:
 def test_a_share_is_more_than_nothing(tasks: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="tasks"):
         FixedSampling(tasks=tasks)
+
+
+def test_a_task_that_is_trained_alone_is_drawn_for_by_all_kinds() -> None:
+    for sampling in (UniformSampling(), TemperatureSampling(cap=50), FixedSampling(tasks={"intent": 1, "places": 3})):
+        alone = sampling.alone("places")
+        assert alone.misfits(["places"]) == []
+        assert alone.shares({"places": 100}, 0, 10) == {"places": 1.0}
+    assert AllRows().alone("places") == AllRows()
+
+
+def test_a_recipe_for_one_task_says_nothing_of_the_others_and_the_same_of_all_else() -> None:
+    recipe = Recipe(
+        sampling=FixedSampling(tasks={"intent": 1, "places": 3}),
+        skill_floors={"intent": 0.9},
+        reference_scores={"intent": 0.8, "places": 0.7},
+        epochs=3,
+    )
+    alone = recipe.alone("places")
+    assert alone.misfits(["places"]) == []
+    assert (alone.skill_floors, alone.reference_scores, alone.epochs) == ({}, {"places": 0.7}, 3)
+    assert recipe.alone("intent").skill_floors == {"intent": 0.9}
+    assert Recipe().alone("intent") == Recipe()
