@@ -13,6 +13,7 @@ STEPS = {
     "tokenize",
     "train",
     "predict_rows",
+    "measure_cost",
     "score_predictions",
     "keep_reference",
     "answer_baselines",

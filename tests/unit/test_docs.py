@@ -14,6 +14,7 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
+from tasks.evaluation.policy import GatePolicy
 from tasks.modeling.heads import AnyHead
 from tasks.training.sampling import Sampling
 from tasks.training.schedules import Schedule
@@ -21,8 +22,10 @@ from tasks.training.weighting import LossWeighting
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DATA, TRAINING = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training"))
-BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING, flags=re.DOTALL)
+DATA, TRAINING, EVALUATION = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training", "evaluation")
+)
+BLOCKS = re.findall(r"```yaml\n(.*?)```", DATA + TRAINING + EVALUATION, flags=re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
 COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
 
@@ -51,6 +54,10 @@ def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> No
     kinds = [kind.model_fields["kind"].default for family in families for kind in get_args(get_args(family)[0])]
     assert len(kinds) >= 20
     assert [kind for kind in kinds if f"`{kind}`" not in TRAINING] == []
+
+
+def test_every_setting_of_the_gate_is_explained() -> None:
+    assert [name for name in GatePolicy.model_fields if f"`{name}`" not in EVALUATION] == []
 
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if "graft " in path.read_text(encoding="utf-8")])
