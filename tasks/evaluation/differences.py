@@ -72,13 +72,13 @@ def paired_rows(head: AnyHead, labels: list[Any], candidate: list[Any], opponent
     known = np.array([label is not None for label in labels], dtype=bool)
     at = np.flatnonzero(known).tolist()
     references = [labels[row] for row in at]
-    tables = []
+    tables: list[NDArray[np.float64]] = []
     for answers in (candidate, opponent):
         of_known = head.statistics([answers[row] for row in at], references) if at else np.zeros((0, 1))
         table = np.zeros((len(labels), of_known.shape[1]))
         table[known] = of_known
         tables.append(table)
-    return PairedRows(head.score_of_sums, *tables, known)
+    return PairedRows(head.score_of_sums, tables[0], tables[1], known)
 
 
 def differences(opponent: str, split: str, tasks: Mapping[str, PairedRows], policy: GatePolicy) -> list[Difference]:

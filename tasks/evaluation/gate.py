@@ -15,12 +15,13 @@ from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.checks import Check, reasons_of, verdict_of
 from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows
 from tasks.evaluation.finite import check_finite
+from tasks.evaluation.known_labels import known_labels
 from tasks.evaluation.limits import calibration_checks, cost_checks, floor_checks
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.promotion_rule import baseline_checks, champion_checks
 from tasks.evaluation.protected import protected_checks
 from tasks.evaluation.scoring import IN_DOMAIN, TRAINING_SPLITS
-from tasks.evaluation.shared_tasks import SharedTasks, labels_of_both, shared_tasks
+from tasks.evaluation.shared_tasks import SharedTasks, shared_tasks
 from tasks.evaluation.slices import snapshot_groups
 from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
@@ -98,7 +99,7 @@ def read_pairs(
     labels = read_labels(snapshot, split, heads)
     both = [_read(folder, split, heads, whose) for folder, whose in ((candidate, "candidate"), (opponent, name))]
     return {
-        task: paired_rows(head, labels_of_both(labels[task], (known or {}).get(task)), *(a.answers[task] for a in both))
+        task: paired_rows(head, known_labels(labels[task], (known or {}).get(task)), *(a.answers[task] for a in both))
         for task, head in heads.items()
     }
 

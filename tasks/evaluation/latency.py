@@ -85,10 +85,10 @@ def folder_bytes(folder: Path) -> int:
 def texts_in_domain(
     snapshot: Path, text_column: str, pair_column: str | None
 ) -> tuple[list[str], list[str | None] | None]:
-    """Texts of the in-domain rows, and second ones where there is a `pair_column`."""
-    columns = [text_column, *([pair_column] if pair_column else [])]
-    table = pq.read_table(snapshot / f"{IN_DOMAIN}.parquet", columns=columns)
-    return table.column(text_column).to_pylist(), table.column(pair_column).to_pylist() if pair_column else None
+    """Texts of the in-domain rows, and second ones where they have the `pair_column`."""
+    table = pq.read_table(snapshot / f"{IN_DOMAIN}.parquet")
+    paired = pair_column in table.column_names
+    return table.column(text_column).to_pylist(), table.column(pair_column).to_pylist() if paired else None
 
 
 def write_cost(path: Path, cost: ModelCost) -> None:

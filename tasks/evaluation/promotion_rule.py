@@ -17,6 +17,7 @@ Against the baselines, a first model or a new task has to be better than every o
 
 from collections.abc import Sequence
 
+from data_contracts.artifacts import Verdict
 from tasks.evaluation.checks import Check
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.multiplicity import domain_weights, holm
@@ -62,7 +63,7 @@ def _not_worse(evidence: Sequence[Difference], policy: GatePolicy) -> list[Check
             passed = False
         elif not passed:
             passed = None
-        verdict = "REJECT" if is_worse else "INCONCLUSIVE"
+        verdict: Verdict = "REJECT" if is_worse else "INCONCLUSIVE"
         checks.append(Check(_against_champion(d), d.shown, f"not below -{margin:.3f}", passed, verdict))
     return checks
 

@@ -27,6 +27,6 @@ def _fingerprints(table: NDArray[np.float64], random: np.random.Generator) -> ND
     """(rows,) the rows' places on one random line, which rows that differ share once in 2^50."""
     places = np.zeros(len(table))
     # By column, since a product of matrices may add up equal rows in different orders.
-    for column, weight in zip(table.T, random.normal(size=table.shape[1]), strict=True):
-        places += column * weight
+    for column in table.T:
+        places += column * random.normal()
     return places

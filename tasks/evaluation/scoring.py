@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.evaluation.finite import check_finite
+from tasks.evaluation.known_labels import known_labels
 from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.scores import auroc
@@ -42,17 +44,22 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
     A split whose rows have no label for a classifier is out of its scope: there the confidence is judged, as the
     area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`). Not so where a text may have
     no label at all, which is then the sure answer to such rows.
+    A task without a column in the snapshot, and rows with labels that a head does not know, are left out: a champion of
+    yesterday may have either. Raises InputError, naming task and row, where the answers hold NaN.
     """
     found: list[Score] = []
+    columns = pq.read_schema(snapshot / f"{IN_DOMAIN}.parquet").names
+    heads = {task: head for task, head in heads.items() if head.column in columns}
     inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
     check_finite(inside, IN_DOMAIN)
     for split in splits:
         labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         check_finite(answered, split)
         for task, head in heads.items():
-            rows = [row for row, label in enumerate(labels[task]) if label is not None]
+            wanted = known_labels(labels[task], frozenset(head.labels))
+            rows = [row for row, label in enumerate(wanted) if label is not None]
             if rows:
-                found += _score_task(task, split, head, answered, labels[task], rows)
+                found += _score_task(task, split, head, answered, wanted, rows)
             elif head.one_label:
                 value = auroc(inside.confidences[task], answered.confidences[task])
                 count = len(answered.confidences[task])

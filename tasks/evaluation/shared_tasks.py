@@ -9,7 +9,6 @@ have an order, in which a label that comes or goes moves all others.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -56,13 +55,6 @@ def shared_tasks(
     return shared
 
 
-def labels_of_both(labels: list[Any], known: frozenset[str] | None) -> list[Any]:
-    """The labels, None in place of those that are not all among `known`."""
-    if known is None:
-        return labels
-    return [label if label is not None and set(_names_in(label)) <= known else None for label in labels]
-
-
 def _why_new(head: AnyHead, before: AnyHead | None) -> str | None:
     if before is None:
         return "the champion does not answer it"
@@ -79,12 +71,6 @@ def _changed(before: tuple[str, ...], now: tuple[str, ...]) -> list[str]:
     gone, come = sorted(set(before) - set(now)), sorted(set(now) - set(before))
     lists = {"labels gone": gone, "labels new": come}
     return [f"{what}: {', '.join(names)}" for what, names in lists.items() if names]
-
-
-def _names_in(label: Any) -> list[str]:
-    if isinstance(label, dict):
-        return list(label["tags"])
-    return [label] if isinstance(label, str) else list(label)
 
 
 def _note(task: str, found: str, limit: str) -> Check:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.evaluation.known_labels import known_labels
 from tasks.evaluation.policy import LENGTH, SOURCE_FILE, GatePolicy
 from tasks.evaluation.resampling import resampled_sums
 from tasks.evaluation.scoring import DRAWS, IN_DOMAIN
@@ -26,6 +27,8 @@ ORIGIN = "_file"
 NO_VALUE = "(none)"
 # A column of more values names its rows rather than dividing them into groups that are compared.
 MOST_GROUPS = 50
+# Draws of a gap, times rows: of very many rows, whose draws vary little, fewer draws do.
+MOST_COUNTS, LEAST_DRAWS = 20_000_000, 200
 LEAST_ROWS = int(GatePolicy.model_fields["slice_min_rows"].default)
 
 
@@ -68,8 +71,9 @@ def groups_of(
 def length_edges(texts: Sequence[str | None]) -> list[int]:
     """Quartiles of the texts' lengths in words, from which on a text belongs to the next group."""
     counts = [_words_in(text) for text in texts]
-    quartiles = np.quantile(counts, (0.25, 0.5, 0.75)) if counts else []
-    return sorted({int(np.floor(edge)) + 1 for edge in quartiles if edge < max(counts)})
+    if not counts:
+        return []
+    return sorted({int(edge) + 1 for edge in np.quantile(counts, (0.25, 0.5, 0.75)) if edge < max(counts)})
 
 
 def slice_columns(snapshot: Path, heads: Mapping[str, AnyHead], text_columns: Collection[str]) -> list[str]:
@@ -107,10 +111,11 @@ def score_slices(
         groups = snapshot_groups(snapshot, split, heads, text_columns)
         labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         for task, head in heads.items():
-            known = np.array([row for row, label in enumerate(labels[task]) if label is not None], dtype=np.int64)
+            labelled = known_labels(labels[task], frozenset(head.labels))
+            known = np.array([row for row, label in enumerate(labelled) if label is not None], dtype=np.int64)
             if not len(known):
                 continue
-            given, wanted = [answered.answers[task][row] for row in known], [labels[task][row] for row in known]
+            given, wanted = [answered.answers[task][row] for row in known], [labelled[row] for row in known]
             statistics = head.statistics(given, wanted)
             for name, of_slice in groups.items():
                 members = {group: np.isin(known, rows) for group, rows in of_slice.items()}
@@ -180,7 +185,8 @@ def _score_groups(
     width = statistics.shape[1]
     # The rows of the whole and of each group side by side, so that a draw takes the same for all of them.
     table = np.concatenate([statistics, *(statistics * of[:, None] for of in members.values())], axis=1)
-    sums, whole = resampled_sums(table, DRAWS), table.sum(axis=0)[None]
+    draws = min(DRAWS, max(LEAST_DRAWS, MOST_COUNTS // len(table)))
+    sums, whole = resampled_sums(table, draws), table.sum(axis=0)[None]
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = [np.nan_to_num(head.score_of_sums(sums[:, at : at + width])) for at in range(0, table.shape[1], width)]
     values = [float(head.score_of_sums(whole[:, at : at + width])[0]) for at in range(0, table.shape[1], width)]

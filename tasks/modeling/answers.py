@@ -39,9 +39,11 @@ def read_answers(path: Path, tasks: Mapping[str, AnyHead]) -> Answers:
 
 
 def read_labels(snapshot: Path, split: str, heads: Mapping[str, AnyHead]) -> dict[str, list[Any]]:
-    """Every task's labels of one split of a validated snapshot, None where there is none."""
+    """Every task's labels of one split of a validated snapshot, None where there is none, or no such column at all."""
     table = pq.read_table(snapshot / f"{split}.parquet")
-    return {task: table.column(head.column).to_pylist() for task, head in heads.items()}
+    there = {head.column for head in heads.values()}.intersection(table.column_names)
+    given = {column: table.column(column).to_pylist() for column in there}
+    return {task: given.get(head.column, [None] * table.num_rows) for task, head in heads.items()}
 
 
 def read_ids(snapshot: Path, split: str) -> list[str]:

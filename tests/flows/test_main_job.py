@@ -14,6 +14,8 @@ STEPS = {
     "train",
     "predict_rows",
     "probe_model",
+    "measure_cost",
+    "find_label_errors",
     "score_predictions",
     "keep_reference",
     "answer_baselines",

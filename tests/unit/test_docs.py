@@ -15,6 +15,7 @@ from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
 from tasks.evaluation.edits import AnyEdit
+from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.probes import AnyCase, Probes
 from tasks.modeling.heads import AnyHead
 from tasks.training.sampling import Sampling
@@ -64,6 +65,10 @@ def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> No
     kinds = [kind.model_fields["kind"].default for family in families for kind in get_args(get_args(family)[0])]
     assert len(kinds) >= 20
     assert [kind for kind in kinds if f"`{kind}`" not in TRAINING] == []
+
+
+def test_every_setting_of_the_gate_is_explained() -> None:
+    assert [name for name in GatePolicy.model_fields if f"`{name}`" not in EVALUATION] == []
 
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if "graft " in path.read_text(encoding="utf-8")])

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_contracts.errors import InputError
 from tasks.evaluation.scoring import Score, bootstrap_weights, read_scores, score_splits, write_scores
 from tasks.modeling.heads import (
     AnyHead,
@@ -128,3 +129,26 @@ def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     scores = [Score("intent", "test", "accuracy", 0.75, 4, True, 0.5, 1.0), Score("intent", "test", "macro_f1", 0.7, 4)]
     write_scores(tmp_path / "scores.json", scores)
     assert read_scores(tmp_path / "scores.json") == scores
+
+
+def test_a_task_without_a_column_and_rows_with_labels_that_the_head_does_not_know_are_left_out(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    heads: dict[str, AnyHead] = {
+        "haste": OrdinalHead(column="haste", labels=("low", "high")),
+        "mood": SingleLabelHead(column="mood", labels=("glad", "angry")),
+    }
+    labels = ["low", "high", "low", "extreme"]
+    snapshot = write_rows("test", haste=labels)
+    answers = write_model_answers("m", "test", {"haste": ["low", "high", "low", "high"], "mood": ["glad"] * 4})
+    found = score_splits(snapshot, answers, heads, ["test"])
+    assert {(score.task, score.rows) for score in found} == {("haste", 3)}
+    assert found[0].value == 1.0
+
+
+def test_answers_that_are_nan_are_no_scores(write_rows: Write, write_model_answers: Write) -> None:
+    heads: dict[str, AnyHead] = {"mood": SingleLabelHead(column="mood", labels=("glad", "angry"))}
+    snapshot = write_rows("test", mood=["glad"] * 3)
+    answers = write_model_answers("m", "test", {"mood": ["glad"] * 3}, {"mood": [0.5, 0.5, float("nan")]})
+    with pytest.raises(InputError, match="NaN for task 'mood' in 1 of 3 rows of split 'test', first in row 3"):
+        score_splits(snapshot, answers, heads, ["test"])

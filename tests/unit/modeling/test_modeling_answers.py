@@ -9,7 +9,7 @@ import pytest
 
 from tasks.modeling.answers import Answers, read_answers, read_embeddings, read_ids, read_labels, write_answers
 from tasks.modeling.calibration import shares_of
-from tasks.modeling.heads import AnyHead, MultiLabelHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead, SingleLabelHead
 from tasks.modeling.label_scores import read_label_scores
 from tasks.modeling.predicting import predict_splits
 from tasks.tokenization.encoding import encode_splits
@@ -103,3 +103,9 @@ def test_of_a_sampled_split_some_rows_are_answered_and_none_that_was_made_from_a
         read_label_scores(whole, "train", "intent")[places], abs=1e-5
     )
     assert read_embeddings(some / "train.npy") == pytest.approx(read_embeddings(whole / "train.npy")[places], abs=1e-5)
+
+
+def test_a_column_that_the_rows_no_longer_have_holds_no_label(tmp_path: Path) -> None:
+    heads: dict[str, AnyHead] = {"mood": SingleLabelHead(column="mood", labels=("glad", "angry"))}
+    pq.write_table(pa.table({"_id": ["a", "b"], "text": ["x", "y"]}), tmp_path / "v.parquet")
+    assert read_labels(tmp_path, "v", heads) == {"mood": [None, None]}
