@@ -1,5 +1,6 @@
 """A model tried with the cases of a file of probes."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from tasks.modeling.chance import number_of
 from tasks.modeling.entities import entities_of
 from tasks.modeling.heads import AnyHead, heads_of, tag_columns
 from tasks.modeling.words import spans_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,22 @@ def probe(folders: Folders, probes: Probes, limit: int, reading: Reading) -> Fin
     outputs = answer_texts(folders.model, [text.text for text in texts], seconds, description="probing")
     replies = Replies(heads, texts, outputs)
     found = [plan.judge(replies) for plan in plans]
-    return Findings([of for part in found for of in part.results], [of for part in found for of in part.biases])
+    findings = Findings([of for part in found for of in part.results], [of for part in found for of in part.biases])
+    logger.info("%s", in_short(findings))
+    return findings
+
+
+def in_short(findings: Findings) -> str:
+    """How many cases there were, and which of them failed, in one line."""
+    cases = dict.fromkeys(result.case for result in findings.results)
+    if not findings.failed:
+        return f"probes: {len(cases)} cases, and none fails more often than it may"
+    failed = ", ".join(
+        f"{result.case} ({result.task} {result.failures} of {result.asked})"
+        for result in findings.results
+        if result.passed is False
+    )
+    return f"probes: {len(findings.failed)} of {len(cases)} cases fail more often than they may: {failed}"
 
 
 def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: int, reading: Reading) -> Rows:

@@ -67,6 +67,7 @@ def test_what_is_added_to_the_end_of_a_long_text_is_shown() -> None:
     shown = excerpts(before, f"{before}Outrageous.")
     assert shown[1] is not None
     assert shown[1].endswith("Outrageous.")
+    assert len(shown[1].strip("…")) == SHOWN
 
 
 def test_findings_are_read_as_they_were_written(tmp_path: Path) -> None:

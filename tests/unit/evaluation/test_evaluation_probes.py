@@ -11,7 +11,7 @@ from data_contracts.dataset import load_contract
 from data_contracts.errors import InputError
 from data_contracts.probe_files import PROBES, probe_file
 from data_contracts.yaml_files import parse_yaml
-from tasks.evaluation.case_results import Findings, read_findings, write_findings
+from tasks.evaluation.case_results import read_findings, write_findings
 from tasks.evaluation.probes import Probes
 from tasks.evaluation.probing import Folders, Reading, probe, read_rows
 from tasks.modeling.answers import Answers, read_ids, write_answers
@@ -180,12 +180,16 @@ def test_a_row_of_two_texts_is_a_pair(folders: Folders, heads: dict[str, AnyHead
     assert {of.text.second for of in rows.originals} == {"refund"}
 
 
-def test_more_than_may_fail_is_named(folders: Folders) -> None:
+def test_more_than_may_fail_is_named(folders: Folders, caplog: pytest.LogCaptureFixture) -> None:
     never = {**CASES[3], "name": "never", "max_failure_rate": 0.0}
     always = {**never, "name": "always", "max_failure_rate": 1.0}
-    found = {
-        answer: probe(folders, probes(*({**of, "answer": answer} for of in (never, always))), 4, Reading("text"))
-        for answer in ("praise", "refund")
-    }
-    assert sorted(of.failed for of in found.values()) == [(), ("never",)]
-    assert isinstance(found["praise"], Findings)
+    caplog.set_level("INFO")
+    failed = []
+    for answer in ("praise", "refund"):
+        cases = ({**of, "answer": answer} for of in (never, always))
+        failed.append(probe(folders, probes(*cases), 4, Reading("text")).failed)
+    assert sorted(failed) == [(), ("never",)]
+    assert sorted(record.getMessage() for record in caplog.records if record.getMessage().startswith("probes")) == [
+        "probes: 1 of 2 cases fail more often than they may: never (intent 1 of 1)",
+        "probes: 2 cases, and none fails more often than it may",
+    ]
