@@ -1,6 +1,7 @@
 """The question to a person whether a version that won becomes champion: a run that pauses, with a form on its page."""
 
 import logging
+from datetime import UTC, datetime
 
 from prefect import flow
 from prefect.flow_runs import pause_flow_run
@@ -31,24 +32,26 @@ def ask_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: Opp
     The question is a run of its own: one that nobody answers fails in the end, as Prefect has it, and the release goes
     on without an answer.
     """
-    if waits_for_approval(policy, version, opponent):
-        approve_version(version, opponent, policy.timeout_hours, return_state=True)
+    if not waits_for_approval(policy, version, opponent):
+        return
+    answered = approve_version(version, policy.timeout_hours, return_state=True)
+    if answered.is_completed():
+        keep_approval(version, opponent, answered.result())
 
 
 @flow(flow_run_name="{version.pipeline} version {version.version}", persist_result=True)
-def approve_version(version: ModelVersion, opponent: Opponent, timeout_hours: float) -> Approval:
-    """Pause until a person has answered the form, and keep the answer.
+def approve_version(version: ModelVersion, timeout_hours: float) -> Approval:
+    """Pause until a person has answered the form.
 
     Args:
         version: The version that won its judgement.
-        opponent: The champion that it won against.
         timeout_hours: How long to wait.
     """
-    page = f"{PREFECT_UI_URL.value()}/runs/flow-run/{flow_run.id}"
+    page = f"{PREFECT_UI_URL.value()}/v2/runs/flow-run/{flow_run.id}"
     steps.info("approval: version %d waits for a person, up to %g hours: %s", version.version, timeout_hours, page)
     reasons = "\n".join(f"- {reason}" for reason in version.judgement.reasons)
     form = Answer.with_initial_data(
         description=f"**{version.pipeline}: shall version {version.version} become champion?**\n\n{reasons}"
     )
     answer = pause_flow_run(form, timeout=round(timeout_hours * SECONDS_AN_HOUR), poll_interval=SECONDS_BETWEEN_LOOKS)
-    return keep_approval(version, opponent, answer.approve, answer.by, answer.reason)
+    return Approval(approve=answer.approve, by=answer.by, reason=answer.reason, at=datetime.now(UTC))

@@ -126,7 +126,7 @@ def register_version(
     """The model's version with this judgement: registered once, and told of every judgement that is another."""
     registry = open_registry(pipeline)
     known = registry.version_of(model.digest)
-    if known is not None and known.judgement.digest == judgement.digest:
+    if known is not None and known.judgement == judgement:
         steps.info("register_version: reused, because version %d already holds this model", known.version)
         return known
     metrics = {f"{task}/{split}": value for task, of in assessment.scores.items() for split, value in of.items()}
@@ -157,9 +157,8 @@ def waits_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: O
 
 
 @task(cache_policy=NO_CACHE)
-def keep_approval(version: ModelVersion, opponent: Opponent, approve: bool, by: str, reason: str) -> Approval:
+def keep_approval(version: ModelVersion, opponent: Opponent, approval: Approval) -> Approval:
     """Keeps what a person answered about this judgement of the version while that opponent is champion."""
-    approval = Approval(approve=approve, by=by, reason=reason, at=datetime.now(UTC))
     return keep_answer(open_store(), version, opponent, approval)
 
 

@@ -23,6 +23,7 @@ from flows.server import free_port
 from tests.flows.conftest import PIPELINE, SAMPLES, Outcome
 
 SECONDS = 400
+pytestmark = pytest.mark.timeout(1500)
 UNTAUGHT = ("--set", "training.epochs=1", "--set", "training.encoder_learning_rate=1e-7")
 WITH_APPROVAL = ("--set", "release.approval=person")
 
@@ -66,10 +67,21 @@ class Desk:
         seen = []
         for line in process.stdout:
             seen.append(line)
-            found = re.search(rf"waits for a person, up to 24 hours: {self.url}/runs/flow-run/([0-9a-f-]+)", line)
+            found = re.search(rf"waits for a person, up to 24 hours: {self.url}/v2/runs/flow-run/([0-9a-f-]+)", line)
             if found:
                 return found[1]
         pytest.fail("no question in:\n" + "".join(seen))
+
+    def rest(self, process: "subprocess.Popen[str]") -> str:
+        """What the command still says; whatever it asks is answered with no."""
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "waits for a person" in line:
+                self.answer(line.split()[-1].rpartition("/")[2], approve=False, by="ann", reason="once is enough")
+        process.wait(SECONDS)
+        return "".join(said)
 
     def answer(self, question: str, **form: Any) -> Any:
         """Sends the form of a flow run that waits, as its page does."""
@@ -190,6 +202,8 @@ def test_a_version_that_was_rolled_back_is_not_promoted_by_the_next_run(desk: De
     assert nightly.code == 0, nightly.text
     assert "PROMOTE" in nightly.text
     assert "does not become champion: the same judgement made it champion before" in nightly.text
+    # It was judged against this champion before, so to judge it again is no work.
+    assert set(nightly.steps().values()) == {"reused"}
     assert desk.champion() == ("2", "rollback")
 
 
@@ -221,3 +235,20 @@ def test_a_question_that_nobody_answers_leaves_the_champion_and_ends_the_run_wel
     assert unanswered.code == 0, unanswered.text
     assert "does not become champion: nobody answered within 0.001 hours" in unanswered.text
     assert desk.champion() == ("2", "override")
+
+
+def test_of_two_runs_that_win_against_one_champion_the_later_is_judged_against_the_earlier(
+    desk: Desk, untaught: list[Outcome]
+) -> None:
+    late = desk.start("run", "--set", "training.seed=21", *WITH_APPROVAL)
+    question = desk.question(late)
+    early = desk.graft("run", "--set", "training.seed=22")
+    assert early.code == 0, early.text
+    winner, kind = desk.champion()
+    assert kind == "promote"
+    desk.answer(question, approve=True, by="ann", reason="better than version 2")
+    text = desk.rest(late)
+    assert late.returncode == 0, text
+    assert "judge_candidate: running, because champion changed from" in text
+    assert "better than version 2" not in text
+    assert desk.champion() == (winner, "promote")

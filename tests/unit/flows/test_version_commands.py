@@ -1,0 +1,93 @@
+"""What `graft models`, `rollback` and `promote` say, on a real database and store."""
+
+import getpass
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from data_contracts.artifacts import TrainedModel
+from flows.__main__ import app
+from tasks.registry.task import open_registry
+from tests.unit.registry.release_process import opponent_in, release
+
+SHOWN = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained_model: Callable[[str], TrainedModel]) -> Path:
+    """A home in which `support` has versions 1 and 2, of which the second is champion."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_HOME", str(folder))
+        registry = open_registry("support")
+        for letter in "ab":
+            release(registry, trained_model(letter * 64), opponent_in(registry))
+    return folder
+
+
+@pytest.fixture
+def graft(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Runs a command, and gives the lines that it wrote."""
+    monkeypatch.setenv("GRAFT_HOME", str(home))
+    monkeypatch.setenv("LOGNAME", "ann")
+
+    def run(*arguments: str) -> list[str]:
+        return SHOWN.invoke(app, list(arguments)).output.splitlines()
+
+    return run
+
+
+def test_versions_their_history_a_rollback_and_a_promotion_by_hand(graft: Callable[..., list[str]]) -> None:
+    listed = [line.split() for line in graft("models", "support") if line.strip()]
+    assert [row[:3] for row in listed[2:]] == [["2", "champion", "PROMOTE"], ["1", "previous", "PROMOTE"]]
+    assert graft("rollback", "support", "--dry-run") == [
+        "support: version 1 would be champion again, version 2 `previous`"
+    ]
+    assert graft("rollback", "support", "--reason", "tags <b>suffer</b>") == [
+        "support: version 1 is champion again, version 2 is now `previous`"
+    ]
+    assert graft("promote", "support", "2", "--reason", "it was the [data]", "--by", "ben") == [
+        "support: version 2 is champion; version 1 is now `previous`. Kept: approval by ben: it was the [data]"
+    ]
+    history = [line for line in graft("models", "support", "--history") if line.strip()]
+    today = f"{datetime.now(UTC):%Y}"
+    assert [line.split()[0] for line in history[2:]] == ["4", "3", "2", "1"]
+    newest, rolled_back, promoted, first = (line.split()[1:] for line in history[2:])
+    assert newest[0].startswith(today)
+    assert newest[2:] == ["approval", "2", "1", "ben", "it", "was", "the", "[data]"]
+    assert rolled_back[2:] == ["rollback", "1", "2", "ann", "tags", "<b>suffer</b>"]
+    assert promoted[2:] == ["promote", "2", "1", "the", "gate", "so"]
+    assert first[2:] == ["promote", "1", "the", "gate", "so"]
+    why = [line for line in graft("models", "support") if line.strip()][2]
+    assert why.rstrip().endswith("approval by ben: it was the [data]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("rollback", "support", "--to", "9"), "pipeline support has no version 9; its versions are 1, 2"),
+        (("promote", "support", "7", "--reason", "why not"), "pipeline support has no version 7"),
+        (("promote", "support", "1", "--reason", " "), "needs a reason"),
+        (("promote", "support", "1"), "--reason"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_message_and_changes_nothing(
+    graft: Callable[..., list[str]], arguments: tuple[str, ...], shown: str
+) -> None:
+    before = graft("models", "support", "--history")
+    assert shown in "\n".join(graft(*arguments))
+    assert graft("models", "support", "--history") == before
+
+
+def test_where_the_system_does_not_know_who_somebody_is_a_name_is_asked_for(
+    graft: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert "give your name with --by" in "\n".join(graft("rollback", "support", "--dry-run"))
+    assert "would be champion again" in "\n".join(graft("rollback", "support", "--dry-run", "--by", "ben"))
