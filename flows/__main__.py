@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, quarantine_commands, shadow_commands, terminal, version_commands
+from flows import contract_commands, passport_commands, quarantine_commands, shadow_commands, terminal
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ app.add_typer(contract_commands.app, name="contract")
 app.add_typer(quarantine_commands.app, name="quarantine")
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
-version_commands.add_commands(app)
+passport_commands.add_commands(app)
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")

@@ -34,13 +34,13 @@ COMMAND_LINE = {
         *(
             "__main__",
             "contract_commands",
+            "passport_commands",
             "processes",
             "quarantine_commands",
             "server",
             "services",
             "shadow_commands",
             "terminal",
-            "version_commands",
         ),
     )
 }
