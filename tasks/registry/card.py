@@ -72,7 +72,7 @@ def card(version: Version, task: str, head: AnyHead, scores: list[dict[str, Any]
         encoder=Path(passport.model.encoder.name).name,
         is_text=PIPELINES[head.kind] == SEQUENCES,
         pipeline=PIPELINES[head.kind],
-        contract=rows.contract if rows else {},
+        contract=_about_contract(passport),
         sources=rows.sources.files if rows else (),
         inside=[entry for entry in primary if entry["split"] == IN_DOMAIN],
         outside=sorted(
@@ -81,7 +81,7 @@ def card(version: Version, task: str, head: AnyHead, scores: list[dict[str, Any]
         scope=[entry for entry in primary if _is_scope(entry)],
         others=[entry for entry in scores if entry["split"] == IN_DOMAIN and not entry.get("primary")],
         max_tokens=passport.model.max_tokens,
-        tokenization=passport.settings.get("tokenization", {}),
+        in_windows=passport.settings.get("tokenization", {}).get("beyond") == "windows",
     )
 
 
@@ -89,6 +89,13 @@ def plain(text: Any) -> str:
     """Text that Markdown and HTML show as it is: a row that holds `<script>` or `|` changes nothing around it."""
     one_line = " ".join(str(text).split())
     return MARKS.sub(r"\\\1", html.escape(one_line, quote=False))
+
+
+def _about_contract(passport: Passport) -> dict[str, str]:
+    """Version, owner and purpose, each empty where the contract is silent."""
+    content = passport.rows.contract if passport.rows else {}
+    purpose = (content.get("description") or {}).get("purpose", "")
+    return {"version": content.get("version", ""), "owner": content.get("owner", ""), "purpose": purpose}
 
 
 def _front_matter(passport: Passport, head: AnyHead, primary: list[dict[str, Any]]) -> dict[str, Any]:

@@ -69,9 +69,10 @@ def save(folder: Path, encoder: Path, limit: TokenLimit, heads: dict[str, AnyHea
         with torch.no_grad():
             for part in network.layers.parameters():
                 part.copy_(torch.randn_like(part))
-            thresholds = network.layers["anger"].get_parameter("thresholds") if "anger" in heads else None
-            if thresholds is not None:
-                thresholds.copy_(torch.tensor([0.2, 0.0, -0.15]))
+            if "anger" in heads:
+                # So near each other, and numbers so small, that the lowest and the highest label are the likeliest.
+                network.layers["anger"].get_parameter("thresholds").copy_(torch.tensor([0.02, 0.0, -0.02]))
+                list(network.layers["anger"].children())[-1].weight.mul_(0.01)
         save_network(network, encoder, limit, folder)
     return folder
 
