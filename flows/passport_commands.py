@@ -21,15 +21,15 @@ DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the t
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to those of `graft`."""
-    for command in (verify, explain, reproduce):
+    for command in (verify, explain, reproduce, export):
         app.command()(command)
 
 
 def verify(pipeline: PIPELINE, version: VERSION = None, debug: DEBUG = False) -> None:
     """Recompute a version's chain from source files to verdict. Exits with 2 at a broken link, which it names first."""
     with failures(debug):
+        from flows.passport_tables import show_links
         from flows.pipeline import load_pipeline
-        from flows.version_tables import show_links
         from tasks.ingestion.task import digest_of_sources, digest_today
         from tasks.registry.task import first_broken, links_of, version_numbered
 
@@ -49,8 +49,8 @@ def explain(
 ) -> None:
     """Say what differs between two versions (rows, contract, settings, code, packages), and which scores moved."""
     with failures(debug):
+        from flows.passport_tables import show_changes, show_movements
         from flows.pipeline import load_pipeline
-        from flows.version_tables import show_changes, show_movements
         from tasks.evaluation.task import moved_scores
         from tasks.registry.task import changes_between, passport_of, version_numbered
 
@@ -73,8 +73,8 @@ def reproduce(
         from tasks.storage.home import open_home
 
         configure_environment(open_home(), None, debug=debug)
+        from flows.passport_tables import show_conditions, show_reproduction
         from flows.pipeline import load_pipeline
-        from flows.version_tables import show_conditions, show_reproduction
         from tasks.registry.task import code_changes, passport_of, version_numbered
         from tasks.training.task import environment_today, lesson_of
 
@@ -95,6 +95,32 @@ def reproduce(
             equal = show_reproduction(title, *_trained_again(passport, lesson, folder, Path(scratch)), passport)
         if not equal:
             raise SystemExit(1)
+
+
+def export(
+    pipeline: PIPELINE,
+    version: VERSION = None,
+    output: Annotated[
+        str, typer.Option(help="A folder, s3://bucket/folder, or hf://owner/name; each task gets a folder in it.")
+    ] = "exported",
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Write a version's tasks as model folders that transformers' pipelines load, each with a model card."""
+    with failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.registry.task import check_export, export_version, version_numbered
+
+        name = load_pipeline(pipeline).name
+        found = version_numbered(name, version)
+        places = check_export(found, task, output, force)
+        export_version(found, places)
+        left_out = sorted(set(found.model.tasks) - set(places))
+        for exported, place in places.items():
+            print(f"{exported}: {place}")
+        if task is None and left_out:
+            print(f"left out, because transformers has no pipeline for them: {', '.join(left_out)}")
 
 
 def _trained_again(passport: "Passport", lesson: Any, folder: Path, scratch: Path) -> tuple[Any, Any]:

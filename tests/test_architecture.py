@@ -34,6 +34,7 @@ COMMAND_LINE = {
         *(
             "__main__",
             "contract_commands",
+            "passport_commands",
             "processes",
             "quarantine_commands",
             "server",

