@@ -92,8 +92,8 @@ def reliability_bins(confidences: NDArray[np.floating], right: NDArray[np.bool_]
         inside = numbers == number
         rows, hits = int(inside.sum()), int(right[inside].sum())
         low, high = wilson_interval(hits, rows)
-        edges = number / CALIBRATION_BINS, (number + 1) / CALIBRATION_BINS
-        found.append(Bin(*map(float, edges), rows, float(confidences[inside].mean()), hits / rows, low, high))
+        start, end = float(number / CALIBRATION_BINS), float((number + 1) / CALIBRATION_BINS)
+        found.append(Bin(start, end, rows, float(confidences[inside].mean()), hits / rows, low, high))
     return tuple(found)
 
 
@@ -138,7 +138,7 @@ def _of_labels(
     """Before the temperature and, where the head has one that changes something, after it."""
     positions = {label: position for position, label in enumerate(head.labels)}
     answers, targets = (np.array([positions[label] for label in of]) for of in (given, wanted))
-    found = []
+    found: list[Calibration] = []
     for temperature in (1.0, head.temperature):
         shares = shares_of(scores, temperature)
         confidences = shares[np.arange(len(shares)), answers]

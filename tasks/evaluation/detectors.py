@@ -109,7 +109,7 @@ class Mahalanobis(BaseModel):
         white = whiten(means)
 
         def score(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-            return -_squared_distances(whiten(rows), white).min(axis=1)
+            return np.asarray(-_squared_distances(whiten(rows), white).min(axis=1))
 
         return lambda readings: _by_chunks(readings.states, score)
 
@@ -180,9 +180,9 @@ def _by_chunks(
 def _squared_distances(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
     """(first, second) squared Euclidean distances."""
     found = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
-    return np.maximum(found, 0.0)
+    return np.asarray(np.maximum(found, 0.0))
 
 
 def _of_length_one(states: NDArray[np.floating]) -> NDArray[np.floating]:
     rows = np.asarray(states, dtype=np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12)))

@@ -49,12 +49,12 @@ def suspects(
         Suspect(
             id=ids[row],
             text=texts[row],
-            given=labels[given[row]],
+            given=labels[int(given[row])],
             suggested=labels[int(shares[row].argmax())],
             given_probability=float(shares[row, given[row]]),
             suggested_probability=float(shares[row].max()),
         )
-        for row in np.flatnonzero(likely_wrong(given, shares))
+        for row in np.flatnonzero(likely_wrong(given, shares)).tolist()
     ]
     return sorted(found, key=lambda suspect: suspect.given_probability - suspect.suggested_probability)
 

@@ -57,11 +57,12 @@ def test_the_row_that_speaks_for_the_other_label_is_suspected() -> None:
 
 
 def test_no_row_is_suspected_whose_own_label_is_the_likeliest() -> None:
-    shares = np.random.default_rng(0).dirichlet(np.ones(3), size=90)
-    given = np.arange(90) % 3
-    wrong = likely_wrong(given, shares)
-    assert wrong.any()
-    assert (shares[wrong].argmax(axis=1) != given[wrong]).all()
+    # Two rows of label 0 are counted as of label 1, but only one of its four rows is not most likely of label 0.
+    given = np.array([0, 0, 0, 0, 1])
+    unsure = [0.46, 0.27, 0.27]
+    shares = np.array([[0.9, 0.05, 0.05], [0.1, 0.9, 0.0], unsure, unsure, [0.2, 0.8, 0.0]])
+    assert confident_joint(given, shares)[0, 1] == pytest.approx(2)
+    assert likely_wrong(given, shares).tolist() == [False, True, False, False, False]
 
 
 def test_most_exchanged_labels_are_found_and_little_else_and_what_they_were_is_suggested() -> None:

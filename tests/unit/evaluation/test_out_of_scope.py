@@ -88,7 +88,7 @@ def test_every_detector_is_judged_on_every_split_without_labels(
     assert [(d.split, d.detector) for d in found] == [
         (split, detector) for detector in OF_SCORES for split in ("poems", "recipes")
     ]
-    assert {d.detector for d in found if d.chosen} == {"energy"}
+    assert {d.detector for d in found if d.chosen} == {"maximum_softmax"}
     logit = {d.split: d for d in found if d.detector == "maximum_logit"}
     # 19 of validation's 20 rows lie from 3 on; of the four in domain one is at 2.
     assert logit["poems"] == Detection("intent", "poems", "maximum_logit", False, 1.0, 1.0, 0.0, 3.0, 1.0, 0.75, 4, 3)
@@ -114,6 +114,17 @@ def test_detector_and_threshold_are_chosen_on_validation_rows_out_of_scope_where
     assert (chosen.auroc, chosen.recall, chosen.kept) == (1.0, 1.0, 1.0)
     assert (chosen.inside, chosen.outside) == (2, 2)
     assert next(d for d in found if d.detector == "energy").auroc == 0.0
+
+
+def test_without_validation_rows_out_of_scope_the_nearest_known_row_decides(
+    write_split: Callable[..., tuple[Path, Path]],
+) -> None:
+    write_split("train", ["refund", "praise"], [[5.0, 0.0]] * 2, [[1.0, 0.0], [0.9, 0.1]])
+    write_split("validation", ["refund"] * 20, *clear(20, [1.0, 0.0]))
+    write_split("test", ["refund"] * 2, *clear(2, [1.0, 0.0]))
+    folders = write_split("poems", [None] * 2, *clear(2, [0.0, 1.0]))
+    (chosen,) = (d for d in judge_detectors(*folders, INTENT, ["test", "poems"]) if d.chosen)
+    assert (chosen.detector, chosen.auroc, chosen.recall, chosen.kept) == ("nearest_neighbours_1", 1.0, 1.0, 1.0)
 
 
 def test_the_choice_does_not_look_at_the_test_rows(write_split: Callable[..., tuple[Path, Path]]) -> None:

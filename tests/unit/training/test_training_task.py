@@ -87,7 +87,7 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
     assert train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe)).curves != model.curves
 
     predictions = predict_rows.fn(model, snapshot, tokens)
-    assert predictions.rows == {"validation": 12}
+    assert predictions.rows == {"validation": 12, "train": 40}
     (tmp_path / "in.jsonl").write_text('{"text": "parcel  in Oslo", "reply": "in  Hue"}\n')
     assert answer_file.fn(model, str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "text") == 1
     answered = json.loads((tmp_path / "out.jsonl").read_text())
