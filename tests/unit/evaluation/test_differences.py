@@ -87,9 +87,11 @@ def test_models_that_differ_in_none_of_a_few_rows_are_not_taken_for_equal() -> N
 
 
 def test_a_value_is_never_outside_of_its_interval() -> None:
-    found, _ = of_accuracy(np.array([True] * 4), np.array([False] * 4))
-    assert (found.value, found.high) == (1.0, 1.0)
-    assert found.low < 0.7
+    rows = np.arange(300)
+    for loses, gains in ((rows >= 300, rows >= 0), (rows >= 0, rows >= 300)):
+        found, _ = of_accuracy(gains, loses)
+        assert abs(found.value) == 1.0
+        assert found.low <= found.value <= found.high
 
 
 def test_a_clearly_better_model_is_above_the_other_and_the_other_as_far_below() -> None:
