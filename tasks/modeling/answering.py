@@ -69,7 +69,7 @@ def answer(
     spans = [spans_of(words_of(text), text) for text in texts]
     columns = {head.column for head in network.heads.values() if head.of_words}
     try:
-        tokens = _tokenize(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
+        tokens = tokenize_texts(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(network.heads)))
     except NoRoomError as error:
         raise InputError(f"{path}, line {list(rows)[error.position]}: {error}.") from error
     found = run_network(network, tokens, pad_id=encoder.pad_id, description="predicting")
@@ -117,10 +117,10 @@ def tokens_of(
     """What a network with those heads reads of the texts, or of the pairs with `seconds`."""
     spans = [spans_of(words_of(text), text) for text in texts]
     columns = {head.column for head in heads.values() if head.of_words}
-    return _tokenize(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(heads)))
+    return tokenize_texts(texts, seconds, spans, columns, encoder, answers=bool(answer_columns(heads)))
 
 
-def _tokenize(
+def tokenize_texts(
     texts: list[str],
     seconds: list[str | None] | None,
     spans: Spans,
@@ -129,6 +129,10 @@ def _tokenize(
     *,
     answers: bool,
 ) -> TokenizedRows:
+    """What a network reads of the texts: the words at `spans` for tag columns, tokens that `answers` are made of.
+
+    Raises NoRoomError where a pair's first text leaves no room for the second.
+    """
     inputs, words, pieces = inputs_of(texts, seconds), {}, None
     aligned = encoder.align(inputs) if columns or answers else None
     encoded = aligned.encoded if aligned else encoder.encode(inputs)
