@@ -47,4 +47,4 @@ def _assess_fold(
     tokens = tokenize(rows, locate_encoder(plan.encoder), texts, tags, answers)
     model = fine_tune(rows, tokens, pipeline, overrides)
     predictions = predict_rows(model, rows, tokens_for(model, rows, texts.text_column))
-    return score_predictions(predictions, rows, model, texts.columns)
+    return score_predictions(predictions, rows, model, text_columns=texts.columns)

@@ -147,9 +147,8 @@ def _difference(
         task,
         split,
         value,
-        # The added rows draw the interval towards 0, on few rows beyond the value itself.
-        min(float(low), value),
-        max(float(high), value),
+        float(low),
+        float(high),
         rows,
         _chance(drawn <= ROUNDING),
         _chance(drawn >= -policy.margin_of(task) - ROUNDING),

@@ -77,6 +77,12 @@ def measure_cost(
     )
 
 
+def latency_of(batch_size: int, seconds: Sequence[float]) -> Latency:
+    """That of batches of this size which were answered within so many seconds each."""
+    p50, p99 = np.quantile(seconds, (0.5, 0.99)) * 1000
+    return Latency(batch_size, len(seconds), float(p50), float(p99), batch_size * len(seconds) / sum(seconds))
+
+
 def folder_bytes(folder: Path) -> int:
     """How much the files of a folder hold."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -127,8 +133,7 @@ def _time_batches(
             taken.append(time.perf_counter() - start)
             if sum(taken) > limit_seconds:
                 break
-    p50, p99 = np.quantile(taken, (0.5, 0.99)) * 1000
-    return Latency(size, len(taken), float(p50), float(p99), size * len(taken) / sum(taken))
+    return latency_of(size, taken)
 
 
 def _device_name() -> str:
