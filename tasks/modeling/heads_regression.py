@@ -82,6 +82,10 @@ class RegressionHead(Head):
         """The number."""
         return round(answer, 4)
 
+    def said(self, answer: Any, text: str) -> str | float | list[str]:
+        """The number."""
+        return round(float(answer), 4)
+
     def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
         """Whether the numbers are as good as one."""
         return bool(abs(answer - other) <= (self.deviation / 2 if tolerance is None else tolerance))
