@@ -5,8 +5,9 @@ from datetime import datetime
 
 from data_contracts.artifacts import Approval, ModelVersion, Opponent, Outcome, Promotion, PromotionKind
 from data_contracts.errors import InputError
+from tasks.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
 from tasks.registry.promotions import GATE, in_words, next_entry, why_not_again
-from tasks.registry.versions import CHALLENGER, CHAMPION, PREVIOUS, Registry
+from tasks.registry.versions import Registry
 
 logger = logging.getLogger(__name__)
 

@@ -154,10 +154,8 @@ def find_challenger(pipeline: str) -> ModelVersion | None:
 
 
 @task(cache_policy=NO_CACHE)
-def waits_for_approval(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) -> bool:
-    """Whether a person has to say that the version becomes champion, and nobody has said so or otherwise yet."""
-    if policy.approval == "none":
-        return False
+def waits_for_approval(version: ModelVersion, opponent: Opponent) -> bool:
+    """Whether only a person's answer is lacking for the version to become champion."""
     if answer_to(open_store(), version, opponent) is not None:
         return False
     return outcome_without_asking(open_registry(version.pipeline), version, opponent) is None

@@ -16,11 +16,11 @@ from typing import Any
 from data_contracts.artifacts import Judgement, ModelVersion, Promotion, Reference, TrainedModel
 from data_contracts.errors import InputError
 from tasks.modeling.history import EpochRecord
-from tasks.registry.promotions import PromotionLedger, in_words
+from tasks.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS, Aliases
+from tasks.registry.promotions import PromotionLedger
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL, REFERENCE, JUDGEMENT, ROWS = "graft.model", "graft.reference", "graft.judgement", "graft.rows"
-VERDICT, PROMOTION = "verdict", "graft.promotion"
+VERDICT = "verdict"
 PASSPORT = "graft.passport"
 # More than that a tracking server does not take.
 METRICS_AT_ONCE = 1000
@@ -57,6 +57,7 @@ class Registry:
         with _readable_errors(tracking_uri):
             self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
             self.versions_exist = self._has_model()
+        self._aliases = Aliases(self._client, pipeline, ledger)
 
     def champion(self) -> ModelVersion | None:
         """The version in use, or None before the first promotion."""
@@ -86,7 +87,7 @@ class Registry:
             return []
         with _readable_errors(self.pipeline):
             found = self._client.search_model_versions(f"name = '{self.pipeline}'")
-            aliases = self._aliases()
+            aliases = self._aliases.decided()
         return sorted((self._read(entry, aliases) for entry in found), key=lambda version: -version.version)
 
     def version(self, number: int) -> ModelVersion:
@@ -119,7 +120,7 @@ class Registry:
             created = self._client.create_model_version(
                 self.pipeline, source=f"{run.info.artifact_uri}/model", run_id=run_id, tags=tags
             )
-            self._point_challenger(int(created.version), judgement)
+            self._aliases.point_challenger(int(created.version), judgement.verdict)
         found = self.version_of(model.digest)
         assert found is not None, "the version just created is listed"
         return found
@@ -137,74 +138,25 @@ class Registry:
             for path in record.files:
                 self._client.log_artifact(known.run_id, str(path))
             if CHAMPION not in known.aliases:
-                self._point_challenger(known.version, judgement)
+                self._aliases.point_challenger(known.version, judgement.verdict)
             for name, value in _judgement_tags(judgement, record.rows or known.model.parents[0]).items():
                 self._client.set_model_version_tag(self.pipeline, str(known.version), name, value)
         return self.version(known.version)
 
     def follow_ledger(self) -> str | None:
-        """Points champion and previous where the ledger says. Returns where champion pointed instead, or None.
-
-        An entry that another process adds meanwhile is followed, too: whoever writes last has looked since.
-        """
-        wrong = None
+        """Points the aliases where the ledger says. Returns where champion pointed instead, or None."""
+        if not self.versions_exist:
+            return None
         with _readable_errors(self.pipeline):
-            while (entry := self.ledger.last()) is not None and self.versions_exist:
-                kept = self._kept_aliases()
-                wanted = {PREVIOUS: entry.previous, CHAMPION: entry.version}
-                amiss: dict[str, int | None] = {
-                    alias: to for alias, to in wanted.items() if to is not None and kept.get(alias) != to
-                }
-                if kept.get(CHALLENGER) == entry.version:
-                    amiss[CHALLENGER] = None
-                # MLflow points no alias to a version that somebody has deleted.
-                held = {version.version for version in self.versions()} if amiss else set()
-                amiss = {alias: to for alias, to in amiss.items() if to is None or to in held}
-                if not amiss:
-                    break
-                if CHAMPION in amiss:
-                    wrong = wrong or (f"version {kept[CHAMPION]}" if CHAMPION in kept else "nothing")
-                self._write_aliases(amiss, entry)
-        return wrong
+            return self._aliases.follow_ledger(lambda: {version.version for version in self.versions()})
 
     def adoptable(self) -> tuple[ModelVersion, int | None] | None:
         """Champion and number of the previous one by MLflow's aliases alone, as they were kept before the ledger."""
         if not self.versions_exist:
             return None
         with _readable_errors(self.pipeline):
-            kept = self._kept_aliases()
+            kept = self._aliases.kept()
         return (self.version(kept[CHAMPION]), kept.get(PREVIOUS)) if CHAMPION in kept else None
-
-    def _write_aliases(self, targets: dict[str, int | None], entry: Promotion) -> None:
-        if entry.version in targets.values():
-            self._client.set_model_version_tag(self.pipeline, str(entry.version), PROMOTION, in_words(entry))
-        for alias, version in targets.items():
-            if version is None:
-                self._client.delete_registered_model_alias(self.pipeline, alias)
-            else:
-                self._client.set_registered_model_alias(self.pipeline, alias, str(version))
-
-    def _point_challenger(self, version: int, judgement: Judgement) -> None:
-        if judgement.verdict != "REJECT":
-            self._client.set_registered_model_alias(self.pipeline, CHALLENGER, str(version))
-        elif self._kept_aliases().get(CHALLENGER) == version:
-            self._client.delete_registered_model_alias(self.pipeline, CHALLENGER)
-
-    def _kept_aliases(self) -> dict[str, int]:
-        # Databases give numbers here, servers give text.
-        aliases = self._client.get_registered_model(self.pipeline).aliases
-        return {name: int(version) for name, version in aliases.items()}
-
-    def _aliases(self) -> dict[str, int]:
-        """Aliases as the ledger has them, and as MLflow keeps those that the ledger does not speak of."""
-        kept, entry = self._kept_aliases(), self.ledger.last()
-        if entry is None:
-            return kept
-        decided = {PREVIOUS: entry.previous, CHAMPION: entry.version}
-        others = {name: version for name, version in kept.items() if name not in decided}
-        if others.get(CHALLENGER) == entry.version:
-            del others[CHALLENGER]
-        return others | {name: version for name, version in decided.items() if version is not None}
 
     def _create_model(self) -> None:
         from mlflow.exceptions import MlflowException

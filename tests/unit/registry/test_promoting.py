@@ -292,15 +292,16 @@ def test_aliases_follow_an_entry_that_is_added_while_those_of_the_one_before_are
     for letter in "ab":
         desk.register(letter, "PROMOTE", ord(letter))
     first, second = desk.registry.version(1), desk.registry.version(2)
-    write = desk.registry._write_aliases
+    aliases = desk.registry._aliases
+    write = aliases._write
 
     def write_late(*given: Any) -> None:
         # The other process promotes and writes its aliases first; ours come after, and are behind.
-        monkeypatch.setattr(desk.registry, "_write_aliases", write)
+        monkeypatch.setattr(aliases, "_write", write)
         promote_if_won(desk.registry, second, desk.opponent(), None, NOW)
         assert desk.aliases_of_mlflow()["champion"] == 2
         write(*given)
 
-    monkeypatch.setattr(desk.registry, "_write_aliases", write_late)
+    monkeypatch.setattr(aliases, "_write", write_late)
     promote_if_won(desk.registry, first, desk.opponent(), None, NOW)
     assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
