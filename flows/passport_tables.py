@@ -108,7 +108,7 @@ def show_conditions(title: str, passport: Passport, code: Sequence[Change], now:
         "tokens": passport.tokens[:DIGITS],
         "encoder": f"{model.encoder.name} {model.encoder.digest[:DIGITS]}",
         "heads": ", ".join(model.tasks),
-        "recipe": f"{recipe['epochs']} epochs, seed {passport.seed}",
+        "recipe": f"up to {recipe['epochs']} epoch(s), seed {passport.seed}",
         "threads": str(then.threads if then else now.threads),
         "weights to match": passport.weights[:DIGITS],
     }
