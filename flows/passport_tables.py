@@ -83,7 +83,7 @@ def show_movements(versions: tuple[int, int], movements: Sequence[Movement]) -> 
         sure = moved.low is not None and moved.high is not None and (moved.low > 0 or moved.high < 0)
         style = ("green" if (moved.change or 0) > 0 else "red") if sure else "default"
         change = "" if moved.change is None else f"[{style}]{moved.change:+.3f}[/]"
-        interval = "other rows" if moved.low is None else f"{moved.low:+.3f} … {moved.high:+.3f}"
+        interval = "no interval" if moved.low is None else f"{moved.low:+.3f} … {moved.high:+.3f}"
         names = (moved.task, moved.split, moved.metric.removeprefix("out_of_scope_"))
         table.add_row(*map(escape, names), _score(moved.before), _score(moved.after), change, interval)
     open_console().print(table)
@@ -95,8 +95,9 @@ def show_conditions(title: str, passport: Passport, code: Sequence[Change], now:
     if code:
         console.print(f"[yellow]The code changed since {escape(title)} was made, so other weights are no surprise:[/]")
         _show_code(console, "changed files", code)
-    elif passport.program.git is not None:
-        console.print(f"The code is that of then (commit {passport.program.git.commit[:DIGITS]}).", highlight=False)
+    elif (git := passport.program.git) is not None:
+        more = " with changes that were not committed" if git.dirty else ""
+        console.print(f"The code is that of then (commit {git.commit[:DIGITS]}{more}).", highlight=False)
     then = passport.model.environment
     differing = _environment_changes(then, now)
     if differing:
@@ -107,7 +108,7 @@ def show_conditions(title: str, passport: Passport, code: Sequence[Change], now:
         "tokens": passport.tokens[:DIGITS],
         "encoder": f"{model.encoder.name} {model.encoder.digest[:DIGITS]}",
         "heads": ", ".join(model.tasks),
-        "recipe": f"{recipe['epochs']} epochs, seed {passport.seed}",
+        "recipe": f"up to {recipe['epochs']} epoch(s), seed {passport.seed}",
         "threads": str(then.threads if then else now.threads),
         "weights to match": passport.weights[:DIGITS],
     }
