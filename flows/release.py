@@ -56,21 +56,22 @@ def release(
         margin=plan.gate.margin,
         origin=origin_of(model, snapshot),
     )
-    parameters = plan.training.model_dump()
+    parameters, settings = plan.training.model_dump(), plan.model_dump(mode="json")
     for _ in range(JUDGED_AT_MOST):
         opponent = find_opponent(plan.name, model)
         champion = assessment_of(opponent, snapshot, pipeline, overrides)
         judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
         report = write_report(facts, assessment, baselines, judgement, model)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
+        version = issue_passport(version, snapshot, assessment, report, settings, overrides or [])
         ask_for_approval(plan.release, version, opponent)
         outcome = promote(plan.release, version, opponent)
         if not outcome.overtaken:
             break
-    settings = plan.model_dump(mode="json")
-    version = issue_passport(outcome.version, snapshot, assessment, report, settings, overrides or [])
-    show_results(plan.name, report, judgement, version, outcome.why)
-    return Release(version=version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why)
+    show_results(plan.name, report, judgement, outcome.version, outcome.why)
+    return Release(
+        version=outcome.version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why
+    )
 
 
 def assessment_of(
