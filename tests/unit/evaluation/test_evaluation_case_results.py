@@ -79,6 +79,7 @@ def test_findings_are_read_as_they_were_written(tmp_path: Path) -> None:
             case_result("one", "invariance", "tone", 9, examples, 0.1),
             case_result("two", "expectation", "urgency", 9, [Example("a", 0.5, wanted="at least 0.7")], 0.5),
             case_result("one", "invariance", "urgency", 9, examples, 0.1),
+            case_result("three", "invariance", "urgency", 9, examples, None),
         ],
         [bias, Bias("who", "places", None)],
     )

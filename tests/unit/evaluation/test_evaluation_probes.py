@@ -1,5 +1,6 @@
 """Files of probes: those that ship, and what is said of mistakes; and a small network tried with a file."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from data_contracts.artifacts import Predictions, TrainedModel, ValidatedSnapshot
 from data_contracts.dataset import load_contract
 from data_contracts.errors import InputError
 from data_contracts.probe_files import PROBES, probe_file
@@ -14,9 +16,11 @@ from data_contracts.yaml_files import parse_yaml
 from tasks.evaluation.case_results import read_findings, write_findings
 from tasks.evaluation.probes import Probes
 from tasks.evaluation.probing import Folders, Reading, probe, read_rows
+from tasks.evaluation.task import probe_model
 from tasks.modeling.answers import Answers, read_ids, write_answers
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.modeling.limits import TokenLimit
+from tasks.storage.home import open_store
 
 FILES = sorted(PROBES.glob("*.yaml"))
 TAGS = ("O", "B-PLACE", "I-PLACE")
@@ -193,3 +197,31 @@ def test_more_than_may_fail_is_named(folders: Folders, caplog: pytest.LogCapture
         "probes: 1 of 2 cases fail more often than they may: never (intent 1 of 1)",
         "probes: 2 cases, and none fails more often than it may",
     ]
+
+
+def test_what_the_cases_came_to_is_published_under_model_answers_and_rows(
+    folders: Folders, trained_model: Callable[[str], TrainedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GRAFT_STORE", raising=False)
+    store = open_store()
+    digests = []
+    for folder in (folders.model, folders.answers, folders.snapshot):
+        with store.draft() as draft:
+            shutil.copytree(folder, draft, dirs_exist_ok=True)
+            digests.append(store.publish(draft))
+    model = trained_model(digests[0])
+    predictions = Predictions(digest=digests[1], model=model.digest, rows={"test": 6})
+    rows = {"test": 6}
+    snapshot = ValidatedSnapshot(digest=digests[2], contract="c", contract_digest="0" * 64, rows=rows, quarantined={})
+    cases = ({**CASES[3], "name": answer, "answer": answer, "max_failure_rate": 0.0} for answer in ("praise", "refund"))
+
+    found = probe_model.fn(model, predictions, snapshot, probes(*cases), 4, "text")
+
+    assert found.parents == tuple(digests)
+    assert found.model == model.digest
+    # The one text has one of the two labels.
+    assert len(found.failed) == 1
+    written = read_findings(store.directory(found.digest) / "probes.json")
+    assert written.failed == found.failed
+    assert [result.case for result in written.results] == ["praise", "refund"]
