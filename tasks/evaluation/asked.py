@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from tasks.evaluation.case_results import Findings, Said
 from tasks.evaluation.edits import AnyEdit, Original, Text
 from tasks.modeling.chance import random_of
 from tasks.modeling.heads import AnyHead
-from tasks.modeling.inference import Outputs
+
+if TYPE_CHECKING:
+    from tasks.modeling.inference import Outputs
 
 WITHOUT_CLEANING = Cleaning()
 
@@ -22,7 +24,7 @@ WITHOUT_CLEANING = Cleaning()
 class Replies:
     """A model's answers to some texts."""
 
-    def __init__(self, heads: Mapping[str, AnyHead], texts: Sequence[Text], outputs: Outputs) -> None:
+    def __init__(self, heads: Mapping[str, AnyHead], texts: Sequence[Text], outputs: "Outputs") -> None:
         self.heads = heads
         self._at = {text: at for at, text in enumerate(texts)}
         self._outputs = outputs
