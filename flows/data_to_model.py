@@ -6,8 +6,10 @@ from data_contracts.artifacts import Release
 from flows.assess import assess
 from flows.dispatch import on_pool
 from flows.fine_tune import fine_tune
+from flows.pipeline import load_pipeline
 from flows.prepare_data import prepare_data
 from flows.release import release
+from flows.single_tasks import single_tasks
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
@@ -25,4 +27,7 @@ def data_to_model(pipeline: str = "support", overrides: list[str] | None = None)
     snapshot, tokens = prepare_data(pipeline, overrides)
     model = on_pool(fine_tune, snapshot=snapshot, tokens=tokens, **chosen)
     assessment, reference = on_pool(assess, model=model, snapshot=snapshot, **chosen)
-    return release(model, snapshot, assessment, reference, pipeline, overrides)
+    transfers = None
+    if load_pipeline(pipeline, overrides).evaluation.single_task_baselines:
+        transfers = on_pool(single_tasks, model=model, snapshot=snapshot, **chosen)
+    return release(model, snapshot, assessment, reference, pipeline, overrides, transfers)

@@ -2,7 +2,15 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import Assessment, Opponent, Reference, Release, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import (
+    Assessment,
+    Opponent,
+    Reference,
+    Release,
+    TrainedModel,
+    Transfers,
+    ValidatedSnapshot,
+)
 from flows.approval import ask_for_approval
 from flows.assess import assess
 from flows.dispatch import on_pool
@@ -29,6 +37,7 @@ def release(
     reference: Reference,
     pipeline: str = "support",
     overrides: list[str] | None = None,
+    transfers: Transfers | None = None,
 ) -> Release:
     """Judge the candidate against the champion on the same rows, and promote it if it is better.
 
@@ -42,6 +51,7 @@ def release(
         reference: What held-out rows look like to the candidate, as assess returns it.
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
         overrides: Changed settings, one a line, as in `training.epochs=3`.
+        transfers: The candidate beside models of each task alone, as single_tasks returns it, for the report.
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
@@ -61,7 +71,7 @@ def release(
         opponent = find_opponent(plan.name, model)
         champion = assessment_of(opponent, snapshot, pipeline, overrides)
         judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
-        report = write_report(facts, assessment, baselines, judgement, model)
+        report = write_report(facts, assessment, baselines, judgement, model, transfers)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
         version = issue_passport(version, snapshot, assessment, report, settings, overrides or [])
         ask_for_approval(plan.release, version, opponent)

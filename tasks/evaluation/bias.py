@@ -15,11 +15,11 @@ from tasks.evaluation.case_results import (
     PairShift,
     TermShift,
     case_result,
-    wilson_interval,
 )
 from tasks.evaluation.cases import Case, chosen, example, unknown_tasks
 from tasks.evaluation.edits import Text
 from tasks.evaluation.group_gaps import GroupGap, group_gaps
+from tasks.evaluation.intervals import wilson_interval
 from tasks.evaluation.templates import check_places, fill, fillings
 from tasks.evaluation.word_exchange import exchanged, found_in
 from tasks.modeling.heads import AnyHead

@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
+from tasks.evaluation.intervals import wilson_interval
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.calibration import shares_of
 from tasks.modeling.heads import AnyHead
@@ -108,15 +108,6 @@ def equal_mass_error(confidences: NDArray[np.floating], right: NDArray[np.bool_]
     cuts = np.unique(np.searchsorted(values, values[cuts]))
     gaps = zip(np.split(values, cuts), np.split(hits, cuts), strict=True)
     return float(sum(abs(float((v - h).sum())) for v, h in gaps) / len(values))
-
-
-def wilson_interval(hits: int, rows: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a share, which holds for few rows and shares near 0 or 1 (Wilson 1927, JASA 22, 209-212)."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, width = hits / rows, z * z / rows
-    middle = (share + width / 2) / (1 + width)
-    half = z / (1 + width) * float(np.sqrt(share * (1 - share) / rows + width / (4 * rows)))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def write_calibrations(path: Path, found: list[Calibration]) -> None:

@@ -1,18 +1,16 @@
 """What came of the cases that a model was asked about: how many, how many failed, and some to read."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tasks.evaluation.group_gaps import GroupGap
+from tasks.evaluation.intervals import wilson_interval
 
 EXAMPLES = 10
 SHOWN, AHEAD = 400, 150
-# 97.5% of a normal distribution lie below.
-NORMAL_QUANTILE = 1.959963984540054
 Said = str | float | list[str]
 
 
@@ -98,17 +96,6 @@ class Findings:
     def failed(self) -> tuple[str, ...]:
         """Names of the cases that fail more often than they may."""
         return tuple(dict.fromkeys(result.case for result in self.results if result.passed is False))
-
-
-def wilson_interval(failures: int, cases: int) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927, Journal of the American Statistical Association 22, 209-212)."""
-    if not cases:
-        return 0.0, 1.0
-    share, z2 = failures / cases, NORMAL_QUANTILE**2
-    middle = share + z2 / (2 * cases)
-    spread = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / cases + z2 / (4 * cases**2))
-    low, high = ((middle + sign * spread) / (1 + z2 / cases) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
 
 
 def case_result(

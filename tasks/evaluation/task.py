@@ -54,7 +54,7 @@ __all__ = [
     "write_report",
 ]
 TRAINING_SPLITS = ("train", "validation")
-COST, PROBES, LABEL_ERRORS = "cost.json", "probes.json", "label_errors.json"
+COST, PROBES, LABEL_ERRORS, TRANSFERS = "cost.json", "probes.json", "label_errors.json", "transfers.json"
 
 
 @cached_task("evaluation")
@@ -180,7 +180,7 @@ def compare_with_single_tasks(
             {task: store.directory(of.digest) for task, of in alone.items()},
             [split for split in together.rows if split not in TRAINING_SPLITS],
         )
-        write_transfers(draft / "transfers.json", found)
+        write_transfers(draft / TRANSFERS, found)
         return Transfers(
             digest=store.publish(draft),
             parents=(together.digest, *(of.digest for of in alone.values()), snapshot.digest),
@@ -194,7 +194,7 @@ def show_transfers(pipeline: str, transfers: Transfers) -> None:
     """What learning together does to each task, as an artifact of the run."""
     from tasks.evaluation.transfer import read_transfers, transfer_in_words
 
-    found = read_transfers(open_store().directory(transfers.digest) / "transfers.json")
+    found = read_transfers(open_store().directory(transfers.digest) / TRANSFERS)
     table = [{key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(of).items()} for of in found]
     create_table_artifact(table, key=f"{pipeline}-transfer", description=" ".join(transfer_in_words(found)))
 
@@ -290,7 +290,12 @@ def judge_candidate(
 
 @cached_task("evaluation")
 def write_report(
-    facts: ReportFacts, candidate: Assessment, baselines: Baselines, judgement: Judgement, model: TrainedModel
+    facts: ReportFacts,
+    candidate: Assessment,
+    baselines: Baselines,
+    judgement: Judgement,
+    model: TrainedModel,
+    transfers: Transfers | None = None,
 ) -> Report:
     """One HTML page that says how good the model is and what the gate made of it."""
     from tasks.evaluation.report import Evidence, make_report
@@ -308,6 +313,7 @@ def write_report(
                 model=store.directory(model.digest),
                 probes=store.directory(candidate.probes) / PROBES if candidate.probes else None,
                 cost=store.directory(candidate.cost) / COST if candidate.cost else None,
+                transfers=store.directory(transfers.digest) / TRANSFERS if transfers else None,
                 label_errors=store.directory(candidate.label_errors) / LABEL_ERRORS if candidate.label_errors else None,
             ),
             judgement,

@@ -14,9 +14,9 @@ from tasks.evaluation.calibration import (
     measure_calibration,
     read_calibrations,
     reliability_bins,
-    wilson_interval,
     write_calibrations,
 )
+from tasks.evaluation.intervals import wilson_interval
 from tasks.modeling.calibration import fit_temperature
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead
 from tasks.modeling.label_scores import write_label_scores

@@ -16,10 +16,10 @@ from tasks.evaluation.case_results import (
     case_result,
     excerpts,
     read_findings,
-    wilson_interval,
     write_findings,
 )
 from tasks.evaluation.group_gaps import GroupGap, group_gaps
+from tasks.evaluation.intervals import wilson_interval
 
 
 def test_wilsons_interval_is_that_of_the_textbook() -> None:
