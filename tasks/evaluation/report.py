@@ -20,6 +20,7 @@ from tasks.evaluation.label_errors import read_suspects
 from tasks.evaluation.latency import read_cost
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
+from tasks.evaluation.report_markdown import markdown_of
 from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
 from tasks.evaluation.sections import Picture, Section
 from tasks.evaluation.slices import read_slices
@@ -48,7 +49,7 @@ class Evidence:
 
 
 def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, output: Path) -> None:
-    """Writes `report.html`, the pictures in it, and `table.json`, the rows of the results table."""
+    """Writes `report.html`, its pictures, `report.md`, and `table.json`, the rows of the results table."""
     heads = heads_of(evidence.model)
     own = read_scores(evidence.assessment / "scores.json")
     scores = {"graft": own, **_baseline_scores(evidence, heads, list(dict.fromkeys(score.split for score in own)))}
@@ -62,6 +63,7 @@ def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, ou
     )
     page = environment.get_template("report.html").render(facts=facts, judgement=judgement, sections=sections)
     (output / "report.html").write_text(page, encoding="utf-8")
+    (output / "report.md").write_text(markdown_of(sections), encoding="utf-8")
 
 
 def _sections(

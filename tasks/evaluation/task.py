@@ -1,6 +1,5 @@
 """Prefect edge of evaluation."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -389,18 +388,17 @@ def shadow_notes(pipeline: str, champion: int, challenger: int) -> str:
 
 @task(cache_policy=NO_CACHE)
 def show_results(pipeline: str, report: Report, judgement: Judgement, version: ModelVersion, outcome: str) -> None:
-    """Artifacts of the run: the results table, the gap between domains, the verdict with the lineage."""
+    """Artifacts of the run: the results table, the report, the verdict with the lineage."""
     folder = open_store().directory(report.digest)
     table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     rounded = [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in table]
     create_table_artifact(
         rounded, key=f"{pipeline}-results", description=f"Version {version.version}: {judgement.verdict}"
     )
-    picture = base64.b64encode((folder / "gap.png").read_bytes()).decode()
     create_markdown_artifact(
-        f"# Gap between domains\n\n![gap between domains](data:image/png;base64,{picture})",
-        key=f"{pipeline}-gap",
-        description="Primary metric of every task on every split, beside the baselines",
+        (folder / "report.md").read_text(encoding="utf-8"),
+        key=f"{pipeline}-report",
+        description=f"The report of version {version.version}, without what is folded on its page",
     )
     create_markdown_artifact(
         lineage_page(pipeline, judgement, version, outcome),

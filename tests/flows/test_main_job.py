@@ -44,7 +44,7 @@ def test_the_run_shows_up_in_the_pages_of_a_server_that_is_started_later(
     assert runs[0]["state"]["type"] == "COMPLETED"
     assert runs[0]["id"] in first_run.text
     artifacts = {artifact["key"]: artifact for artifact in shop.api("artifacts/latest/filter", {})}
-    assert {"shop-results", "shop-gap", "shop-lineage"} <= artifacts.keys()
+    assert {"shop-results", "shop-report", "shop-lineage"} <= artifacts.keys()
     (training,) = [artifact for artifact in artifacts.values() if artifact["type"] == "progress"]
     assert training["key"].startswith("training-")
     assert training["data"] == 100.0

@@ -19,6 +19,7 @@ from tasks.evaluation.latency import Latency, ModelCost, write_cost
 from tasks.evaluation.out_of_scope import judge_detectors, write_detections
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
+from tasks.evaluation.report_markdown import plain
 from tasks.evaluation.scoring import Score, score_splits, write_scores
 from tasks.evaluation.slices import score_slices, write_slices
 from tasks.modeling.heads import (
@@ -189,6 +190,18 @@ def test_what_decided_stands_on_top_and_every_check_below(folder: Path) -> None:
     assert decided < text.index("All 3 checks") < text.index("Every task, in and out of domain", decided)
     for shown in ("not passed: REJECT", "passed", "not judged"):
         assert shown in text
+
+
+def test_the_same_stands_in_markdown_where_markup_in_texts_is_shown_too(folder: Path) -> None:
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    assert "## Change since the champion" in page
+    assert "| task | split | metric |" in page
+    assert page.count("data:image/png;base64,") == 2
+    assert "<" not in page
+    assert r"&lt;script&gt;alert('x')&lt;/script&gt; &amp; &lt;b&gt;bold&lt;/b&gt;" in page
+    # What is folded on the page is left out.
+    assert "## All metrics" not in page
+    assert plain("a|b *c* _d_ `e` [f](g)") == r"a\|b \*c\* \_d\_ \`e\` \[f\](g)"
 
 
 def test_every_measurement_has_its_section(folder: Path) -> None:
