@@ -90,35 +90,41 @@ def write_data(folder: Path, tasks: Sequence[str], splits: Sequence[str], most_r
 
 
 def score(model: Path, tasks: Sequence[str], split: str) -> dict[str, float]:
-    """{metric: value} of a trained model on a split; out of scope, by the threshold that is best on validation."""
+    """{metric: value} of a trained model on a split; out of scope, by the detector and threshold best on validation."""
     from tasks.modeling.answers import read_answers, read_labels
     from tasks.modeling.heads import heads_of as heads_in
     from tasks.modeling.predicting import predict_splits
 
     heads = heads_in(model)
     splits = dict.fromkeys(("validation", split))
-    if OUT_OF_SCOPE in tasks:
+    with_scope = OUT_OF_SCOPE in tasks
+    if with_scope:
         splits |= dict.fromkeys(("oos_validation", f"oos_{split}"))
     found, rows = {}, {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_data(folder, tasks, list(splits))
-        (folder / "answers").mkdir()
-        predict_splits(model, folder / "snapshot", folder / "tokens", list(splits), folder / "answers")
+        # Some detectors compare with states of rows that were learnt from.
+        write_data(folder, tasks, [*splits, *(["train"] if with_scope else [])])
+        snapshot, given = folder / "snapshot", folder / "answers"
+        given.mkdir()
+        predict_splits(model, snapshot, folder / "tokens", list(splits), given, ["train"] if with_scope else [])
         for of in splits:
-            answers = read_answers(folder / "answers" / f"{of}.parquet", heads)
-            rows[of] = (answers, read_labels(folder / "snapshot", of, heads))
+            rows[of] = (read_answers(given / f"{of}.parquet", heads), read_labels(snapshot, of, heads))
+        scores = _scope_scores(snapshot, given, heads[OUT_OF_SCOPE], list(splits)) if with_scope else {}
     answers, labels = rows[split]
     for task, head in heads.items():
         known = [at for at, label in enumerate(labels[task]) if label is not None]
         sums = head.statistics([answers.answers[task][at] for at in known], [labels[task][at] for at in known])
         found[task] = float(head.score_of_sums(sums.sum(axis=0)[None])[0])
-    if OUT_OF_SCOPE in tasks:
-        right = {of: _right(*rows[of]) for of in splits}
-        threshold = _best_threshold(*right["validation"], right["oos_validation"][1])
-        correct, confidences = right[split]
-        found[f"{OUT_OF_SCOPE}, threshold"] = float((correct & (confidences >= threshold)).mean())
-        found[f"{OUT_OF_SCOPE}, oos recall"] = float((right[f"oos_{split}"][1] < threshold).mean())
+    if with_scope:
+        (known, correct), (of_set, right) = _right(*rows["validation"]), _right(*rows[split])
+        best = {
+            name: _best_threshold(correct, of["validation"][known], of["oos_validation"]) for name, of in scores.items()
+        }
+        chosen = max(best, key=lambda name: best[name][1])
+        of_chosen, threshold = scores[chosen], best[chosen][0]
+        found[f"{OUT_OF_SCOPE}, threshold"] = float((right & (of_chosen[split][of_set] >= threshold)).mean())
+        found[f"{OUT_OF_SCOPE}, oos recall"] = float((of_chosen[f"oos_{split}"] < threshold).mean())
     return found
 
 
@@ -146,19 +152,31 @@ def _read(folder: str, split: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def _scope_scores(snapshot: Path, answers: Path, head: Any, splits: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{detector: {split: scores}}, bigger for rows in scope."""
+    from tasks.evaluation.detectors import fit_detectors, scores_of
+    from tasks.evaluation.out_of_scope import known_rows, read_readings
+
+    scorers = fit_detectors(known_rows(snapshot, answers, OUT_OF_SCOPE, head))
+    readings = {split: read_readings(answers, split, OUT_OF_SCOPE) for split in splits}
+    return {
+        name: {split: scores_of(name, scorer, of, split) for split, of in readings.items()}
+        for name, scorer in scorers.items()
+    }
+
+
 def _right(answers: Any, labels: Any) -> tuple[Any, Any]:
-    """Of CLINC150's rows, whether each answer is right, and its confidence; none of out-of-scope rows is."""
+    """CLINC150's rows of a split, and whether each one's answer is right."""
     wanted, given = labels[OUT_OF_SCOPE], answers.answers[OUT_OF_SCOPE]
-    of_set = [at for at, label in enumerate(wanted) if label is not None] or range(len(wanted))
-    correct = np.array([given[at] == wanted[at] for at in of_set])
-    return correct, np.array([answers.confidences[OUT_OF_SCOPE][at] for at in of_set])
+    of_set = [at for at, label in enumerate(wanted) if label is not None]
+    return np.array(of_set), np.array([given[at] == wanted[at] for at in of_set])
 
 
-def _best_threshold(correct: Any, confidences: Any, outside: Any) -> float:
-    """The confidence from which an answer counts, for most right ones with out of scope as one more label.
+def _best_threshold(correct: Any, inside: Any, outside: Any) -> tuple[float, int]:
+    """The score from which an answer counts, for most right ones with out of scope as one more label; and how many.
 
     As in Larson et al. 2019 (section 3.3). 100 rows stand there for the new label, as 20 do for each other.
     """
-    candidates = np.unique(np.concatenate([confidences, outside]))
-    right = [(correct & (confidences >= at)).sum() + (outside < at).sum() for at in candidates]
-    return float(candidates[int(np.argmax(right))])
+    candidates = np.unique(np.concatenate([inside, outside]))
+    right = [int((correct & (inside >= at)).sum() + (outside < at).sum()) for at in candidates]
+    return float(candidates[int(np.argmax(right))]), max(right)
