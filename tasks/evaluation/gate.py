@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from data_contracts.artifacts import Verdict
 from tasks.evaluation.baselines import BASELINES
-from tasks.evaluation.checks import Check, reasons_of, verdict_of
-from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows
+from tasks.evaluation.checks import Check, reasons_of, verdict_of, write_checks
+from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows, write_evidence
 from tasks.evaluation.finite import check_finite
 from tasks.evaluation.known_labels import known_labels
 from tasks.evaluation.limits import calibration_checks, cost_checks, floor_checks
@@ -25,6 +25,8 @@ from tasks.evaluation.shared_tasks import SharedTasks, shared_tasks
 from tasks.evaluation.slices import snapshot_groups
 from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
+
+EVIDENCE, CHECKS = "evidence.json", "checks.json"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ def judge(
         checks += protected_checks(pairs[IN_DOMAIN], groups, policy)
         evidence = [*later, *first]
     return Ruling(verdict_of(checks), reasons_of(checks), evidence, checks)
+
+
+def write_ruling(folder: Path, ruling: Ruling) -> None:
+    """Writes `evidence.json` and `checks.json`, which make another verdict on the same evidence another content."""
+    write_evidence(folder / EVIDENCE, ruling.evidence)
+    write_checks(folder / CHECKS, ruling.checks)
 
 
 def read_pairs(

@@ -11,11 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures, report_behaviour, report_scores, report_slices, report_trust
+from tasks.evaluation.assessing import CALIBRATION, LABEL_ERRORS, OUT_OF_SCOPE, SCORES, SLICES
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.calibration import read_calibrations
 from tasks.evaluation.case_results import read_findings
 from tasks.evaluation.checks import read_checks
 from tasks.evaluation.differences import read_evidence
+from tasks.evaluation.gate import CHECKS, EVIDENCE
 from tasks.evaluation.label_errors import read_suspects
 from tasks.evaluation.latency import read_cost
 from tasks.evaluation.out_of_scope import read_detections
@@ -51,7 +53,7 @@ class Evidence:
 def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, output: Path) -> None:
     """Writes `report.html`, its pictures, `report.md`, and `table.json`, the rows of the results table."""
     heads = heads_of(evidence.model)
-    own = read_scores(evidence.assessment / "scores.json")
+    own = read_scores(evidence.assessment / SCORES)
     scores = {"graft": own, **_baseline_scores(evidence, heads, list(dict.fromkeys(score.split for score in own)))}
     table = results_table(scores)
     (output / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
@@ -76,13 +78,13 @@ def _sections(
 ) -> Iterator[Section | None]:
     """In the order of the page."""
     assessment = evidence.assessment
-    yield report_scores.checks(judgement, read_checks(evidence.judgement / "checks.json"))
-    yield report_scores.changes(judgement, read_evidence(evidence.judgement / "evidence.json"), facts.margin)
+    yield report_scores.checks(judgement, read_checks(evidence.judgement / CHECKS))
+    yield report_scores.changes(judgement, read_evidence(evidence.judgement / EVIDENCE), facts.margin)
     yield report_scores.results(table, scores)
-    yield report_slices.slices(read_slices(assessment / "slices.json"))
+    yield report_slices.slices(read_slices(assessment / SLICES))
     yield _confusion(evidence, heads)
-    yield report_trust.calibration(read_calibrations(assessment / "calibration.json"))
-    yield report_trust.out_of_scope(read_detections(assessment / "out_of_scope.json"))
+    yield report_trust.calibration(read_calibrations(assessment / CALIBRATION))
+    yield report_trust.out_of_scope(read_detections(assessment / OUT_OF_SCOPE))
     if evidence.probes:
         findings = read_findings(evidence.probes)
         yield report_behaviour.behaviour(findings)
@@ -91,7 +93,7 @@ def _sections(
         yield report_trust.transfer(read_transfers(evidence.transfers))
     texts = [name for name in (facts.text_column, facts.pair_column) if name]
     yield report_trust.mistakes(_mistakes(evidence, heads, texts))
-    suspected = {IN_DOMAIN: assessment / "label_errors.json", "train": evidence.label_errors}
+    suspected = {IN_DOMAIN: assessment / LABEL_ERRORS, "train": evidence.label_errors}
     yield report_trust.label_errors({split: read_suspects(path) for split, path in suspected.items() if path})
     if evidence.cost:
         yield report_behaviour.speed(read_cost(evidence.cost))

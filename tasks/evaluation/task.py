@@ -128,24 +128,14 @@ def score_predictions(
 
     What else was measured of the model goes with them.
     """
-    from tasks.evaluation.calibration import measure_calibration, write_calibrations
-    from tasks.evaluation.label_checks import suspects_in_domain
-    from tasks.evaluation.label_errors import write_suspects
-    from tasks.evaluation.out_of_scope import judge_detectors, write_detections
-    from tasks.evaluation.scoring import score_splits, write_scores
-    from tasks.evaluation.slices import score_slices, write_slices
+    from tasks.evaluation.assessing import assess_answers
 
     store = open_store()
     with store.draft() as draft:
         splits = [split for split in predictions.rows if split not in TRAINING_SPLITS]
         heads = heads_of(store.directory(model.digest))
         rows, answers = store.directory(snapshot.digest), store.directory(predictions.digest)
-        scores = score_splits(rows, answers, heads, splits)
-        write_scores(draft / "scores.json", scores)
-        write_slices(draft / "slices.json", score_slices(rows, answers, heads, splits, text_columns))
-        write_calibrations(draft / "calibration.json", measure_calibration(rows, answers, heads, splits))
-        write_detections(draft / "out_of_scope.json", judge_detectors(rows, answers, heads, splits))
-        write_suspects(draft / LABEL_ERRORS, suspects_in_domain(rows, answers, heads, text_columns))
+        scores = assess_answers(rows, answers, heads, splits, text_columns, output=draft)
         primary: dict[str, dict[str, float]] = {}
         for score in scores:
             if score.primary:
@@ -254,9 +244,7 @@ def judge_candidate(
     text_columns: tuple[str, ...] = (),
 ) -> Judgement:
     """The gate's verdict on the candidate, against the champion or, for a first model, the baselines."""
-    from tasks.evaluation.checks import write_checks
-    from tasks.evaluation.differences import write_evidence
-    from tasks.evaluation.gate import Measured, judge
+    from tasks.evaluation.gate import Measured, judge, write_ruling
 
     store = open_store()
     with store.draft() as draft:
@@ -274,9 +262,7 @@ def judge_candidate(
             ),
             text_columns=text_columns,
         )
-        write_evidence(draft / "evidence.json", ruling.evidence)
-        # Part of the digest, so that another verdict on the same evidence is another judgement.
-        write_checks(draft / "checks.json", ruling.checks)
+        write_ruling(draft, ruling)
         return Judgement(
             digest=store.publish(draft),
             parents=(candidate.digest, *((champion.digest,) if champion else ()), baselines.digest),

@@ -29,7 +29,7 @@ DATA, TRAINING, EVALUATION = (
 )
 BLOCKS = [b for path in DOCUMENTS for b in re.findall(r"```yaml\n(.*?)```", path.read_text("utf-8"), flags=re.DOTALL)]
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
-COMMAND = re.compile(r"\bgraft ([a-z]+(?: [a-z]+)?)")
+COMMAND = re.compile(r"\bgraft ([a-z-]+(?: [a-z]+)?)")
 
 
 def test_there_are_examples() -> None:

@@ -243,7 +243,7 @@ def test_a_pipeline_of_ones_own_is_looked_at_where_it_uses_the_contract(
     pipeline = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
     pipeline["name"], pipeline["data"]["contract"] = "mine", "before.yaml"
     pipeline["heads"] = {"mood": {"kind": "single_label", "column": "sentiment"}}
-    pipeline["gate"] = {}
+    pipeline["gate"], pipeline["evaluation"] = {}, {}
     mine = write_contract(tmp_path / "pipeline.yaml", pipeline)
     result = graft("diff", before, after, "--pipeline", mine)
     assert result.exit_code == 0

@@ -2,15 +2,17 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.artifacts import ModelVersion
+from data_contracts.artifacts import ModelVersion, Opponent
 from data_contracts.errors import InputError
 from tasks.registry import task
 from tasks.registry.passport import PASSPORT, program_of, read_origin, settings_digest
+from tasks.registry.promoting import promote_if_won
 from tasks.registry.task import (
     code_changes,
     issue_passport,
@@ -104,9 +106,11 @@ def test_a_champion_that_it_was_judged_against_is_its_parent(chain: Chain) -> No
 def test_a_version_that_is_not_there_is_an_error_that_says_which_are(chain: Chain) -> None:
     with pytest.raises(InputError, match="no champion; its versions are none"):
         version_numbered("shop", None)
-    registered(chain)
+    version = registered(chain)
     with pytest.raises(InputError, match="no version 2; its versions are 1"):
         version_numbered("shop", 2)
+    assert version_numbered("shop", 1).version == 1
+    promote_if_won(task.open_registry("shop"), version, Opponent(model=None, entry=0), None, datetime.now(UTC))
     assert version_numbered("shop", None).version == 1
 
 

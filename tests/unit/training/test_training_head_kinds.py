@@ -12,13 +12,12 @@ import pytest
 
 from data_contracts.artifacts import Judgement
 from tasks.drift.reference import freeze_reference, read_reference
+from tasks.evaluation.assessing import assess_answers
 from tasks.evaluation.baselines import answer_with_baselines
-from tasks.evaluation.differences import write_evidence
-from tasks.evaluation.gate import judge
+from tasks.evaluation.gate import judge, write_ruling
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.report import Evidence, make_report
-from tasks.evaluation.scoring import score_splits, write_scores
 from tasks.modeling.answering import answer_rows
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, heads_of
 from tasks.modeling.predicting import predict_splits
@@ -151,23 +150,22 @@ def test_a_model_of_such_heads_is_scored_judged_reported_and_referred_to(
     heads = heads_of(model)
     predict_splits(model, snapshot, tokens, ["validation", "test"], answers)
     answer_with_baselines(snapshot, heads, "text", ["test"], baselines)
-    scores = score_splits(snapshot, answers, heads, ["test"])
-    write_scores(tmp_path / "scores.json", scores)
+    scores = assess_answers(snapshot, answers, heads, ["test"], ["text"], output=tmp_path)
     assert [score.metric for score in scores if score.primary] == ["micro_f1", "quadratic_weighted_kappa"]
     assert {score.rows for score in scores} == {47}
 
-    verdict, reasons, differences, _ = judge(snapshot, heads, answers, answers, baselines, GatePolicy(draws=200))
+    ruling = judge(snapshot, heads, answers, answers, baselines, GatePolicy(draws=200))
     # The same answers, on 47 rows: too few to say that they would be no worse on others.
-    assert verdict == "INCONCLUSIVE"
-    write_evidence(tmp_path / "evidence.json", differences)
+    assert ruling.verdict == "INCONCLUSIVE"
+    write_ruling(tmp_path, ruling)
     judgement = Judgement(
-        digest="1" * 64, verdict=verdict, reasons=tuple(reasons), candidate="c" * 64, champion="d" * 64
+        digest="1" * 64, verdict=ruling.verdict, reasons=tuple(ruling.reasons), candidate="c" * 64, champion="d" * 64
     )
     facts = ReportFacts(pipeline="toys", contract="toys", text_column="text", rows={"test": 48}, quarantined={})
-    evidence = Evidence(snapshot, answers, tmp_path / "scores.json", baselines, tmp_path / "evidence.json", model)
+    evidence = Evidence(snapshot, answers, tmp_path, baselines, tmp_path, model)
     make_report(facts, evidence, judgement, tmp_path / "report")
     assert {path.stem for path in (tmp_path / "report").glob("*.png")} == {
-        "gap", "confusion_haste", "reliability_haste", "reliability_topics",
+        "changes", "gap", "confusion_haste", "reliability_haste", "reliability_topics",
     }  # fmt: skip
 
     assert freeze_reference(snapshot, answers, heads, tmp_path / "reference") == 96

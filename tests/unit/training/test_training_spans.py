@@ -13,13 +13,13 @@ from data_contracts.artifacts import Judgement
 from data_contracts.cleaning import Cleaning
 from flows.pipeline import load_pipeline
 from tasks.drift.reference import freeze_reference, read_reference
+from tasks.evaluation.assessing import assess_answers
 from tasks.evaluation.baselines import answer_with_baselines
-from tasks.evaluation.differences import write_evidence
-from tasks.evaluation.gate import judge
+from tasks.evaluation.gate import judge, write_ruling
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.report import Evidence, make_report
-from tasks.evaluation.scoring import score_splits, write_scores
+from tasks.evaluation.scoring import score_splits
 from tasks.modeling.answering import answer_rows
 from tasks.modeling.heads import AnyHead, SpanHead, answer_columns, heads_of, tag_columns
 from tasks.modeling.predicting import predict_splits
@@ -71,8 +71,7 @@ def test_answers_are_learnt_from_pairs_predicted_scored_judged_and_reported(
     heads = heads_of(model)
     predict_splits(model, snapshot, splits / "tokens", ["validation", "test"], predicted)
     answer_with_baselines(snapshot, heads, "text", ["test"], baselines, pair_column="context")
-    scores = score_splits(snapshot, predicted, heads, ["test"])
-    write_scores(tmp_path / "scores.json", scores)
+    scores = assess_answers(snapshot, predicted, heads, ["test"], ["text"], output=tmp_path)
     assert [(score.metric, score.primary) for score in scores] == [
         ("token_f1", True),
         ("exact_match", False),
@@ -84,16 +83,18 @@ def test_answers_are_learnt_from_pairs_predicted_scored_judged_and_reported(
     assert score_splits(snapshot, baselines / "majority", heads, ["test"])[0].value == pytest.approx(0.5)
     assert 0 < score_splits(snapshot, baselines / "tfidf", heads, ["test"])[0].value < 0.3
 
-    verdict, reasons, differences, _ = judge(snapshot, heads, predicted, None, baselines, GatePolicy(draws=200))
-    assert verdict == "PROMOTE"
-    write_evidence(tmp_path / "evidence.json", differences)
-    judgement = Judgement(digest="1" * 64, verdict=verdict, reasons=tuple(reasons), candidate="c" * 64, champion=None)
+    ruling = judge(snapshot, heads, predicted, None, baselines, GatePolicy(draws=200))
+    assert ruling.verdict == "PROMOTE"
+    write_ruling(tmp_path, ruling)
+    judgement = Judgement(
+        digest="1" * 64, verdict=ruling.verdict, reasons=tuple(ruling.reasons), candidate="c" * 64, champion=None
+    )
     about = ReportFacts(
         pipeline="q", contract="q", text_column="text", pair_column="context", rows={"test": 80}, quarantined={}
     )
-    evidence = Evidence(snapshot, predicted, tmp_path / "scores.json", baselines, tmp_path / "evidence.json", model)
+    evidence = Evidence(snapshot, predicted, tmp_path, baselines, tmp_path, model)
     make_report(about, evidence, judgement, tmp_path / "report")
-    assert {path.stem for path in (tmp_path / "report").glob("*.png")} == {"gap", "reliability_answer"}
+    assert {path.stem for path in (tmp_path / "report").glob("*.png")} == {"changes", "gap", "reliability_answer"}
     assert freeze_reference(snapshot, predicted, heads, tmp_path / "reference") == 160
     seen = read_reference(tmp_path / "reference").right["answer"]
     assert seen[:64].mean() > 0.9
