@@ -73,8 +73,8 @@ def test_one_change_runs_what_depends_on_it_and_says_what_changed(shop: Shop, se
     assert changed.code == 0, changed.text
     assert "policy.margin changed from 0.02 to 0.5" in changed.text
     ran = {step for step, what in changed.steps().items() if what == "running"}
-    # The margin is not used for a first model, so the verdict is the same and what follows is reused.
-    assert ran == {"judge_candidate"}
+    # A first model is judged without the margin, so the verdict is the same; the report shows the margin.
+    assert ran == {"judge_candidate", "write_report"}
 
 
 def test_the_report_is_one_file_that_fetches_nothing(shop: Shop, first_run: Outcome) -> None:
