@@ -67,7 +67,7 @@ class Shop:
     def pipeline(self) -> str:
         return str(self.folder / "shop.yaml")
 
-    def graft(self, *arguments: str, timeout: float = 400) -> Outcome:
+    def graft(self, *arguments: str, timeout: float = 800) -> Outcome:
         """Runs the command line in a process of its own, from another folder than the repository."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OMP_"))}
         environment |= {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1"}

@@ -14,7 +14,7 @@ ROWS = {"train": 400, "validation": 100, "test": 120, "noisy": 40}
 
 @pytest.fixture(scope="module")
 def pair(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A champion, and a challenger that learnt the same from another seed, which is no better beyond chance."""
+    """A champion, and a challenger that learnt the same from another seed."""
     folder = tmp_path_factory.mktemp("pair")
     (folder / "data").mkdir()
     for name, rows in ROWS.items():
@@ -30,12 +30,12 @@ def pair(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     }
     (folder / "shop.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), encoding="utf-8")
     pair = Shop(folder, folder / "home", port=0)
-    for seed in (13, 14):
-        done = pair.graft("run", pair.pipeline, "--set", f"training.seed={seed}")
+    # On so few rows, a model of two layers is not above TF-IDF beyond chance.
+    by_hand = ("promote", pair.pipeline, "1", "--reason", "so that there is a champion")
+    second = ("run", pair.pipeline, "--set", "training.seed=14")
+    for command in (("run", pair.pipeline), by_hand, second):
+        done = pair.graft(*command)
         assert done.code == 0, done.text
-    shown = pair.graft("models", pair.pipeline).text
-    assert "champion" in shown, shown
-    assert "challenger" in shown, shown
     return pair
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.flows.conftest import Outcome, Shop
 
-RETRAIN_SECONDS = 420
+RETRAIN_SECONDS = 900
 QUIET_SECONDS = 15
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_quiet_window_starts_nothing_and_a_harmful_one_starts_exactly_one_retraining(
     shop: Shop, services: Outcome
 ) -> None:
