@@ -3,12 +3,12 @@
 from prefect import flow
 
 from data_contracts.artifacts import Assessment, CrossValidation, ValidatedSnapshot
-from flows.assess import tokens_for
 from flows.fine_tune import fine_tune
 from flows.pipeline import Pipeline, load_pipeline
 from flows.prepare_data import prepare_data
-from tasks.evaluation.task import cross_scores, score_predictions
-from tasks.modeling.task import answer_columns, locate_encoder, predict_rows, tag_columns
+from flows.score import score
+from tasks.evaluation.task import cross_scores
+from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
 from tasks.preparation.task import cut_fold, prepared
 from tasks.tokenization.task import tokenize
 
@@ -46,5 +46,5 @@ def _assess_fold(
     rows = prepared(cut, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
     tokens = tokenize(rows, locate_encoder(plan.encoder), texts, tags, answers)
     model = fine_tune(rows, tokens, pipeline, overrides)
-    predictions = predict_rows(model, rows, tokens_for(model, rows, texts.text_column))
-    return score_predictions(predictions, rows, model, text_columns=texts.columns)
+    _, scores = score(model, rows, pipeline, overrides)
+    return scores

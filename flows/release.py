@@ -12,9 +12,9 @@ from data_contracts.artifacts import (
     ValidatedSnapshot,
 )
 from flows.approval import ask_for_approval
-from flows.assess import assess
 from flows.dispatch import on_pool
 from flows.pipeline import load_pipeline
+from flows.score import score
 from tasks.evaluation.task import (
     ReportFacts,
     answer_baselines,
@@ -90,5 +90,5 @@ def assessment_of(
     """The opponent's scores on the candidate's rows, or None where there is no champion yet."""
     if opponent.model is None:
         return None
-    scores, _ = on_pool(assess, model=opponent.model, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
+    _, scores = on_pool(score, model=opponent.model, snapshot=snapshot, pipeline=pipeline, overrides=overrides)
     return scores

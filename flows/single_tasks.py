@@ -3,8 +3,8 @@
 from prefect import flow
 
 from data_contracts.artifacts import Predictions, TokenizedDataset, TrainedModel, Transfers, ValidatedSnapshot
-from flows.assess import tokens_for
 from flows.pipeline import Pipeline, load_pipeline
+from flows.score import tokens_for
 from tasks.evaluation.task import compare_with_single_tasks, show_transfers
 from tasks.modeling.task import predict_rows
 from tasks.training.task import Lesson, train

@@ -3,8 +3,8 @@
 from prefect import flow
 
 from data_contracts.artifacts import DriftDecision
-from flows.assess import tokens_for
 from flows.pipeline import load_pipeline, pipeline_reference
+from flows.score import tokens_for
 from tasks.drift.task import announce, decide, show_decision
 from tasks.ingestion.task import count_fresh_rows, ingest, locate_sources
 from tasks.modeling.task import predict_rows

@@ -72,6 +72,15 @@ def bootstrap_weights(rows: int, draws: int = DRAWS, seed: int = SEED) -> NDArra
     return np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=draws).astype(float)
 
 
+def primary_scores(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
+    """{task: {split: primary metric}}, to six digits."""
+    found: dict[str, dict[str, float]] = {}
+    for score in scores:
+        if score.primary:
+            found.setdefault(score.task, {})[score.split] = round(score.value, 6)
+    return found
+
+
 def write_scores(path: Path, scores: list[Score]) -> None:
     """Writes the scores as JSON."""
     path.write_text(json.dumps([asdict(score) for score in scores], indent=1), encoding="utf-8")

@@ -50,6 +50,7 @@ __all__ = [
     "score_once",
     "score_predictions",
     "show_results",
+    "with_findings",
     "write_report",
 ]
 TRAINING_SPLITS = ("train", "validation")
@@ -120,15 +121,10 @@ def score_predictions(
     snapshot: ValidatedSnapshot,
     model: TrainedModel,
     text_columns: tuple[str, ...] = (),
-    cost: ModelCost | None = None,
-    probes: ProbeResults | None = None,
-    suspected: LabelSuspects | None = None,
 ) -> Assessment:
-    """Every metric of every task on every evaluation split, slices, calibration, scope, and labels to look at.
-
-    What else was measured of the model goes with them.
-    """
+    """Every metric of every task on every evaluation split, slices, calibration, scope, and labels to look at."""
     from tasks.evaluation.assessing import assess_answers
+    from tasks.evaluation.scoring import primary_scores
 
     store = open_store()
     with store.draft() as draft:
@@ -136,21 +132,20 @@ def score_predictions(
         heads = heads_of(store.directory(model.digest))
         rows, answers = store.directory(snapshot.digest), store.directory(predictions.digest)
         scores = assess_answers(rows, answers, heads, splits, text_columns, output=draft)
-        primary: dict[str, dict[str, float]] = {}
-        for score in scores:
-            if score.primary:
-                primary.setdefault(score.task, {})[score.split] = round(score.value, 6)
         return Assessment(
             digest=store.publish(draft),
             parents=(predictions.digest, snapshot.digest),
             model=model.digest,
             predictions=predictions.digest,
             snapshot=snapshot.digest,
-            scores=primary,
-            cost=cost.digest if cost else None,
-            probes=probes.digest if probes else None,
-            label_errors=suspected.digest if suspected else None,
+            scores=primary_scores(scores),
         )
+
+
+def with_findings(scores: Assessment, cost: ModelCost, probes: ProbeResults, suspected: LabelSuspects) -> Assessment:
+    """The scores, and what else was measured of the model."""
+    found = {"cost": cost.digest, "probes": probes.digest, "label_errors": suspected.digest}
+    return scores.model_copy(update=found)
 
 
 @cached_task("evaluation")
@@ -400,14 +395,10 @@ def moved_scores(before: Assessment, after: Assessment) -> list[Movement]:
 
 def score_once(model: Path, snapshot: str, answers: Path) -> dict[str, dict[str, float]]:
     """{task: {split: primary score}} of answers that lie beside any run, as `score_predictions` gives them."""
-    from tasks.evaluation.scoring import score_splits
+    from tasks.evaluation.scoring import primary_scores, score_splits
 
     splits = sorted(path.stem for path in answers.glob("*.parquet") if path.stem not in TRAINING_SPLITS)
-    found: dict[str, dict[str, float]] = {}
-    for score in score_splits(open_store().directory(snapshot), answers, heads_of(model), splits):
-        if score.primary:
-            found.setdefault(score.task, {})[score.split] = round(score.value, 6)
-    return found
+    return primary_scores(score_splits(open_store().directory(snapshot), answers, heads_of(model), splits))
 
 
 def _scored(assessment: Assessment) -> Scored:

@@ -106,7 +106,7 @@ def test_models_are_listed_and_a_rollback_without_a_previous_champion_is_refused
 
 def test_every_flow_is_a_deployment_with_a_form(shop: Shop, services: Outcome) -> None:
     deployments = {d["name"]: d for d in shop.api("deployments/filter", {})}
-    assert len(deployments) == 10
+    assert len(deployments) == 11
     for deployment in deployments.values():
         properties = deployment["parameter_openapi_schema"]["properties"]
         assert properties, deployment["name"]
