@@ -18,9 +18,9 @@ from tasks.ingestion.plan import DataSettings
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.encoder import EncoderSettings
 from tasks.modeling.heads import AnyHead
-from tasks.modeling.serving import Serving
 from tasks.preparation.settings import Preparation
 from tasks.registry.approval import ReleasePolicy
+from tasks.shadow.serving import Serving
 from tasks.tokenization.settings import Tokenization
 from tasks.training.recipe import Recipe
 

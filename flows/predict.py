@@ -3,9 +3,9 @@
 from prefect import flow
 
 from flows.pipeline import load_pipeline
-from tasks.evaluation.task import note_agreement
-from tasks.modeling.task import answer_file, answer_file_twice
+from tasks.modeling.task import answer_file
 from tasks.registry.task import find_challenger, require_champion
+from tasks.shadow.task import answer_file_twice, note_agreement
 
 
 @flow(flow_run_name="{pipeline}")

@@ -33,7 +33,7 @@ def shadow(
     Label as many of the differing rows as you like, and look as often as you like: the test allows for it.
     """
     with failures(debug):
-        from tasks.evaluation.task import read_label_tests, read_shadow_notes, write_differences
+        from tasks.shadow.task import read_label_tests, read_shadow_notes, write_differences
 
         plan, champion, challenger = _both_of(pipeline)
         batches = read_shadow_notes(plan.name, champion.version, challenger.version)
@@ -65,7 +65,7 @@ def ab(
     """
     with failures(debug):
         from data_contracts.errors import InputError
-        from tasks.evaluation.task import read_outcome_tests
+        from tasks.shadow.task import read_outcome_tests
 
         plan, champion, challenger = _both_of(pipeline)
         share = plan.serving.challenger_share

@@ -22,9 +22,19 @@ STAGES = {
     "evaluation",
     "drift",
     "registry",
+    "shadow",
     "storage",
 }
-USERS_OF_THE_MODEL = {"validation", "preparation", "tokenization", "training", "evaluation", "drift", "registry"}
+USERS_OF_THE_MODEL = {
+    "validation",
+    "preparation",
+    "tokenization",
+    "training",
+    "evaluation",
+    "drift",
+    "registry",
+    "shadow",
+}
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
 # The command line is no flow: it starts the services of a home and shows what lies in its store.

@@ -7,11 +7,11 @@ from tasks.evaluation.calibration import measure_calibration, write_calibrations
 from tasks.evaluation.label_checks import suspects_in_domain
 from tasks.evaluation.label_errors import write_suspects
 from tasks.evaluation.out_of_scope import judge_detectors, write_detections
-from tasks.evaluation.scoring import Score, score_splits, write_scores
+from tasks.evaluation.scoring import SCORES, Score, score_splits, write_scores
 from tasks.evaluation.slices import score_slices, write_slices
 from tasks.modeling.heads import AnyHead
 
-SCORES, SLICES, CALIBRATION = "scores.json", "slices.json", "calibration.json"
+SLICES, CALIBRATION = "slices.json", "calibration.json"
 OUT_OF_SCOPE, LABEL_ERRORS = "out_of_scope.json", "label_errors.json"
 
 

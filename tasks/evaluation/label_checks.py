@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from tasks.evaluation.baselines import read_texts
-from tasks.evaluation.label_errors import Suspect, held_out_shares, sampled_rows, suspects
+from tasks.evaluation.label_errors import SEED, Suspect, held_out_shares, suspects
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_ids, read_labels
 from tasks.modeling.calibration import shares_of
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.label_scores import read_label_scores
 from tasks.modeling.limits import TokenLimit
+from tasks.modeling.row_ids import sample_own
 from tasks.modeling.text_states import text_states
 
 TRAIN = "train"
-# Preparation names what it makes from a row by the row's id, a tilde, and how.
-MADE_FROM = "~"
-LEAST_ROWS = 50
+LEAST_ROWS, MOST_ROWS = 50, 10_000
 
 
 def suspects_in_training(
@@ -33,8 +32,7 @@ def suspects_in_training(
     if not answering:
         return {}
     ids = read_ids(snapshot, TRAIN)
-    own = np.flatnonzero([MADE_FROM not in row_id for row_id in ids])
-    rows = own[sampled_rows(len(own))]
+    rows = sample_own(ids, MOST_ROWS, SEED)
     every_text = read_texts(snapshot, TRAIN, text_columns)
     texts = [every_text[row] for row in rows]
     states = text_states(encoder, texts, limit)

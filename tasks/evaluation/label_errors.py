@@ -18,7 +18,6 @@ from data_contracts.errors import InputError
 
 FOLDS = 5
 SEED = 20_261
-MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -128,13 +127,6 @@ def held_out_shares(
     alone = counts[given] == 1
     found[alone] = np.eye(labels)[given[alone]]
     return found
-
-
-def sampled_rows(rows: int, most: int = MOST_ROWS, seed: int = SEED) -> NDArray[np.int64]:
-    """Positions of at most so many rows, drawn at random and in order."""
-    if rows <= most:
-        return np.arange(rows)
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def write_suspects(path: Path, found: dict[str, list[Suspect]]) -> None:

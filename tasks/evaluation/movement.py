@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluation.scoring import Score, bootstrap_weights, read_scores
+from tasks.evaluation.scoring import SCORES, Score, bootstrap_weights, read_scores
 from tasks.modeling.answers import read_answers, read_ids, read_labels
 from tasks.modeling.heads import AnyHead
 
@@ -59,7 +59,7 @@ def movements(before: Scored, after: Scored) -> list[Movement]:
 
 
 def _primary(scored: Scored) -> dict[tuple[str, str, str], Score]:
-    scores = read_scores(scored.scores / "scores.json")
+    scores = read_scores(scored.scores / SCORES)
     return {(score.task, score.split, score.metric): score for score in scores if score.primary}
 
 

@@ -58,7 +58,9 @@ def judge_detectors(
     Detectors that compare states need answers for `train`, which may be those of a sample of its rows.
     """
     found = []
-    names = [VALIDATION, IN_DOMAIN, *(split for split in splits if split not in (TRAIN, VALIDATION, IN_DOMAIN))]
+    others = [split for split in splits if split not in (TRAIN, VALIDATION, IN_DOMAIN)]
+    # Of rows in domain alone, nothing is out of scope.
+    names = [VALIDATION, IN_DOMAIN, *others] if others else []
     labels = {split: read_labels(snapshot, split, heads) for split in names}
     for task, head in heads.items():
         outside = [split for split in names if all(label is None for label in labels[split][task])]

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures, report_behaviour, report_scores, report_slices, report_trust
-from tasks.evaluation.assessing import CALIBRATION, LABEL_ERRORS, OUT_OF_SCOPE, SCORES, SLICES
+from tasks.evaluation.assessing import CALIBRATION, LABEL_ERRORS, OUT_OF_SCOPE, SLICES
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.calibration import read_calibrations
 from tasks.evaluation.case_results import read_findings
@@ -23,7 +23,7 @@ from tasks.evaluation.latency import read_cost
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.report_markdown import markdown_of
-from tasks.evaluation.scoring import IN_DOMAIN, Score, read_scores, score_splits
+from tasks.evaluation.scoring import IN_DOMAIN, SCORES, Score, read_scores, score_splits
 from tasks.evaluation.sections import Picture, Section
 from tasks.evaluation.slices import read_slices
 from tasks.evaluation.transfer import read_transfers

@@ -18,6 +18,7 @@ from tasks.modeling.heads import AnyHead
 from tasks.modeling.scores import auroc
 
 METRICS = Path(__file__).parent / "metrics"
+SCORES = "scores.json"
 TRAINING_SPLITS = ("train", "validation")
 IN_DOMAIN = "test"
 DRAWS = 1000

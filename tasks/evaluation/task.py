@@ -1,10 +1,9 @@
 """Prefect edge of evaluation."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -22,7 +21,6 @@ from data_contracts.artifacts import (
     Predictions,
     ProbeResults,
     Report,
-    ShadowAnswers,
     TrainedModel,
     Transfers,
     ValidatedSnapshot,
@@ -188,9 +186,10 @@ def cross_scores(pipeline: str, folds: Sequence[Assessment]) -> CrossValidation:
     """What the folds' scores say together, and a table of them as an artifact of the run."""
     from tasks.evaluation.crossing import cross_scores as scores_of
     from tasks.evaluation.crossing import cross_table
+    from tasks.evaluation.scoring import SCORES
 
     store = open_store()
-    found = scores_of([store.directory(fold.digest) / "scores.json" for fold in folds])
+    found = scores_of([store.directory(fold.digest) / SCORES for fold in folds])
     table = cross_table(found)
     create_table_artifact(table, key=f"{pipeline}-cross-validation", description=f"{len(folds)} folds, in domain")
     with store.draft() as draft:
@@ -240,6 +239,7 @@ def judge_candidate(
 ) -> Judgement:
     """The gate's verdict on the candidate, against the champion or, for a first model, the baselines."""
     from tasks.evaluation.gate import Measured, judge, write_ruling
+    from tasks.evaluation.scoring import SCORES
 
     store = open_store()
     with store.draft() as draft:
@@ -252,7 +252,7 @@ def judge_candidate(
             policy,
             champion_heads=heads_of(store.directory(champion.model)) if champion else None,
             measured=Measured(
-                scores=store.directory(candidate.digest) / "scores.json",
+                scores=store.directory(candidate.digest) / SCORES,
                 cost=store.directory(candidate.cost) / COST if candidate.cost else None,
             ),
             text_columns=text_columns,
@@ -300,71 +300,6 @@ def write_report(
             output=draft,
         )
         return Report(digest=store.publish(draft), parents=(candidate.digest, judgement.digest))
-
-
-@task(cache_policy=NO_CACHE)
-def note_agreement(pipeline: str, answered: ShadowAnswers, champion: ModelVersion) -> None:
-    """How far champion and challenger agree on a batch: a note for `graft shadow`, and an artifact of the run."""
-    from tasks.evaluation.agreement import agreement_of, agreement_page
-
-    store = open_store()
-    heads = heads_of(store.directory(champion.model.digest))
-    found = agreement_of(store.directory(answered.digest), heads)
-    note = {"answers": answered.model_dump(mode="json"), "agreement": [asdict(of_task) for of_task in found]}
-    # A batch that is answered again by the same versions is the same note.
-    store.write_note(f"{shadow_notes(pipeline, answered.champion, answered.challenger)}/{answered.digest}", note)
-    create_markdown_artifact(agreement_page(answered, found), key=f"{pipeline}-shadow")
-
-
-def read_shadow_notes(pipeline: str, champion: int, challenger: int) -> dict[str, tuple[ShadowAnswers, list[Any]]]:
-    """{batch: answers of both versions, and how far they agree on each task}, by the first digits of the digest."""
-    from tasks.evaluation.agreement import Agreement
-
-    store = open_store()
-    notes = (store.read_note(name) for name in store.note_names(shadow_notes(pipeline, champion, challenger)))
-    read = ((ShadowAnswers(**note["answers"]), [Agreement(**of) for of in note["agreement"]]) for note in notes if note)
-    return {answers.digest[:12]: (answers, agreement) for answers, agreement in read}
-
-
-def write_differences(batches: Mapping[str, ShadowAnswers], champion: TrainedModel, path: str) -> int:
-    """Writes the rows that two versions answer otherwise to a JSON Lines file, to be labelled; returns their number."""
-    from tasks.evaluation.agreement import differing_rows
-    from tasks.modeling.row_files import check_folder, write_rows
-
-    check_folder(path)
-    store = open_store()
-    heads = heads_of(store.directory(champion.digest))
-    rows = [row for b, of in batches.items() for row in differing_rows(store.directory(of.digest), heads, b)]
-    write_rows(rows, path)
-    return len(rows)
-
-
-def read_label_tests(batches: Mapping[str, ShadowAnswers], champion: TrainedModel, path: str) -> dict[str, Any]:
-    """What the labels in such a file say so far: {task: SignTest}."""
-    from tasks.evaluation.agreement import label_tests
-    from tasks.modeling.row_files import read_objects
-
-    store = open_store()
-    heads = heads_of(store.directory(champion.digest))
-    folders = {batch: store.directory(of.digest) for batch, of in batches.items()}
-    return label_tests(folders, heads, list(read_objects(path).values()))
-
-
-def read_outcome_tests(
-    path: str, champion: ModelVersion, challenger: ModelVersion, share: float, success: str | None
-) -> dict[str, Any]:
-    """What the outcomes of rows that either version served say so far: {task or outcome: ArmsTest}."""
-    from tasks.evaluation.agreement import outcome_tests
-    from tasks.modeling.row_files import read_objects
-
-    heads = heads_of(open_store().directory(champion.model.digest))
-    rows = list(read_objects(path).values())
-    return outcome_tests(rows, heads, (champion.version, challenger.version), max(1, round(1 / share) - 1), success)
-
-
-def shadow_notes(pipeline: str, champion: int, challenger: int) -> str:
-    """Where the store keeps the notes of batches that both versions answered."""
-    return f"shadow/{pipeline}/{champion}-{challenger}"
 
 
 @task(cache_policy=NO_CACHE)

@@ -16,6 +16,15 @@ def shares_of(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def label_shares(
+    scores: NDArray[np.floating] | None, temperature: float, labels: Sequence[str], label: str | None
+) -> NDArray[np.float64]:
+    """(rows,) probabilities of one of the labels."""
+    if scores is None or label is None:
+        raise ValueError("how likely a label is follows from the scores of all labels")
+    return np.asarray(shares_of(scores, temperature)[:, labels.index(label)])
+
+
 def fit_temperature(scores: NDArray[np.floating], targets: Sequence[int]) -> float:
     """The temperature by which the log-loss of those rows is least; 1 without rows (Guo et al. 2017, 1706.04599).
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from data_contracts.dataset import Property
 from tasks.modeling import scores, tfidf
-from tasks.modeling.calibration import shares_of
+from tasks.modeling.calibration import label_shares, shares_of
 from tasks.modeling.head import (
     MISSING,
     Answer,
@@ -121,10 +121,7 @@ class OrdinalHead(Head):
         self, answers: Sequence[Any], scores: NDArray[np.float32] | None, label: str | None
     ) -> NDArray[np.float64]:
         """(rows,) probabilities of the label."""
-        if scores is None or label is None:
-            raise ValueError("how likely a label is follows from the scores of all labels")
-        found: NDArray[np.float64] = shares_of(scores, self.temperature)[:, self.labels.index(label)]
-        return found
+        return label_shares(scores, self.temperature, self.labels, label)
 
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """{label, confidence}."""

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tasks.modeling.answers import Answers, read_ids, write_answers, write_embeddings
 from tasks.modeling.inference import run_network
 from tasks.modeling.label_scores import write_label_scores
 from tasks.modeling.network import load_network
+from tasks.modeling.row_ids import sample_own
 from tasks.modeling.tokenized import read_tokens
 from tasks.modeling.tokens import TextEncoder
 
 SAMPLED_ROWS = 20_000
 SEED = 20_262
-MADE_FROM = "~"
 
 
 def predict_splits(
@@ -31,7 +28,7 @@ def predict_splits(
     rows = {}
     for split in (*splits, *sampled):
         ids = read_ids(snapshot, split)
-        chosen = _sample(ids) if split in sampled else None
+        chosen = sample_own(ids, SAMPLED_ROWS, SEED) if split in sampled else None
         encoded = read_tokens(tokens / f"{split}.parquet", chosen)
         found = run_network(network, encoded, pad_id=pad_id, description=f"predicting {split}")
         answered = ids if chosen is None else [ids[row] for row in chosen]
@@ -41,11 +38,3 @@ def predict_splits(
             write_label_scores(output, split, task, scores)
         rows[split] = len(found.embeddings)
     return rows
-
-
-def _sample(ids: Sequence[str]) -> NDArray[np.int64]:
-    """Positions, in order; preparation names what it makes from a row by the row's id, a tilde, and how."""
-    own = np.flatnonzero([MADE_FROM not in row_id for row_id in ids])
-    if len(own) <= SAMPLED_ROWS:
-        return own
-    return np.sort(np.random.default_rng(SEED).choice(own, SAMPLED_ROWS, replace=False))

@@ -7,16 +7,13 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.artifacts import (
     Encoder,
-    ModelVersion,
     Predictions,
-    ShadowAnswers,
     TokenizedDataset,
     TrainedModel,
     ValidatedSnapshot,
 )
 from tasks.modeling.encoder import EncoderSettings, encoder_digest, encoder_folder
 from tasks.modeling.heads import answer_columns, heads_of, tag_columns
-from tasks.modeling.serving import Serving
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
@@ -24,7 +21,6 @@ __all__ = [
     "answer_columns",
     "answer_columns_of",
     "answer_file",
-    "answer_file_twice",
     "answer_once",
     "locate_encoder",
     "predict_rows",
@@ -67,36 +63,6 @@ def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: Token
         )
         parents = (model.digest, tokens.digest)
         return Predictions(digest=store.publish(draft), parents=parents, model=model.digest, rows=rows)
-
-
-@task(cache_policy=NO_CACHE)
-def answer_file_twice(
-    champion: ModelVersion,
-    challenger: ModelVersion,
-    input_path: str,
-    output_path: str,
-    text_column: str,
-    serving: Serving,
-) -> ShadowAnswers:
-    """The same by champion and challenger: each row's answers are those of the version that serves it."""
-    from tasks.modeling.shadow import Version, answer_twice
-
-    store = open_store()
-    first, second = (
-        Version(of.version, store.directory(of.model.digest), of.model.cleaning, of.model.pair_column)
-        for of in (champion, challenger)
-    )
-    trial = f"{champion.pipeline}/{champion.version}/{challenger.version}"
-    with store.draft() as draft:
-        rows, served = answer_twice(first, second, input_path, output_path, text_column, serving, trial, draft)
-        return ShadowAnswers(
-            digest=store.publish(draft),
-            parents=(champion.model.digest, challenger.model.digest),
-            champion=champion.version,
-            challenger=challenger.version,
-            rows=rows,
-            served_by_challenger=served,
-        )
 
 
 @task(cache_policy=NO_CACHE)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
+from tasks.modeling.row_ids import id_of_made
 from tasks.preparation.balancing import Balance
 from tasks.preparation.settings import Preparation
 from tasks.preparation.variants import Columns, KnownTexts, variants_of, with_values
@@ -91,7 +92,7 @@ def _balanced(source: Path, times: NDArray[np.int64] | None) -> Iterator[pa.Reco
         for at in range(0, len(rows), ROWS_PER_BATCH):
             repeated = batch.take(pa.array(rows[at : at + ROWS_PER_BATCH]))
             names = zip(repeated.column("_id").to_pylist(), copies[at : at + ROWS_PER_BATCH], strict=True)
-            yield with_values(repeated, "_id", [f"{row_id}~oversample{copy}" for row_id, copy in names])
+            yield with_values(repeated, "_id", [id_of_made(row_id, f"oversample{copy}") for row_id, copy in names])
 
 
 def _batches(source: Path) -> Iterator[tuple[int, pa.RecordBatch]]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
 from tasks.modeling.chance import number_of, random_of, share_of
+from tasks.modeling.row_ids import id_of_made
 from tasks.preparation.augmentation import Augmentation
 from tasks.preparation.passages import Passage, passage_of
 
@@ -63,7 +64,7 @@ def variants_of(
         for row, variant in enumerate(variation.vary(passages, randoms)):
             if variant.text.strip() and variant.is_findable and known.is_new(variant.text, seconds[row]):
                 origins.append(row)
-                names.append(f"{ids[row]}~{variation.kind}{copy}")
+                names.append(id_of_made(ids[row], f"{variation.kind}{copy}"))
                 variants.append(variant)
     facts["variants"] += len(variants)
     found = with_values(rows.take(pa.array(origins, type=pa.int64())), "_id", names)

@@ -11,7 +11,6 @@ from tasks.evaluation.label_errors import (
     held_out_shares,
     likely_wrong,
     read_suspects,
-    sampled_rows,
     suspects,
     write_suspects,
 )
@@ -112,15 +111,6 @@ def test_a_label_of_one_row_is_not_suspected_and_one_of_two_rows_is_judged() -> 
 def test_rows_that_no_model_can_be_fitted_on_are_refused(given: list[int]) -> None:
     with pytest.raises(InputError, match=f"looked for in {len(given)} rows"):
         held_out_shares(np.zeros((len(given), 2)), np.array(given), 6)
-
-
-def test_a_sample_is_drawn_once_in_order_and_the_same_each_time() -> None:
-    assert sampled_rows(4, most=5).tolist() == [0, 1, 2, 3]
-    drawn = sampled_rows(1000, most=100)
-    assert len(set(drawn)) == 100
-    assert (np.diff(drawn) > 0).all()
-    assert drawn.tolist() == sampled_rows(1000, most=100).tolist()
-    assert drawn[-1] > 900
 
 
 def test_suspects_come_back_from_disk_as_they_were(tmp_path: Path) -> None:

@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 
 from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
-from tasks.evaluation.calibration import measure_calibration, write_calibrations
+from tasks.evaluation.assessing import LABEL_ERRORS, assess_answers
 from tasks.evaluation.case_results import CaseResult, Example, Findings, write_findings
 from tasks.evaluation.checks import Check, write_checks
 from tasks.evaluation.differences import Difference, write_evidence
 from tasks.evaluation.label_errors import Suspect, write_suspects
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
-from tasks.evaluation.out_of_scope import judge_detectors, write_detections
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.report_markdown import plain
-from tasks.evaluation.scoring import Score, score_splits, write_scores
-from tasks.evaluation.slices import score_slices, write_slices
+from tasks.evaluation.scoring import Score
 from tasks.modeling.heads import (
     AnyHead,
     HeadsAdapter,
@@ -68,14 +66,10 @@ class Elements(HTMLParser):
 
 
 def write_assessment(folder: Path, snapshot: Path, answers: Path, heads: dict[str, AnyHead], splits: list[str]) -> Path:
-    """All that is measured of a model's answers, as `score_predictions` publishes it."""
+    """All that is measured of a model's answers, and a label that is suspected."""
     folder.mkdir()
-    write_scores(folder / "scores.json", score_splits(snapshot, answers, heads, splits))
-    write_slices(folder / "slices.json", score_slices(snapshot, answers, heads, splits, ("text",)))
-    write_calibrations(folder / "calibration.json", measure_calibration(snapshot, answers, heads, splits))
-    outside = judge_detectors(snapshot, answers, heads, splits) if len(splits) > 1 else []
-    write_detections(folder / "out_of_scope.json", outside)
-    write_suspects(folder / "label_errors.json", {"intent": [Suspect("r7", NASTY, "refund", "praise", 0.01, 0.9)]})
+    assess_answers(snapshot, answers, heads, splits, ("text",), folder)
+    write_suspects(folder / LABEL_ERRORS, {"intent": [Suspect("r7", NASTY, "refund", "praise", 0.01, 0.9)]})
     return folder
 
 

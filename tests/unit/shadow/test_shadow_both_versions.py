@@ -11,30 +11,37 @@ from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.modeling.answering import answer_rows
 from tasks.modeling.answers import read_answers, read_ids
-from tasks.modeling.heads import AnyHead
+from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.network import new_network, save_network
-from tasks.modeling.serving import Serving, is_served_by_challenger
-from tasks.modeling.shadow import Version, answer_twice
+from tasks.shadow.both_versions import Version, answer_twice
+from tasks.shadow.serving import Serving, is_served_by_challenger
 
 UNSEEN = Serving(shadow=True)
 SPLIT = Serving(challenger_share=0.25, key="customer")
 ROWS = [{"text": f"where is parcel {number}?", "customer": number // 2} for number in range(40)]
 
 
+HEADS: dict[str, AnyHead] = {
+    "intent": SingleLabelHead(column="intent", labels=("refund", "delivery", "praise")),
+    "urgency": RegressionHead(column="urgency", mean=0.5, deviation=0.25),
+}
+
+
 @pytest.fixture(scope="module")
-def versions(
-    saved_network: Path, tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Version, Version]:
+def versions(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
     """Versions 3 and 4, which have learnt nothing, each from another seed."""
-    other = tmp_path_factory.mktemp("other")
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        save_network(new_network(tiny_encoder, heads), tiny_encoder, TokenLimit(max_tokens=16), other)
-    return Version(3, saved_network, Cleaning(), None), Version(4, other, Cleaning(), None)
+    found = []
+    for number in (3, 4):
+        folder = tmp_path_factory.mktemp(f"version-{number}")
+        with torch.random.fork_rng():
+            torch.manual_seed(number)
+            save_network(new_network(tiny_encoder, HEADS), tiny_encoder, TokenLimit(max_tokens=16), folder)
+        found.append(Version(number, folder, Cleaning(), None))
+    return found
 
 
-def answered(versions: tuple[Version, Version], serving: Serving, folder: Path) -> list[dict[str, Any]]:
+def answered(versions: list[Version], serving: Serving, folder: Path) -> list[dict[str, Any]]:
     """The rows that are written for ROWS."""
     source, target = folder / "in.jsonl", folder / "out.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
@@ -52,27 +59,25 @@ def by_itself(version: Version, folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line)["predictions"] for line in target.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_challenger_in_the_shadow_is_seen_by_nobody(versions: tuple[Version, Version], tmp_path: Path) -> None:
+def test_a_challenger_in_the_shadow_is_seen_by_nobody(versions: list[Version], tmp_path: Path) -> None:
     rows = answered(versions, UNSEEN, tmp_path)
     champion, challenger = (by_itself(version, tmp_path) for version in versions)
     assert rows == [row | {"predictions": found} for row, found in zip(ROWS, champion, strict=True)]
     assert champion != challenger
 
 
-def test_what_both_answer_is_kept_for_a_comparison(
-    versions: tuple[Version, Version], heads: dict[str, AnyHead], tmp_path: Path
-) -> None:
+def test_what_both_answer_is_kept_for_a_comparison(versions: list[Version], tmp_path: Path) -> None:
     answered(versions, UNSEEN, tmp_path)
     kept = [json.loads(line) for line in (tmp_path / "kept" / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     for role, version in zip(("champion", "challenger"), versions, strict=True):
         assert [row[role] for row in kept] == by_itself(version, tmp_path)
-        found = read_answers(tmp_path / "kept" / f"{role}.parquet", heads)
+        found = read_answers(tmp_path / "kept" / f"{role}.parquet", HEADS)
         assert found.answers["intent"] == [row[role]["intent"]["label"] for row in kept]
     assert read_ids(tmp_path / "kept", "champion") == [str(number) for number in range(1, 41)]
 
 
 def test_a_share_of_the_keys_is_served_by_the_challenger_and_rows_say_by_whom(
-    versions: tuple[Version, Version], tmp_path: Path
+    versions: list[Version], tmp_path: Path
 ) -> None:
     rows = answered(versions, SPLIT, tmp_path)
     found = {number: by_itself(version, tmp_path) for number, version in zip((3, 4), versions, strict=True)}

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
-from tasks.evaluation.sequential import ArmsTest, SignTest, compare_arms
 from tasks.modeling.answers import Answers, read_answers, read_ids
 from tasks.modeling.heads import AnyHead
+from tasks.shadow.sequential import ArmsTest, SignTest, compare_arms
 
 ROW = "_row"
 CHAMPION, CHALLENGER = "champion", "challenger"

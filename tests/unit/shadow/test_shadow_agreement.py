@@ -8,7 +8,9 @@ import pytest
 
 from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
-from tasks.evaluation.agreement import (
+from tasks.modeling.answers import Answers, write_answers
+from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.shadow.agreement import (
     Agreement,
     agreement_of,
     agreement_page,
@@ -16,9 +18,7 @@ from tasks.evaluation.agreement import (
     label_tests,
     outcome_tests,
 )
-from tasks.evaluation.sequential import SignTest
-from tasks.modeling.answers import Answers, write_answers
-from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.shadow.sequential import SignTest
 
 HEADS: dict[str, AnyHead] = {
     "mood": SingleLabelHead(column="feeling", labels=("good", "bad")),
