@@ -37,6 +37,21 @@ def promote_if_won(
     return Outcome(version=promoted, why=f"version {version.version} is champion: {in_words(entry)}")
 
 
+def promote_if_approved(
+    registry: Registry,
+    version: ModelVersion,
+    opponent: Opponent,
+    answer: Approval | None,
+    timeout_hours: float,
+    at: datetime,
+) -> Outcome:
+    """The same where a person has to agree; `answer` is None where nobody has answered in so many hours."""
+    if answer is None:
+        settled = outcome_without_asking(registry, version, opponent)
+        return settled or stays(version, f"nobody answered within {timeout_hours:g} hours")
+    return promote_if_won(registry, version, opponent, answer, at)
+
+
 def outcome_without_asking(registry: Registry, version: ModelVersion, opponent: Opponent) -> Outcome | None:
     """What becomes of the version whatever a person would say; None where it is to become champion."""
     entries = registry.ledger.entries()

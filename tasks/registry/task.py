@@ -55,7 +55,7 @@ from tasks.registry.passport import (
     write_origin,
     write_passport,
 )
-from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_won, stays
+from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_approved, promote_if_won
 from tasks.registry.promotions import PromotionLedger
 from tasks.registry.reproducing import WeightDifference, compare_weights
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
@@ -170,26 +170,17 @@ def keep_approval(version: ModelVersion, opponent: Opponent, approval: Approval)
 @task(cache_policy=NO_CACHE)
 def promote(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) -> Outcome:
     """Makes the version champion if it won against the one that is champion now, and a person agrees where one must."""
-    registry = open_registry(version.pipeline)
-    approval = None
-    if policy.approval == "person":
-        settled = outcome_without_asking(registry, version, opponent)
-        approval = answer_to(open_store(), version, opponent)
-        if approval is None:
-            unanswered = f"nobody answered within {policy.timeout_hours:g} hours"
-            return settled or stays(version, unanswered)
-    return promote_if_won(registry, version, opponent, approval, datetime.now(UTC))
+    registry, now = open_registry(version.pipeline), datetime.now(UTC)
+    if policy.approval == "none":
+        return promote_if_won(registry, version, opponent, None, now)
+    answer = answer_to(open_store(), version, opponent)
+    return promote_if_approved(registry, version, opponent, answer, policy.timeout_hours, now)
 
 
 @task(cache_policy=NO_CACHE)
 def require_champion(pipeline: str) -> ModelVersion:
     """The version in use. Raises InputError before the first promotion."""
-    champion = open_registry(pipeline).champion()
-    if champion is None:
-        raise InputError(
-            f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
-        )
-    return champion
+    return version_numbered(pipeline, None)
 
 
 def promote_by_hand(pipeline: str, version: int, by: str, reason: str) -> Promotion:
@@ -275,14 +266,16 @@ def program_today() -> Program:
 
 
 def version_numbered(pipeline: str, number: int | None) -> ModelVersion:
-    """The version of that number; without one, the champion. Raises InputError, saying which there are."""
-    versions = open_registry(pipeline).versions()
-    wanted = [v for v in versions if (v.version == number if number is not None else "champion" in v.aliases)]
-    if not wanted:
-        known = ", ".join(str(version.version) for version in reversed(versions)) or "none"
-        what = f"no version {number}" if number is not None else "no champion"
-        raise InputError(f"pipeline {pipeline} has {what}; its versions are {known}. `graft models` lists them.")
-    return wanted[0]
+    """The version of that number; without one, the champion. Raises InputError where there is none."""
+    registry = open_registry(pipeline)
+    if number is not None:
+        return registry.version(number)
+    champion = registry.champion()
+    if champion is None:
+        raise InputError(
+            f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
+        )
+    return champion
 
 
 def passport_of(version: ModelVersion) -> Passport:

@@ -104,7 +104,7 @@ def test_a_champion_that_it_was_judged_against_is_its_parent(chain: Chain) -> No
 
 
 def test_a_version_that_is_not_there_is_an_error_that_says_which_are(chain: Chain) -> None:
-    with pytest.raises(InputError, match="no champion; its versions are none"):
+    with pytest.raises(InputError, match="no champion yet"):
         version_numbered("shop", None)
     version = registered(chain)
     with pytest.raises(InputError, match="no version 2; its versions are 1"):
