@@ -9,7 +9,7 @@ import torch
 
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
-from tasks.modeling.answering import answer_rows
+from tasks.modeling.answering import answer, answer_rows
 from tasks.modeling.answers import read_answers, read_ids
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
 from tasks.modeling.limits import TokenLimit
@@ -87,6 +87,20 @@ def test_a_share_of_the_keys_is_served_by_the_challenger_and_rows_say_by_whom(
     assert all(rows[at]["served_by"] == rows[at + 1]["served_by"] for at in range(0, 40, 2))
     # Nothing is kept where no comparison is asked for.
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_without_a_shadow_each_version_is_asked_for_its_own_rows_alone(
+    versions: list[Version], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[Path, int] = {}
+
+    def counting(folder: Path, rows: dict[int, dict[str, Any]], *rest: Any) -> Any:
+        asked[folder] = len(rows)
+        return answer(folder, rows, *rest)
+
+    monkeypatch.setattr("tasks.shadow.both_versions.answer", counting)
+    rows = answered(versions, SPLIT, tmp_path)
+    assert asked == {of.folder: sum(row["served_by"] == of.number for row in rows) for of in versions}
 
 
 def served(trial: str, serving: Serving = SPLIT) -> list[bool]:
