@@ -36,13 +36,20 @@ def verdict_of(checks: Iterable[Check]) -> Verdict:
     return min(asked, key=STRICTEST_FIRST.index, default="PROMOTE")
 
 
+def ranked(checks: Iterable[Check]) -> list[Check]:
+    """Those that decided first, then what speaks most for the model, and those that were not judged last."""
+
+    def place(check: Check) -> tuple[int, int]:
+        strictness = STRICTEST_FIRST.index(check.otherwise)
+        # Of what passed, being better is more than not being beyond a limit.
+        return (0, strictness) if check.passed is False else (2, 0) if check.passed is None else (1, -strictness)
+
+    return sorted(checks, key=place)
+
+
 def reasons_of(checks: Iterable[Check]) -> list[str]:
-    """A sentence for every check, those that decided first and those that were not judged last."""
-    order = {False: 0, True: 1, None: 2}
-    return [
-        check.in_words
-        for check in sorted(checks, key=lambda check: (order[check.passed], STRICTEST_FIRST.index(check.otherwise)))
-    ]
+    """A sentence for every check, in that order."""
+    return [check.in_words for check in ranked(checks)]
 
 
 def write_checks(path: Path, checks: list[Check]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
-from tasks.evaluation.checks import STRICTEST_FIRST, Check
+from tasks.evaluation.checks import Check, ranked
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.policy import SKILL
 from tasks.evaluation.scoring import IN_DOMAIN, Score
@@ -17,7 +17,10 @@ SIGNED = Column("difference", "number", signed=True)
 def changes(judgement: Judgement, differences: Sequence[Difference], margin: float) -> Section:
     """What is better and worse than the champion, or than the baselines where there was none."""
     since = "Change since the champion" if judgement.champion else "Beside the baselines"
-    shown = [d for d in differences if (d.opponent == "champion") == (judgement.champion is not None)]
+    found = [d for d in differences if (d.opponent == "champion") == (judgement.champion is not None)]
+    # The mean over one task is that task.
+    several = len({d.task for d in found} - {SKILL}) > 1
+    shown = sorted((d for d in found if several or d.task != SKILL), key=lambda d: (d.split != IN_DOMAIN, d.split))
     columns = (
         Column("task"),
         Column("split"),
@@ -38,27 +41,25 @@ def changes(judgement: Judgement, differences: Sequence[Difference], margin: flo
     return Section("changes", since, note, pictures=drawn, tables=[Table(columns, rows, "The numbers", folded=True)])
 
 
-def checks(judgement: Judgement, found: Sequence[Check]) -> Section:
+def checks(found: Sequence[Check]) -> Section:
     """What the gate looked at, what decided first."""
-    order = {False: 0, True: 1, None: 2}
     marks: dict[bool | None, tuple[str, Tone]] = {
         True: ("passed", "good"),
         False: ("not passed", "bad"),
         None: ("not judged", ""),
     }
-    ranked = sorted(found, key=lambda c: (order[c.passed], STRICTEST_FIRST.index(c.otherwise)))
     rows = []
-    for check in ranked:
+    for check in ranked(found):
         word, tone = marks[check.passed]
         if check.passed is False:
             word = f"{word}: {check.otherwise}"
         rows.append((check.name, check.found, check.limit, Cell(word, tone)))
-    failed = [check.in_words for check in ranked if check.passed is False]
+    failed = [check.in_words for check in ranked(found) if check.passed is False]
     count = sum(check.passed is True for check in found)
     sentences = failed or [f"All {count} checks passed."]
     columns = (Column("check", "text"), Column("found"), Column("asked"), Column(""))
     title = f"All {len(found)} checks"
-    return Section("gate", "The gate", "", sentences or judgement.reasons, [Table(columns, rows, title, folded=True)])
+    return Section("gate", "The gate", "", sentences, [Table(columns, rows, title, folded=True)])
 
 
 def results(table: Sequence[Mapping[str, Any]], scores: Mapping[str, Sequence[Score]]) -> Section:

@@ -17,7 +17,8 @@ def slices(found: Sequence[GroupScore]) -> Section | None:
     """The worst group of every slice, by its gap; all groups below, those of too few rows marked."""
     if not found:
         return None
-    worst = sorted(worst_groups(found), key=lambda score: score.gap)[:WORST_SHOWN]
+    # Where the other groups of a slice are too small to judge, the one that is left may be better than the whole.
+    worst = sorted((of for of in worst_groups(found) if of.gap < 0), key=lambda score: score.gap)[:WORST_SHOWN]
     note = (
         "First metric in groups of rows, and how far each is from that of all rows of the split, with a 95% interval. "
         "A group of few rows is shown and not judged: its number may be chance."

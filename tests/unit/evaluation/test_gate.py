@@ -66,6 +66,9 @@ def test_reasons_name_all_checks_those_that_decided_first() -> None:
     ]
     assert [reason.split(":")[0] for reason in reasons_of(checks)] == ["broken", "open", "kept", "said"]
     assert reasons_of(checks)[0] == "broken: 1; asked: 2; not passed (REJECT)"
+    # Of what passed, that it is better comes before a limit that it keeps: the first reason is what a list shows.
+    passed = [Check("limit", "1", "2", True, "REJECT"), Check("better", "1", "0", True, "HOLD")]
+    assert [reason.split(":")[0] for reason in reasons_of(passed)] == ["better", "limit"]
 
 
 def test_checks_come_back_from_disk_as_they_were(tmp_path: Path) -> None:

@@ -17,9 +17,13 @@ from tasks.evaluation.differences import Difference, write_evidence
 from tasks.evaluation.label_errors import Suspect, write_suspects
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
 from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.policy import SKILL
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.report_markdown import plain
+from tasks.evaluation.report_scores import changes
+from tasks.evaluation.report_slices import slices
 from tasks.evaluation.scoring import Score
+from tasks.evaluation.slices import GroupScore
 from tasks.modeling.heads import (
     AnyHead,
     HeadsAdapter,
@@ -179,6 +183,27 @@ def test_a_first_model_is_shown_beside_the_baselines(evidence: Evidence, tmp_pat
     assert "against both baselines" in text
     assert "Beside the baselines" in text
     assert "Change since the champion" not in text
+
+
+def test_changes_in_domain_come_first_and_the_mean_of_one_task_is_left_out() -> None:
+    of_task = [Difference("champion", "intent", split, 0.1, 0.05, 0.2, 20) for split in ("noisy", "test")]
+    means = [replace(d, task=SKILL) for d in of_task]
+    shown = changes(judgement("d" * 64), [*of_task, *means], 0.02).tables[0].rows
+    assert [row[:2] for row in shown] == [("intent", "in domain"), ("intent", "noisy")]
+    other = [replace(d, task="mood") for d in of_task]
+    shown = changes(judgement("d" * 64), [*of_task, *other, *means], 0.02).tables[0].rows
+    assert [row[0] for row in shown] == ["intent", "mood", SKILL] * 2
+
+
+def test_a_group_that_is_better_than_the_whole_is_no_worst_one() -> None:
+    gaps = {"a": 0.1, "b": -0.1}
+    groups = [
+        GroupScore("intent", "test", "channel", g, 0.7 + gap, 40, gap, -0.1, 0.1, True) for g, gap in gaps.items()
+    ]
+    found = slices([*groups, replace(groups[0], slice="language")])
+    assert found is not None
+    assert [row[3] for row in found.tables[0].rows] == ["b"]
+    assert len(found.tables[1].rows) == 3
 
 
 def test_what_decided_stands_on_top_and_every_check_below(folder: Path) -> None:
