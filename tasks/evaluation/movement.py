@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tasks.evaluation.scoring import SCORES, Score, bootstrap_weights, read_scores
+from tasks.evaluation.resampling import paired_interval
+from tasks.evaluation.scoring import SCORES, Score, read_scores
 from tasks.modeling.answers import read_answers, read_ids, read_labels
 from tasks.modeling.heads import AnyHead
-
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,12 @@ def _paired(before: Scored, after: Scored, task: str, split: str) -> tuple[float
     labels = [{row: label for row, (_, label) in of_model.items()} for of_model in rows]
     if not labels[0] or labels[0] != labels[1]:
         return None
-    weights = bootstrap_weights(len(labels[0]))
-    scores = []
-    for head, of_model in zip(heads, rows, strict=True):
-        # In the order of the ids, so that a draw takes the same rows of both.
-        pairs = [of_model[row] for row in sorted(of_model)]
-        table = head.statistics([answer for answer, _ in pairs], [label for _, label in pairs])
-        scores.append(head.score_of_sums(weights @ table))
-    share = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(scores[1] - scores[0], (share, 1 - share))
-    return float(low), float(high)
+    # In the order of the ids, so that a draw takes the same rows of both.
+    tables = [
+        head.statistics(*zip(*(of_model[row] for row in sorted(of_model)), strict=True))
+        for head, of_model in zip(heads, rows, strict=True)
+    ]
+    return paired_interval(heads[1].score_of_sums, tables[1], tables[0])
 
 
 def _labelled(scored: Scored, task: str, split: str) -> dict[str, tuple[Any, Any]]:

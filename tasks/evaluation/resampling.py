@@ -1,10 +1,14 @@
 """Rows drawn again with replacement (Efron and Tibshirani 1993), as sums over the rows of each draw."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+DRAWS = 1000
 SEED = 20_260
 COUNTS_AT_ONCE = 4_000_000
+INTERVAL = (0.025, 0.975)
 
 
 def resampled_sums(table: NDArray[np.float64], draws: int, seed: int = SEED) -> NDArray[np.float64]:
@@ -21,6 +25,26 @@ def resampled_sums(table: NDArray[np.float64], draws: int, seed: int = SEED) -> 
         size = min(step, draws - start)
         found[start : start + size] = random.multinomial(len(table), counts / len(table), size=size) @ kinds
     return found
+
+
+def score_interval(
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]], table: NDArray[np.float64]
+) -> tuple[float, float]:
+    """95% interval of the score of a (rows, k) table's sums."""
+    low, high = np.quantile(score(resampled_sums(table, DRAWS)), INTERVAL)
+    return float(low), float(high)
+
+
+def paired_interval(
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+) -> tuple[float, float]:
+    """95% interval of how far the first table's score is above the second's; a draw takes the same rows of both."""
+    sums = resampled_sums(np.concatenate([first, second], axis=1), DRAWS)
+    width = first.shape[1]
+    low, high = np.quantile(score(sums[:, :width]) - score(sums[:, width:]), INTERVAL)
+    return float(low), float(high)
 
 
 def _fingerprints(table: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tasks.evaluation.finite import check_finite
 from tasks.evaluation.known_labels import known_labels
+from tasks.evaluation.resampling import score_interval
 from tasks.modeling.answers import Answers, read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.scores import auroc
@@ -21,8 +20,6 @@ METRICS = Path(__file__).parent / "metrics"
 SCORES = "scores.json"
 TRAINING_SPLITS = ("train", "validation")
 IN_DOMAIN = "test"
-DRAWS = 1000
-SEED = 20_260
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,6 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
     return found
 
 
-def bootstrap_weights(rows: int, draws: int = DRAWS, seed: int = SEED) -> NDArray[np.float64]:
-    """(draws, rows) counts of how often each draw with replacement takes each row; the same for the same rows."""
-    return np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=draws).astype(float)
-
-
 def primary_scores(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
     """{task: {split: primary metric}}, to six digits."""
     found: dict[str, dict[str, float]] = {}
@@ -100,11 +92,10 @@ def _score_task(
     values: dict[str, float] = {}
     for module, (predictions, truths) in head.metric_inputs(answers, references, confidences).items():
         values |= _load_metric(module).compute(predictions=predictions, references=truths)
-    sums = bootstrap_weights(len(rows)) @ head.statistics(answers, references)
-    low, high = np.quantile(head.score_of_sums(sums), (0.025, 0.975))
+    low, high = score_interval(head.score_of_sums, head.statistics(answers, references))
     found = [Score(task, split, name, float(value), len(rows)) for name, value in values.items()]
     first = found[0]
-    return [Score(task, split, first.metric, first.value, len(rows), True, float(low), float(high)), *found[1:]]
+    return [Score(task, split, first.metric, first.value, len(rows), True, low, high), *found[1:]]
 
 
 @functools.cache

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.known_labels import known_labels
 from tasks.evaluation.policy import LENGTH, SOURCE_FILE, GatePolicy
-from tasks.evaluation.resampling import resampled_sums
-from tasks.evaluation.scoring import DRAWS, IN_DOMAIN
+from tasks.evaluation.resampling import DRAWS, resampled_sums
+from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.words import words_of

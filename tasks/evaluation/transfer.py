@@ -8,13 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from tasks.evaluation.scoring import DRAWS, IN_DOMAIN, bootstrap_weights
+from tasks.evaluation.resampling import paired_interval
+from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
-
-INTERVAL = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,6 @@ def measure_transfer(
     together: Path,
     alone: Mapping[str, Path],
     splits: Iterable[str],
-    draws: int = DRAWS,
 ) -> list[Transfer]:
     """Every task of `alone`, which are folders of answers by task, on every split that has labels for it."""
     found = []
@@ -72,11 +68,9 @@ def measure_transfer(
                 )
                 for of in (together, folder)
             ]
-            weights = bootstrap_weights(len(known), draws)
             values = [float(heads[task].score_of_sums(table.sum(axis=0)[None])[0]) for table in tables]
-            drawn = [heads[task].score_of_sums(weights @ table) for table in tables]
-            low, high = np.quantile(drawn[0] - drawn[1], INTERVAL)
-            found.append(Transfer(task, split, values[0], values[1], float(low), float(high), len(known)))
+            low, high = paired_interval(heads[task].score_of_sums, *tables)
+            found.append(Transfer(task, split, values[0], values[1], low, high, len(known)))
     return found
 
 

@@ -1,11 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from data_contracts.errors import InputError
-from tasks.evaluation.scoring import Score, bootstrap_weights, read_scores, score_splits, write_scores
+from tasks.evaluation.scoring import Score, read_scores, score_splits, write_scores
 from tasks.modeling.heads import (
     AnyHead,
     MultiLabelHead,
@@ -107,14 +106,6 @@ def test_lists_of_labels_and_labels_in_order_have_scores_of_their_own_and_interv
     assert found["haste", "test", "mean_absolute_error"].value == pytest.approx(2 / 3)
     # Of the eight pairs of a row inside and one outside, 0.8 and 0.7 lie below 0.85.
     assert found["haste", "poems", "out_of_scope_auroc"].value == pytest.approx(6 / 8)
-
-
-def test_a_draw_takes_as_many_rows_as_there_are_and_the_same_ones_each_time() -> None:
-    weights = bootstrap_weights(30, draws=50)
-    assert weights.shape == (50, 30)
-    assert (weights.sum(axis=1) == 30).all()
-    assert np.array_equal(weights, bootstrap_weights(30, draws=50))
-    assert not np.array_equal(weights, bootstrap_weights(30, draws=50, seed=1))
 
 
 def test_the_interval_of_an_accuracy_is_about_that_of_a_binomial(write_rows: Write, write_model_answers: Write) -> None:
