@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.evaluation.movement import Movement, Scored, movements
@@ -72,3 +73,17 @@ def test_a_task_that_only_one_has_is_shown_without_the_other(write_rows: Write, 
         ("urgency", None, pytest.approx(1), None),
         ("intent", 1.0, None, None),
     ]
+
+
+def test_the_same_rows_in_another_order_are_compared_row_by_row(
+    write_rows: Write, write_model_answers: Write, tmp_path: Path
+) -> None:
+    half_right = ["refund"] * 40
+    first = scored(write_rows("test", intent=LABELS), write_model_answers("a", "test", {"intent": half_right}))
+    turned, answers = tmp_path / "turned", tmp_path / "turned_answers"
+    for source, target in ((first.snapshot, turned), (first.answers, answers)):
+        target.mkdir()
+        table = pq.read_table(source / "test.parquet")
+        pq.write_table(table.take(list(range(len(table)))[::-1]), target / "test.parquet")
+    (moved,) = movements(first, scored(turned, answers))
+    assert (moved.change, moved.low, moved.high) == (0.0, 0.0, 0.0)

@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from data_contracts.artifacts import Approval, Verdict
+from data_contracts.artifacts import Approval, Opponent, Verdict
 from data_contracts.errors import InputError
-from tasks.registry.promoting import adopt, mend, outcome_without_asking, override, promote_if_won, rollback
+from tasks.registry.promoting import (
+    adopt,
+    mend,
+    outcome_without_asking,
+    override,
+    promote_if_approved,
+    promote_if_won,
+    rollback,
+)
 from tasks.registry.promotions import PromotionLedger
 from tasks.registry.versions import Registry, RunRecord
 from tasks.storage.store import Store
@@ -215,6 +223,17 @@ def test_where_a_person_has_to_agree_the_answer_decides_and_is_kept(
     assert desk.champions() == champions
     said = "approval by ann: read the report" if approve else "ann said no: read the report"
     assert said in outcome.why
+
+
+def test_without_an_answer_the_version_waits_unless_it_is_settled_anyway(desk: Desk) -> None:
+    first = desk.release("a")
+    opponent = Opponent(model=first.version.model, entry=1)
+    refused, won = desk.release("b", "REJECT").version, desk.registry.version(desk.release("c", "HOLD").version.version)
+    won = won.model_copy(update={"judgement": won.judgement.model_copy(update={"verdict": "PROMOTE"})})
+    told = [promote_if_approved(desk.registry, of, opponent, None, 24, NOW) for of in (refused, won)]
+    assert "the gate says REJECT" in told[0].why
+    assert "nobody answered within 24 hours" in told[1].why
+    assert desk.champions() == [1]
 
 
 def test_nobody_is_asked_about_what_is_settled_anyway(desk: Desk) -> None:
