@@ -15,6 +15,9 @@ PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
 DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 
 
+VERDICT_FILE = "verdict.json"
+
+
 class Handle(BaseModel):
     """A published directory of the store: its digest names it, its parents tell what it was made from."""
 
@@ -221,7 +224,11 @@ class Transfers(Handle):
 
 
 class Judgement(Handle):
-    """What the gate said of a candidate, against whom, and why."""
+    """What the gate said of a candidate, against whom, and why.
+
+    Its directory holds the evidence and the checks, and the verdict in VERDICT_FILE, by which a handle that was altered
+    is told.
+    """
 
     kind: Literal["judgement"] = "judgement"
     verdict: Verdict

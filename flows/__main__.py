@@ -26,11 +26,6 @@ app = typer.Typer(
 )
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(quarantine_commands.app, name="quarantine")
-for command in (version_commands.models, version_commands.rollback, version_commands.promote):
-    app.command()(command)
-app.command()(shadow_commands.shadow)
-app.command()(shadow_commands.ab)
-passport_commands.add_commands(app)
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")
@@ -155,6 +150,13 @@ def down(debug: DEBUG = False) -> None:
 
     with failures(debug):
         stop_services(open_home(), print)
+
+
+for command in (version_commands.models, version_commands.rollback, version_commands.promote):
+    app.command()(command)
+app.command()(shadow_commands.shadow)
+app.command()(shadow_commands.ab)
+passport_commands.add_commands(app)
 
 
 def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]":

@@ -5,12 +5,13 @@ is worse beyond chance, below its floor, or beyond a limit. INCONCLUSIVE: it may
 HOLD: it is no worse, but no better either.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_contracts.artifacts import Verdict
+from data_contracts.artifacts import VERDICT_FILE, Verdict
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.checks import Check, reasons_of, verdict_of, write_checks
 from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows, write_evidence
@@ -89,9 +90,11 @@ def judge(
 
 
 def write_ruling(folder: Path, ruling: Ruling) -> None:
-    """Writes `evidence.json` and `checks.json`, which make another verdict on the same evidence another content."""
+    """Writes the evidence, the checks, and the verdict with its reasons."""
     write_evidence(folder / EVIDENCE, ruling.evidence)
     write_checks(folder / CHECKS, ruling.checks)
+    verdict = {"verdict": ruling.verdict, "reasons": ruling.reasons}
+    (folder / VERDICT_FILE).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
 
 
 def read_pairs(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from data_contracts.artifacts import Handle, SourceFile
+from data_contracts.artifacts import VERDICT_FILE, Handle, SourceFile
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.registry.passport import PASSPORT, QUARANTINE, WEIGHTS, Passport, Program, read_passport, sha256_of
@@ -200,7 +200,7 @@ def _verdict_in(objects: Objects, digest: str) -> str | None:
     if objects.hash_again(digest)[0] is None:
         return None
     try:
-        return str(json.loads((objects.directory(digest) / "verdict.json").read_bytes())["verdict"])
+        return str(json.loads((objects.directory(digest) / VERDICT_FILE).read_bytes())["verdict"])
     except (OSError, ValueError, KeyError):
         return None
 

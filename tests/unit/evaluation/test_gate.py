@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_contracts.artifacts import Verdict
+from data_contracts.artifacts import VERDICT_FILE, Verdict
 from data_contracts.errors import InputError
 from tasks.evaluation.checks import Check, read_checks, reasons_of, verdict_of, write_checks
-from tasks.evaluation.gate import Measured, judge
+from tasks.evaluation.differences import read_evidence
+from tasks.evaluation.gate import Measured, Ruling, judge, write_ruling
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import Score, write_scores
@@ -75,6 +76,15 @@ def test_checks_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
     checks = [Check("a", "1", "2", None), Check("b", "<1>", "é", False, "HOLD")]
     write_checks(tmp_path / "checks.json", checks)
     assert read_checks(tmp_path / "checks.json") == checks
+
+
+def test_a_ruling_is_written_with_the_verdict_that_a_passport_is_held_against(tmp_path: Path) -> None:
+    ruling = Ruling("HOLD", ["no better"], [], [Check("better", "1", "2", False, "HOLD")])
+    write_ruling(tmp_path, ruling)
+    written = json.loads((tmp_path / VERDICT_FILE).read_text(encoding="utf-8"))
+    assert written == {"verdict": "HOLD", "reasons": ["no better"]}
+    assert read_checks(tmp_path / "checks.json") == ruling.checks
+    assert read_evidence(tmp_path / "evidence.json") == []
 
 
 # The first model
