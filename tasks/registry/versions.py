@@ -96,7 +96,9 @@ class Registry:
         found = next((version for version in versions if version.version == number), None)
         if found is None:
             known = ", ".join(str(version.version) for version in reversed(versions)) or "none"
-            raise InputError(f"pipeline {self.pipeline} has no version {number}; its versions are {known}")
+            raise InputError(
+                f"pipeline {self.pipeline} has no version {number}; its versions are {known}. `graft models` lists them."
+            )
         return found
 
     def version_of(self, model: str) -> ModelVersion | None:
