@@ -12,7 +12,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of 
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
 DataVerdict = Literal["PASS", "PASS_WITH_QUARANTINE", "FAIL"]
 PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
-DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 
 
 VERDICT_FILE = "verdict.json"
@@ -325,19 +324,3 @@ class Release(BaseModel):
     assessment: Assessment
     report: Report
     outcome: str = Field("", description="what became of the version, in a sentence")
-
-
-class DriftDecision(BaseModel):
-    """What one window was found to be, as it stands in the ledger and travels in the event."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pipeline: str = Field(description="name of the pipeline, or the path of its YAML file")
-    window: str
-    window_digest: Digest
-    model_version: int
-    verdict: DriftVerdict
-    retrain: bool
-    reasons: tuple[str, ...]
-    measures: dict[str, float]
-    decided_at: datetime

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import DriftDecision, Release
+from data_contracts.artifacts import Release
+from data_contracts.drift import DriftDecision
 from flows.data_to_model import data_to_model
 from flows.pipeline import load_pipeline
 from tasks.drift.task import take_up

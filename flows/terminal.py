@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from data_contracts.artifacts import (
     CrossValidation,
-    DriftDecision,
     ModelVersion,
     Promotion,
     Release,
     TokenizedDataset,
     ValidatedSnapshot,
 )
+from data_contracts.drift import DriftDecision
 from data_contracts.errors import InputError
 from tasks.storage.home import Home, open_home, open_store
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import DriftDecision
+from data_contracts.drift import DriftDecision
 from flows.pipeline import load_pipeline, pipeline_reference
 from flows.score import tokens_for
 from tasks.drift.task import announce, decide, show_decision

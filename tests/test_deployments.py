@@ -18,7 +18,7 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.events.schemas.events import Resource, ResourceSpecification
 from prefect.server.schemas.schedules import CronSchedule
 
-from data_contracts.artifacts import DriftDecision
+from data_contracts.drift import DriftDecision
 from tasks.drift.task import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]

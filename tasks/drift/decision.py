@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.artifacts import DriftVerdict
+from data_contracts.drift import DriftVerdict
 from tasks.drift.reference import read_reference, see
 from tasks.drift.statistics import (
     ConfidenceShift,

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from data_contracts.artifacts import DriftDecision
+from data_contracts.drift import DriftDecision
 
 
 class Notes(Protocol):

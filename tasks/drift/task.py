@@ -8,15 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from data_contracts.artifacts import (
-    DriftDecision,
-    ModelVersion,
-    Predictions,
-    Reference,
-    SourceFiles,
-    TrainedModel,
-    ValidatedSnapshot,
-)
+from data_contracts.artifacts import ModelVersion, Predictions, Reference, SourceFiles, TrainedModel, ValidatedSnapshot
+from data_contracts.drift import DriftDecision
 from tasks.drift.decision import DriftPolicy, WindowCounts
 from tasks.drift.ledger import Ledger
 from tasks.modeling.heads import heads_of

@@ -97,7 +97,8 @@ class Registry:
         if found is None:
             known = ", ".join(str(version.version) for version in reversed(versions)) or "none"
             raise InputError(
-                f"pipeline {self.pipeline} has no version {number}; its versions are {known}. `graft models` lists them."
+                f"pipeline {self.pipeline} has no version {number}; its versions are {known}. "
+                "`graft models` lists them."
             )
         return found
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_contracts.artifacts import DriftVerdict
+from data_contracts.drift import DriftVerdict
 from tasks.drift.decision import DriftPolicy, WindowCounts, measure_window, triage
 from tasks.drift.reference import freeze_reference
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.artifacts import DriftDecision
+from data_contracts.drift import DriftDecision
 from tasks.drift.ledger import Ledger
 from tasks.drift.task import announce, take_up
 from tasks.storage.home import open_store

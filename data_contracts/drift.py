@@ -1,0 +1,169 @@
+"""What windows of production texts were found to be, and what was done about it: the entries of the drift ledger."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_contracts.artifacts import Digest, Handle
+
+DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
+RetrainingVerdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE", "FAILED"]
+
+
+class Fact(BaseModel):
+    """A frozen part of an entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Shift(Fact):
+    """Whether a window's distribution is another than the reference's: one test over all views, and how large it is.
+
+    p_value: (k + 1) / (B + 1) of B permutations, of all views jointly; `level` is what it is held against.
+    effect: distance of the mean embeddings in the kernel's space, in standard deviations of one text, 95% interval.
+    tasks: p-value of each task's own views, adjusted for their number. views: each view's z-score.
+    """
+
+    p_value: float
+    level: float
+    effect: float
+    effect_low: float
+    effect_high: float
+    tasks: dict[str, float] = {}
+    views: dict[str, float] = {}
+
+    @property
+    def significant(self) -> bool:
+        """Whether the test rejects at its level."""
+        return self.p_value <= self.level
+
+
+class Monitor(Fact):
+    """One sequential test that the model became worse: rows of this window counted as bad, and the evidence so far.
+
+    bad of `rows` rows count against the model, where `allowed` is the share that is tolerated. `log_e` is the natural
+    logarithm of this window's e-value, `log_evidence` that of the e-CUSUM after it. `labelled` where people's labels
+    say what is bad.
+    """
+
+    name: str = Field(description="accuracy/TASK, out_of_scope, or audit/TASK")
+    labelled: bool = False
+    rows: int
+    bad: int
+    allowed: float
+    log_e: float
+    log_evidence: float
+
+
+class AccuracyEstimate(Fact):
+    """Accuracy of a task on a window without labels, by two methods, and on the reference; `error` is how far such
+    estimates were off on 95% of windows drawn from the reference."""
+
+    reference: float
+    by_threshold: float
+    by_confidence: float
+    error: float
+
+
+class WindowMeasures(Handle):
+    """A window held against a reference: `measures.json`, and the rows that a report shows."""
+
+    kind: Literal["window_measures"] = "window_measures"
+    model: Digest
+    rows: int
+
+
+class DriftReport(Handle):
+    """One self-contained HTML page about a window, its pictures, and the rows most worth labelling."""
+
+    kind: Literal["drift_report"] = "drift_report"
+
+
+class DriftDecision(Fact):
+    """What one window was found to be, as it stands in the ledger and travels in the event."""
+
+    pipeline: str = Field(description="name of the pipeline, or the path of its YAML file")
+    window: str
+    window_digest: Digest
+    audit_digest: Digest | None = Field(None, description="labelled rows that took part, if any")
+    model_version: int
+    verdict: DriftVerdict
+    retrain: bool
+    reasons: tuple[str, ...]
+    shift: Shift | None = None
+    monitors: tuple[Monitor, ...] = ()
+    estimates: dict[str, AccuracyEstimate] = {}
+    measures: dict[str, float] = Field({}, description="what else was measured, by name")
+    fresh_rows: int = Field(0, description="rows labelled since that no training has seen")
+    decided_at: datetime
+
+
+class Decided(Fact):
+    """A window was judged."""
+
+    kind: Literal["decided"] = "decided"
+    decision: DriftDecision
+
+
+class Announced(Fact):
+    """The event of a decision was sent; whether it arrives is for `TakenUp` to say."""
+
+    kind: Literal["announced"] = "announced"
+    window_digest: Digest
+    model_version: int
+
+
+class TakenUp(Fact):
+    """A flow run began the retraining that a decision asks for; there is one at most for each decision."""
+
+    kind: Literal["taken_up"] = "taken_up"
+    window: str
+    window_digest: Digest
+    model_version: int
+    flow_run: str
+
+
+class Finished(Fact):
+    """A retraining ended. `hours` is its wall time from when it was taken up."""
+
+    kind: Literal["finished"] = "finished"
+    window_digest: Digest
+    model_version: int
+    flow_run: str
+    verdict: RetrainingVerdict
+    version: int | None = Field(None, description="the version that it registered")
+    hours: float
+
+
+class Rebaselined(Fact):
+    """A person took a benign window for what is normal from now on: shift is measured against `reference`."""
+
+    kind: Literal["rebaselined"] = "rebaselined"
+    window: str
+    window_digest: Digest
+    model_version: int
+    reference: Digest
+    by: str
+    reason: str
+
+
+class RolledBack(Fact):
+    """Labelled rows showed the champion to be worse than the one before it, which is in use again."""
+
+    kind: Literal["rolled_back"] = "rolled_back"
+    model_version: int
+    to: int
+    reason: str
+
+
+Happening = Annotated[Decided | Announced | TakenUp | Finished | Rebaselined | RolledBack, Field(discriminator="kind")]
+
+
+class DriftEntry(Fact):
+    """One entry of a pipeline's drift ledger; entries are numbered from 1 without a gap and never change."""
+
+    number: int = Field(ge=1)
+    id: str = Field(description="tells apart two processes that write the same entry at once")
+    at: datetime
+    happening: Happening
