@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.drift import DriftVerdict
+from tasks.drift.governor import Governor
 from tasks.drift.reference import read_reference, see
 from tasks.drift.statistics import (
     ConfidenceShift,
@@ -32,6 +33,7 @@ class DriftPolicy(BaseModel):
     broken_share: float = Field(0.1, gt=0, lt=1, description="rows against the contract that make a window bad data")
     minimum_rows: int = Field(50, gt=0, description="a window with fewer good rows is not judged")
     minimum_fresh_rows: int = Field(50, ge=0, description="freshly labelled rows a retraining needs")
+    governor: Governor = Governor()
     seed: int = 11
 
 
