@@ -21,10 +21,8 @@ def report_failed_action(event: dict[str, Any]) -> str:
     """
     resource, payload = event.get("resource") or {}, event.get("payload") or {}
     name = resource.get("prefect.resource.name", "an automation")
-    action = payload.get("action_type", "its action")
-    details = payload.get("validation_error") or payload.get("template_error")
-    reason = f"{payload.get('reason', 'no reason was given')}{f' ({details})' if details else ''}"
-    said = f"automation {name!r} could not do {action}: {reason}"
+    action = payload.get("action_type", "action unknown")
+    said = f"automation {name!r} could not act ({action}): {payload.get('reason', 'no reason was given')}"
     get_run_logger().error("%s. %s", said, REMEDY)
     create_markdown_artifact(
         f"# {said}\n\n{event.get('occurred', '')}\n\n{REMEDY}\n", key="failed-actions", description=said
