@@ -42,11 +42,11 @@ def risen_words(window: Sequence[str], reference: Sequence[str], *, most: int = 
         return []
     counts = [np.array([of[word] for word in words]) for of in (found, before)]
     sizes = found.total(), before.total()
-    scores = log_odds_scores(*counts, sizes, prior_words=float(min(sizes)))
+    scores = log_odds_scores(counts[0], counts[1], sizes, prior_words=float(min(sizes)))
     order = np.argsort(-scores, kind="stable")
     ranks = np.arange(1, len(words) + 1)
     beaten = np.flatnonzero(norm.sf(scores[order]) <= CHANCE * ranks / len(words))
-    risen = order[: min(beaten.max() + 1, most)] if len(beaten) else []
+    risen = order[: min(beaten[-1] + 1, most)] if len(beaten) else order[:0]
     return [
         RisenWord(words[at], found[words[at]] / len(window), before[words[at]] / len(reference), float(scores[at]))
         for at in risen
