@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, passport_commands, quarantine_commands, shadow_commands, terminal, version_commands
+from flows import (
+    contract_commands,
+    labelling_commands,
+    passport_commands,
+    quarantine_commands,
+    shadow_commands,
+    terminal,
+    version_commands,
+)
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -154,6 +162,7 @@ def down(debug: DEBUG = False) -> None:
 
 for command in (version_commands.models, version_commands.rollback, version_commands.promote):
     app.command()(command)
+app.command()(labelling_commands.label)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
 passport_commands.add_commands(app)

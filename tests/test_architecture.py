@@ -48,6 +48,7 @@ COMMAND_LINE = {
         *(
             "__main__",
             "contract_commands",
+            "labelling_commands",
             "passport_commands",
             "processes",
             "quarantine_commands",

@@ -1,7 +1,7 @@
 """What a report about a window is made from, and how it is read from folders of the store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_contracts.drift import DriftDecision
+from tasks.drift.reference import HELD_OUT, read_reference
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.heads import AnyHead
 
 MOST_ROWS = 20_000
 SEED = 20_263
+WINDOW = "window"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,35 @@ class WindowEvidence:
     earlier: Sequence[DriftDecision] = ()
     threshold: float | None = None
     proportions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvidenceFolders:
+    """Folders of the store that a report is made from; the last two are None where the store holds them no more.
+
+    checked: the window's rows. answers: the model's answers to them. held_out_rows: checked rows in domain that the
+    model was not trained on, and held_out_answers its answers to those.
+    """
+
+    checked: Path
+    answers: Path
+    reference: Path
+    held_out_rows: Path | None = None
+    held_out_answers: Path | None = None
+
+
+def read_seen(
+    folders: EvidenceFolders, heads: Mapping[str, AnyHead], columns: Sequence[str]
+) -> tuple[SeenRows, SeenRows]:
+    """Window and reference; `columns` are those of texts."""
+    window = read_rows_seen(folders.checked, folders.answers, (WINDOW,), heads, columns)
+    before = SeenRows()
+    if folders.held_out_rows is not None:
+        before = read_rows_seen(folders.held_out_rows, folders.held_out_answers, HELD_OUT, heads, columns)
+    # What the window was held against, which stays where held-out rows are gone.
+    kept = read_reference(folders.reference).embeddings
+    (positions,) = drawn_positions([len(kept)])
+    return window, replace(before, embeddings=kept[positions])
 
 
 def read_rows_seen(

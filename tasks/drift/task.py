@@ -1,6 +1,8 @@
 """Prefect edge of drift."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
@@ -9,13 +11,19 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from data_contracts.artifacts import ModelVersion, Predictions, Reference, SourceFiles, TrainedModel, ValidatedSnapshot
-from data_contracts.drift import DriftDecision
+from data_contracts.dataset import DatasetContract
+from data_contracts.drift import DriftDecision, DriftReport
+from data_contracts.errors import InputError
 from tasks.drift.decision import DriftPolicy, WindowCounts
 from tasks.drift.ledger import Ledger
 from tasks.modeling.heads import heads_of
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 
+if TYPE_CHECKING:
+    from tasks.drift.evidence import EvidenceFolders
+
+ROWS_TO_LABEL = 100
 EVENT = "graft.drift.confirmed"
 
 
@@ -113,12 +121,90 @@ def take_up(name: str, decision: DriftDecision) -> bool:
 
 
 @task(cache_policy=NO_CACHE)
-def show_decision(name: str, decision: DriftDecision) -> None:
-    """Artifact of the run: the verdict on the window, why, and what was measured."""
-    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
-    measures = "\n".join(f"| {measure} | {value:.4f} |" for measure, value in decision.measures.items())
+def write_drift_report(
+    name: str,
+    decision: DriftDecision,
+    checked: ValidatedSnapshot,
+    predictions: Predictions,
+    champion: ModelVersion,
+    contract: DatasetContract,
+    text_columns: tuple[str, ...],
+    earlier: tuple[DriftDecision, ...] = (),
+    threshold: float | None = None,
+    proportions: dict[str, dict[str, float]] | None = None,
+) -> DriftReport:
+    """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
+
+    It is an artifact of the run, too, and noted as the latest on that window, for `graft label`.
+    """
+    from tasks.drift.evidence import WindowEvidence, read_seen
+    from tasks.drift.labelling import rows_worth_labelling
+    from tasks.drift.report import make_drift_report
+    from tasks.modeling.row_files import write_rows
+    from tasks.reporting.page import MARKDOWN
+
+    store = open_store()
+    handles = (checked, predictions, champion.reference, champion.model)
+    parents = tuple(handle.digest for handle in handles)
+    held_out = (champion.model.parents[0], champion.reference.parents[0])
+    folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
+    window, reference = read_seen(folders, heads, text_columns)
+    evidence = WindowEvidence(
+        decision, heads, checked.rows.get("window", 0), window, reference, earlier, threshold, proportions or {}
+    )
+    with store.draft() as draft:
+        make_drift_report(evidence, output=draft)
+        rows = rows_worth_labelling(folders, heads, contract, text_columns, count=ROWS_TO_LABEL)
+        write_rows(rows, str(draft / "to_label.jsonl"))
+        page = (draft / MARKDOWN).read_text(encoding="utf-8")
+        report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
+    note = {"decision": decision.model_dump(mode="json"), "report": report.model_dump(mode="json")}
+    store.write_note(_report_note(name, decision.window), note)
     create_markdown_artifact(
-        f"# {decision.window}: {decision.verdict}\n\n{reasons}\n\n| measure | value |\n| --- | ---: |\n{measures}\n",
+        page,
         key=f"{name}-drift",
         description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
     )
+    return report
+
+
+def find_rows_to_label(
+    name: str, window: str, contract: DatasetContract, text_columns: tuple[str, ...], count: int
+) -> list[dict[str, Any]]:
+    """The rows most worth labelling of a window, as it was watched last.
+
+    Raises InputError where it was not, or has no row to label.
+    """
+    from tasks.drift.labelling import rows_worth_labelling
+
+    store = open_store()
+    note = store.read_note(_report_note(name, window))
+    if note is None:
+        raise InputError(
+            f"window {window!r} of {name} was not watched yet, and what to label follows from that. "
+            f"`graft watch {name} --window {window}` watches it."
+        )
+    *parents, held_out_rows, held_out_answers = DriftReport.model_validate(note["report"]).parents
+    heads = heads_of(store.directory(parents[-1]))
+    folders = _evidence_folders(tuple(parents), (held_out_rows, held_out_answers))
+    rows = rows_worth_labelling(folders, heads, contract, text_columns, count=count)
+    if not rows:
+        raise InputError(
+            f"window {window!r} of {name} holds no row that satisfies its contract, so there is none to label. "
+            "Mend its file, and watch it again."
+        )
+    return rows
+
+
+def _evidence_folders(parents: tuple[str, ...], held_out: tuple[str, str]) -> "EvidenceFolders":
+    """Folders of the window's rows, its answers and the reference, and of the held-out rows that are still there."""
+    from tasks.drift.evidence import EvidenceFolders
+
+    store = open_store()
+    there = [store.directory(digest) if store.holds(digest) else None for digest in held_out]
+    return EvidenceFolders(*(store.directory(digest) for digest in parents[:3]), *there)
+
+
+def _report_note(name: str, window: str) -> str:
+    # A window's name may hold what a path cannot.
+    return f"drift_reports/{name}/{quote(window, safe='')}"

@@ -132,7 +132,7 @@ def test_what_is_imported_over_corners_belongs_to_the_stage() -> None:
     # validation imports the contract, which imports the errors; training imports heads, which import scores.
     assert "code data_contracts/errors.py" in code_components("validation")
     assert "code tasks/modeling/scores.py" in code_components("training")
-    for stage in ("evaluation",):
+    for stage in ("evaluation", "drift"):
         assert {"code tasks/reporting/page.py", "code tasks/reporting/page.html"} <= set(code_components(stage))
     assert not [name for name in code_components("ingestion") if "modeling" in name]
 
