@@ -23,13 +23,21 @@ WINDOW = "window"
 
 @dataclass(frozen=True)
 class SeenRows:
-    """Rows and what a model makes of them: texts (two of a pair joined), embeddings (rows, width), and by task the
-    answers and the confidences (rows,). What is not known is empty."""
+    """Rows and what a model makes of them: texts, embeddings (rows, width), and by task the answers and the confidences
+    (rows,); `seconds` are the second texts where rows are pairs. What is not known is empty."""
 
     texts: Sequence[str] = ()
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     answers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     confidences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    seconds: Sequence[str] = ()
+
+    @property
+    def shown(self) -> list[str]:
+        """The text of each row; of a pair both, one behind the other."""
+        if not self.seconds:
+            return list(self.texts)
+        return [" / ".join(filter(None, pair)) for pair in zip(self.texts, self.seconds, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class EvidenceFolders:
 def read_seen(
     folders: EvidenceFolders, heads: Mapping[str, AnyHead], columns: Sequence[str]
 ) -> tuple[SeenRows, SeenRows]:
-    """Window and reference; `columns` are those of texts."""
+    """Window and reference; `columns` are those of texts, one or two."""
     window = read_rows_seen(folders.checked, folders.answers, (WINDOW,), heads, columns)
     before = SeenRows()
     if folders.held_out_rows is not None:
@@ -86,20 +94,24 @@ def read_rows_seen(
 ) -> SeenRows:
     """The rows of some splits through a model, of which MOST_ROWS drawn at random where there are more.
 
-    `columns` are those of texts. Splits without a row are not there, and are left out.
+    `columns` are those of texts, one or two. Splits without a row are not there, and are left out.
     """
     drawn = _drawn_from(snapshot, splits)
-    texts = [text for path, positions in drawn for text in texts_of(rows_at(path, positions, columns), columns)]
+    texts, *seconds = (
+        [text or "" for path, positions in drawn for text in rows_at(path, positions, [column]).column(0).to_pylist()]
+        for column in columns
+    )
+    seen = SeenRows(texts, seconds=seconds[0] if seconds else ())
     drawn = _drawn_from(answers, splits) if answers else []
     if not drawn:
-        return SeenRows(texts)
+        return seen
     names = [name for task in heads for name in (task, f"{task}{CONFIDENCE}")]
     given = pa.concat_tables([rows_at(path, positions, names) for path, positions in drawn], promote_options="default")
-    return SeenRows(
-        texts,
-        np.concatenate([_embeddings_at(path.with_suffix(".npy"), positions) for path, positions in drawn]),
-        {task: given.column(task).to_pylist() for task in heads},
-        {
+    return replace(
+        seen,
+        embeddings=np.concatenate([_embeddings_at(path.with_suffix(".npy"), positions) for path, positions in drawn]),
+        answers={task: given.column(task).to_pylist() for task in heads},
+        confidences={
             task: given.column(f"{task}{CONFIDENCE}").to_numpy().astype(np.float64)
             for task, head in heads.items()
             if head.has_confidence
@@ -129,12 +141,6 @@ def rows_at(path: Path, positions: NDArray[np.intp], columns: Sequence[str] | No
             taken += [batch.take(pa.array(positions[low:high] - start))] if high > low else []
             start += batch.num_rows
     return pa.Table.from_batches(taken, schema=schema)
-
-
-def texts_of(rows: pa.Table, text_columns: Sequence[str]) -> list[str]:
-    """The text of each row; two of a pair stand behind each other."""
-    columns = [rows.column(name).to_pylist() for name in text_columns if name in rows.column_names]
-    return [" / ".join(filter(None, of_row)) for of_row in zip(*columns, strict=True)]
 
 
 def _drawn_from(folder: Path, splits: Sequence[str]) -> list[tuple[Path, NDArray[np.intp]]]:

@@ -109,7 +109,7 @@ def rows_worth_labelling(
     if not len(window.embeddings):
         return []
     (positions,) = drawn_positions([pq.read_metadata(path).num_rows])
-    firsts = np.array(first_of_each(window.texts))
+    firsts = np.array(first_of_each(window.shown))
     unsure = uncertainties(window.confidences, len(positions))[firsts]
     chosen = choose_rows(window.embeddings[firsts], reference.embeddings, unsure, count=count, seed=seed)
     rows = rows_at(path, positions[firsts[[position for position, _ in chosen]]]).to_pylist()

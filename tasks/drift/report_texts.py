@@ -27,7 +27,7 @@ def texts(evidence: WindowEvidence) -> Section | None:
         caption = "Window and reference, in the two directions in which the reference varies most"
         drawn.append(Picture("map", caption, pictures.embedding_map(reference.embeddings, window.embeddings)))
     if window.texts and reference.texts:
-        words = risen_words(window.texts, reference.texts)
+        words = risen_words(window.shown, reference.shown)
         if words:
             drawn.append(Picture("words", "Words that rose, and the texts that hold them", pictures.risen(words)))
         else:
@@ -64,7 +64,8 @@ def unlike(evidence: WindowEvidence) -> Section | None:
     window, reference = evidence.window, evidence.reference
     if not len(window.embeddings) or len(reference.embeddings) < 2:
         return None
-    firsts = np.array(first_of_each(window.texts))
+    shown = window.shown
+    firsts = np.array(first_of_each(shown))
     distances = nearest_distances(window.embeddings[firsts], reference.embeddings)
     usual = float(np.median(nearest_distances(reference.embeddings[::2], reference.embeddings[1::2])))
     farthest = np.argsort(-distances, kind="stable")[:TEXTS_SHOWN]
@@ -75,7 +76,7 @@ def unlike(evidence: WindowEvidence) -> Section | None:
     )
     rows: list[tuple[Value, ...]] = [
         (
-            _cut(window.texts[firsts[at]]),
+            _cut(shown[firsts[at]]),
             float(distances[at] / usual) if usual > 0 else float(distances[at]),
             *(_answered(window, int(firsts[at]), task, head) for task, head in evidence.heads.items()),
         )
