@@ -38,6 +38,11 @@ class SourceFile(BaseModel):
     held_out_split: str | None = Field(None, description="split that receives a share of the rows, by row id")
     held_out_share: float = 0.0
 
+    @property
+    def labelled_since(self) -> bool:
+        """Whether people labelled its rows for a retraining, perhaps not yet all of them."""
+        return self.held_out_split is not None
+
 
 class SourceFiles(Handle):
     """Which bytes feed which split. The digest ignores addresses, so the same bytes elsewhere are the same source."""

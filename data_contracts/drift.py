@@ -67,14 +67,6 @@ class AccuracyEstimate(Fact):
     error: float
 
 
-class WindowMeasures(Handle):
-    """A window held against a reference: `measures.json`, and the rows that a report shows."""
-
-    kind: Literal["window_measures"] = "window_measures"
-    model: Digest
-    rows: int
-
-
 class DriftReport(Handle):
     """One self-contained HTML page about a window, its pictures, and the rows most worth labelling."""
 

@@ -15,6 +15,7 @@ from data_contracts.errors import InputError
 from flows import (
     contract_commands,
     drift_commands,
+    labelling_commands,
     passport_commands,
     quarantine_commands,
     shadow_commands,
@@ -196,6 +197,7 @@ def down(debug: DEBUG = False) -> None:
 for command in (version_commands.models, version_commands.rollback, version_commands.promote):
     app.command()(command)
 app.command()(drift_commands.drift)
+app.command()(labelling_commands.label)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
 passport_commands.add_commands(app)

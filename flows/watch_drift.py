@@ -5,7 +5,7 @@ from prefect import flow
 from data_contracts.drift import DriftDecision
 from flows.pipeline import load_pipeline, pipeline_reference
 from flows.score import tokens_for
-from tasks.drift.task import announce, decide, show_decision
+from tasks.drift.task import announce, decide, draw_rows, write_drift_report
 from tasks.ingestion.task import count_fresh_rows, ingest, locate_sources
 from tasks.modeling.task import predict_rows
 from tasks.registry.task import require_champion
@@ -26,11 +26,15 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     contract = plan.contract.without_labels()
     source = locate_sources(plan.data, window=window)
     checked = check_contract(ingest(source, contract, champion.model.cleaning), source, contract)
-    tokens = tokens_for(champion.model, checked, plan.tokenization.text_column)
-    predictions = predict_rows(champion.model, checked, tokens)
-    fresh = count_fresh_rows(plan.data, window)
-    reference = pipeline_reference(pipeline)
-    decision = decide(plan.name, reference, window, source, checked, predictions, champion, fresh, plan.drift)
-    show_decision(plan.name, decision)
+    drawn = draw_rows(checked, plan.drift.most_rows)
+    tokens = tokens_for(champion.model, drawn, plan.tokenization.text_column)
+    predictions = predict_rows(champion.model, drawn, tokens)
+    fresh = count_fresh_rows(plan.data, window, plan.contract)
+    reference, texts = pipeline_reference(pipeline), plan.tokenization.columns
+    broken, rows = sum(checked.quarantined.values()), checked.rows.get("window", 0)
+    decision = decide(
+        plan.name, reference, window, source, drawn, predictions, champion, fresh, plan.drift, texts, broken
+    )
+    write_drift_report(plan.name, decision, drawn, predictions, champion, plan.contract, texts, plan.drift, rows)
     announce(plan.name, decision)
     return decision

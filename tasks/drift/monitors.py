@@ -1,8 +1,8 @@
 """Layer C, harm: sequential tests that the model became worse, which may be looked at after every window, for ever.
 
 Each counts rows that speak against the model. As long as their share is within what is allowed, the e-value of a window
-is 1 at most on average, so the e-CUSUM, M = e * max(M before, 1), stays below any number for at least as many windows on average
-(Podkopaev and Ramdas 2110.06177; Shin, Ramdas and Rinaldo 2203.03532, e-detectors). The mean of several such is one as
+is 1 at most on average, so the e-CUSUM, M = e * max(M before, 1), takes at least N windows on average to reach N
+(Podkopaev and Ramdas 2110.06177; Shin, Ramdas and Rinaldo 2203.03532, e-detectors). The mean of several such does so as
 well, whatever they have to do with each other.
 """
 
@@ -75,3 +75,10 @@ def alarms(evidence: Mapping[str, float], run_length: float) -> list[str]:
         return []
     enough = max(evidence.values()) - math.log(10)
     return sorted((name for name, log in evidence.items() if log >= enough), key=lambda name: -evidence[name])
+
+
+def log_alarm(run_length: float, monitors: Sequence[Monitor]) -> float:
+    """The log evidence at which one monitor alone raises the alarm for all, the others having none."""
+    labelled = sum(monitor.labelled for monitor in monitors)
+    families = 2 if labelled else 1
+    return math.log(run_length * families * max(labelled, len(monitors) - labelled, 1))

@@ -19,7 +19,7 @@ ODD = 0.005
 
 
 class QualityLimits(BaseModel):
-    """How many rows of a window may be of a kind, beyond the share of the reference's that are, before it is bad data."""
+    """How many rows of a window may be of a kind, beyond the reference's share of them, before it is bad data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import InputError
-from tasks.drift.out_of_scope import nearest_distances
+from tasks.drift.novelty import nearest_distances
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import OfTask, Seen, rights, see
 from tasks.modeling.answers import read_answers, read_labels

@@ -27,7 +27,7 @@ def spent_level(look: int, alpha: float, looks: int) -> float:
     while look > before + looks * 2**stretch:
         before += looks * 2**stretch
         stretch += 1
-    return alpha / 2 ** (stretch + 1) / (looks * 2**stretch)
+    return alpha / float(2 ** (stretch + 1) * looks * 2**stretch)
 
 
 def measure_shift(
@@ -116,7 +116,8 @@ def _draws(
     truth = np.arange(reference, rows) if window <= reference else np.arange(reference)
     total, over = features.sum(axis=0), 1 / reference + 1 / window
     ends = np.cumsum([view.features.shape[1] for view in views])
-    parts, left = [], permutations + with_truth
+    parts: list[NDArray[np.float64]] = []
+    left = permutations + with_truth
     while left:
         draws = min(left, max(1, NUMBERS_AT_ONCE // rows))
         inside = memberships(rows, smaller, draws, random, truth if with_truth and not parts else None)

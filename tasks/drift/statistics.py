@@ -103,7 +103,7 @@ class EntropyShift(Statistic):
 
 
 class NoveltyShift(Statistic):
-    """The same of the distance to the nearest row of the reference, of which a row of the reference itself is no one."""
+    """The same of the distance to the nearest row of the reference, other than the row itself."""
 
     kind: Literal["novelty_shift"] = "novelty_shift"
 
@@ -145,7 +145,8 @@ def fourier_features(values: NDArray[np.floating], features: int, seed: int) -> 
     bandwidth = np.sqrt(float(np.median(apart)) / 2) if len(apart) else 1.0
     directions = (random.normal(size=(rows.shape[1], features // 2)) / bandwidth).astype(np.float32)
     angles = rows @ directions
-    return np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32(np.sqrt(features // 2))
+    mapped: Rows = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32(np.sqrt(features // 2))
+    return mapped
 
 
 def mean_distances(differences: Rows) -> Numbers:
@@ -173,7 +174,7 @@ def _moments(features: Rows) -> tuple[float, float]:
 
 
 def _steps_view(name: str, task: str | None, values: Numbers) -> View:
-    """Features that say which cell's end a value reaches, so that means are cumulative shares, each in its own scale."""
+    """Features that say which cells' ends a value reaches, so that means are cumulative shares in their own scale."""
     ends = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="inverted_cdf"))
     reached = values[:, None] <= ends
     share = reached.mean(axis=0)
@@ -182,7 +183,7 @@ def _steps_view(name: str, task: str | None, values: Numbers) -> View:
 
     def z(differences: Rows, over: float) -> Numbers:
         gap = np.abs(differences).max(axis=1, initial=0).astype(float)
-        return (gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1]
+        return np.asarray((gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1])
 
     return View(name, task, scaled.astype(np.float32), z)
 
@@ -195,6 +196,6 @@ def _counts_view(name: str, task: str, given: NDArray[np.int64], labels: int) ->
     freedom = max(1, len(there) - 1)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return (mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom)
+        return np.asarray((mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom))
 
     return View(name, task, scaled, z)

@@ -1,6 +1,9 @@
 """Prefect edge of drift."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -21,8 +24,9 @@ from data_contracts.artifacts import (
     TrainedModel,
     ValidatedSnapshot,
 )
-from data_contracts.drift import DriftDecision
-from tasks.drift.decision import DriftPolicy, WindowCounts
+from data_contracts.dataset import DatasetContract
+from data_contracts.drift import DriftDecision, DriftReport
+from data_contracts.errors import InputError
 from tasks.drift.delivery import (
     REDELIVER_MINUTES,
     claim_event,
@@ -31,9 +35,10 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decision_on, learned_windows, retrainings
+from tasks.drift.history import decision_on, decisions_of, learned_windows, retrainings
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
+from tasks.drift.policy import DriftPolicy
 from tasks.modeling.heads import heads_of
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
@@ -45,15 +50,22 @@ __all__ = [
     "close_lost",
     "decide",
     "deliver_again",
+    "draw_rows",
     "find_learned_windows",
     "find_ledgers",
+    "find_rows_to_label",
     "finish",
     "keep_reference",
     "note_failure",
     "read_ledger_rows",
-    "show_decision",
     "take_up",
+    "write_drift_report",
 ]
+if TYPE_CHECKING:
+    from tasks.drift.evidence import EvidenceFolders
+    from tasks.modeling.tokens import TextEncoder
+
+WINDOW = "window"
 EVENT = "graft.drift.confirmed"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # A run on a worker sends one every three minutes.
@@ -61,17 +73,40 @@ SILENT_MINUTES = 20
 
 
 @cached_task("drift")
-def keep_reference(model: TrainedModel, predictions: Predictions, snapshot: ValidatedSnapshot) -> Reference:
+def keep_reference(
+    model: TrainedModel, predictions: Predictions, snapshot: ValidatedSnapshot, text_columns: tuple[str, ...]
+) -> Reference:
     """The held-out rows in domain as the model sees them."""
     from tasks.drift.reference import freeze_reference
 
     store = open_store()
+    folder = store.directory(model.digest)
     with store.draft() as draft:
-        heads = heads_of(store.directory(model.digest))
         rows = freeze_reference(
-            store.directory(snapshot.digest), store.directory(predictions.digest), heads, output=draft
+            store.directory(snapshot.digest),
+            store.directory(predictions.digest),
+            heads_of(folder),
+            _text_encoder(folder),
+            text_columns,
+            output=draft,
         )
         return Reference(digest=store.publish(draft), parents=(predictions.digest,), model=model.digest, rows=rows)
+
+
+@cached_task("drift")
+def draw_rows(checked: ValidatedSnapshot, most_rows: int) -> ValidatedSnapshot:
+    """The window's rows or, of a very large window, so many drawn at random for the model to answer."""
+    from tasks.drift.drawing import draw_window
+
+    if checked.rows.get(WINDOW, 0) <= most_rows:
+        return checked
+    store = open_store()
+    with store.draft() as draft:
+        rows = draw_window(store.directory(checked.digest), most_rows, output=draft)
+        steps.info("draw_rows: %d of %d rows, drawn at random", rows, checked.rows[WINDOW])
+        return checked.model_copy(
+            update={"digest": store.publish(draft), "parents": (checked.digest,), "rows": {WINDOW: rows}}
+        )
 
 
 @task(cache_policy=NO_CACHE)
@@ -91,38 +126,55 @@ def decide(
     champion: ModelVersion,
     fresh_rows: int,
     policy: DriftPolicy,
+    text_columns: tuple[str, ...],
+    broken: int,
 ) -> DriftDecision:
-    """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept."""
+    """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept.
+
+    `checked` and `predictions` are of the rows that were drawn; `broken` is how many were against the contract.
+    """
     store = open_store()
     ledger = DriftLedger(store, name)
-    known = decision_on(ledger.entries(), source.digest, None, champion.version)
+    entries = ledger.entries()
+    known = decision_on(entries, source.digest, None, champion.version)
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
-    from tasks.drift.decision import measure_window, triage
+    from tasks.drift.decision import triage
+    from tasks.drift.measuring import measure_window
+    from tasks.drift.quality import text_facts
+    from tasks.drift.reference import read_reference
+    from tasks.drift.seen import see
 
+    folder = store.directory(champion.model.digest)
+    before = decisions_of(entries, champion.version)
+    measured = measure_window(
+        read_reference(store.directory(champion.reference.digest)),
+        see(store.directory(predictions.digest), WINDOW, heads_of(folder)),
+        text_facts(store.directory(checked.digest), WINDOW, text_columns, _text_encoder(folder)),
+        broken,
+        policy,
+        look=1 + sum(decision.shift is not None for decision in before),
+    )
     # Rows that a retraining already learned from are no reason for another one.
-    unlearned = 0 if window in learned_windows(ledger.entries()) else fresh_rows
-    counts = WindowCounts(checked.rows.get("window", 0), sum(checked.quarantined.values()), unlearned)
-    measures: dict[str, float] = {}
-    if counts.can_be_measured(policy):
-        heads = heads_of(store.directory(champion.model.digest))
-        reference = store.directory(champion.reference.digest)
-        measures = measure_window(reference, store.directory(predictions.digest), heads, policy)
-    verdict, _, reasons = triage(counts, measures, policy)
-    found = DriftDecision(
+    unlearned = 0 if window in learned_windows(entries) else fresh_rows
+    found = triage(measured, before, policy, fresh_rows=unlearned)
+    decision = DriftDecision(
         pipeline=pipeline,
         window=window,
         window_digest=source.digest,
         model_version=champion.version,
-        verdict=verdict,
+        verdict=found.verdict,
         retrain=False,
-        reasons=tuple(reasons),
-        measures=measures,
+        reasons=found.reasons,
+        shift=measured.shift,
+        monitors=found.monitors,
+        estimates=dict(measured.estimates),
+        measures=dict(measured.measures),
         fresh_rows=unlearned,
         decided_at=datetime.now(UTC),
     )
-    return record_decision(ledger, policy.governor, found, datetime.now(UTC))
+    return record_decision(ledger, policy.governor, decision, datetime.now(UTC))
 
 
 @task(cache_policy=NO_CACHE)
@@ -219,15 +271,105 @@ def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
 
 
 @task(cache_policy=NO_CACHE)
-def show_decision(name: str, decision: DriftDecision) -> None:
-    """Artifact of the run: the verdict on the window, why, and what was measured."""
-    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
-    measures = "\n".join(f"| {measure} | {value:.4f} |" for measure, value in decision.measures.items())
+def write_drift_report(
+    name: str,
+    decision: DriftDecision,
+    checked: ValidatedSnapshot,
+    predictions: Predictions,
+    champion: ModelVersion,
+    contract: DatasetContract,
+    text_columns: tuple[str, ...],
+    policy: DriftPolicy,
+    rows: int,
+) -> DriftReport:
+    """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
+
+    `rows` is how many the window has, of which `checked` holds those that were drawn. The page is an artifact of the
+    run, too, and noted as the latest on that window, for `graft label`.
+    """
+    from tasks.drift.evidence import WindowEvidence, read_seen
+    from tasks.drift.labelling import rows_worth_labelling
+    from tasks.drift.measuring import label_proportions
+    from tasks.drift.monitors import log_alarm
+    from tasks.drift.reference import read_reference
+    from tasks.drift.report import make_drift_report
+    from tasks.drift.seen import see
+    from tasks.modeling.row_files import write_rows
+    from tasks.reporting.page import MARKDOWN
+
+    store = open_store()
+    handles = (checked, predictions, champion.reference, champion.model)
+    parents = tuple(handle.digest for handle in handles)
+    held_out = (champion.model.parents[0], champion.reference.parents[0])
+    folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
+    window, reference = read_seen(folders, heads, text_columns)
+    earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
+    with store.draft() as draft:
+        evidence = WindowEvidence(
+            decision,
+            heads,
+            rows,
+            window,
+            reference,
+            [of for of in earlier if of.decided_at < decision.decided_at],
+            log_alarm(policy.run_length, decision.monitors),
+            label_proportions(read_reference(folders.reference).seen, see(folders.answers, WINDOW, heads), heads),
+        )
+        make_drift_report(evidence, output=draft)
+        chosen = rows_worth_labelling(folders, heads, contract, text_columns, count=policy.label_rows)
+        write_rows(chosen, str(draft / "to_label.jsonl"))
+        page = (draft / MARKDOWN).read_text(encoding="utf-8")
+        report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
+    note = {"decision": decision.model_dump(mode="json"), "report": report.model_dump(mode="json")}
+    store.write_note(_report_note(name, decision.window), note)
     create_markdown_artifact(
-        f"# {decision.window}: {decision.verdict}\n\n{reasons}\n\n| measure | value |\n| --- | ---: |\n{measures}\n",
+        page,
         key=f"{name}-drift",
         description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
     )
+    return report
+
+
+def find_rows_to_label(
+    name: str, window: str, contract: DatasetContract, text_columns: tuple[str, ...], count: int
+) -> list[dict[str, Any]]:
+    """The rows most worth labelling of a window, as it was watched last.
+
+    Raises InputError where it was not, or has no row to label.
+    """
+    from tasks.drift.labelling import rows_worth_labelling
+
+    store = open_store()
+    note = store.read_note(_report_note(name, window))
+    if note is None:
+        raise InputError(
+            f"window {window!r} of {name} was not watched yet, and what to label follows from that. "
+            f"`graft watch {name} --window {window}` watches it."
+        )
+    *parents, held_out_rows, held_out_answers = DriftReport.model_validate(note["report"]).parents
+    heads = heads_of(store.directory(parents[-1]))
+    folders = _evidence_folders(tuple(parents), (held_out_rows, held_out_answers))
+    rows = rows_worth_labelling(folders, heads, contract, text_columns, count=count)
+    if not rows:
+        raise InputError(
+            f"window {window!r} of {name} holds no row that satisfies its contract, so there is none to label. "
+            "Mend its file, and watch it again."
+        )
+    return rows
+
+
+def _evidence_folders(parents: tuple[str, ...], held_out: tuple[str, str]) -> "EvidenceFolders":
+    """Folders of the window's rows, its answers and the reference, and of the held-out rows that are still there."""
+    from tasks.drift.evidence import EvidenceFolders
+
+    store = open_store()
+    there = [store.directory(digest) if store.holds(digest) else None for digest in held_out]
+    return EvidenceFolders(*(store.directory(digest) for digest in parents[:3]), *there)
+
+
+def _report_note(name: str, window: str) -> str:
+    # A window's name may hold what a path cannot.
+    return f"drift_reports/{name}/{quote(window, safe='')}"
 
 
 def _send(name: str, decision: DriftDecision) -> None:
@@ -241,3 +383,11 @@ def _send(name: str, decision: DriftDecision) -> None:
 
 def _times(count: int) -> str:
     return "first time" if count == 1 else f"{count}. time"
+
+
+def _text_encoder(model: Path) -> "TextEncoder":
+    from tasks.modeling.limits import TokenLimit
+    from tasks.modeling.tokens import TextEncoder
+
+    # Whole texts are read, so how many tokens the model reads at once does not matter.
+    return TextEncoder(model / "encoder", TokenLimit(max_tokens=8))

@@ -38,11 +38,15 @@ class WindowSource(BaseModel):
 
     def at(self, window: str) -> Source:
         """The source of one window. Raises InputError where its file does not exist, saying which windows do."""
-        path = self.source.path.replace("{window}", window)
+        path = self.address(window)
         if not self.has(window):
             known = ", ".join(self.known()) or "none"
             raise InputError(f"there is no window {window!r}: {path} does not exist; windows there are: {known}")
         return self.source.model_copy(update={"path": path})
+
+    def address(self, window: str) -> str:
+        """Where the window's file is, or belongs."""
+        return self.source.path.replace("{window}", window)
 
     def has(self, window: str) -> bool:
         """Whether the window's file exists. Raises InputError where that cannot be found out."""

@@ -14,6 +14,7 @@ from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.ingestion.plan import DataSettings, PlannedFile, planned_files
+from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
 from tasks.storage.caching import cached_task
@@ -135,15 +136,16 @@ def read_once(planned: Sequence[PlannedFile], contract: DatasetContract, output:
 
 
 @task(cache_policy=NO_CACHE)
-def count_fresh_rows(data: DataSettings, window: str) -> int:
+def count_fresh_rows(data: DataSettings, window: str, contract: DatasetContract) -> int:
     """Rows labelled since that window, which a retraining could learn from; 0 where there is no such file."""
     if data.fresh is None or not data.fresh.has(window):
         return 0
+    labels = [column.name for column in contract.columns if column.is_label]
     with tempfile.TemporaryDirectory() as folder:
         counts = []
         for shard in PlannedFile(split="fresh", source=data.fresh.at(window)).shards():
             with shard.source.local_copy(Path(folder)) as local:
-                counts += [len(rows.numbers) for rows in shard.source.batches(local)]
+                counts += [count_labelled(rows, labels) for rows in shard.source.batches(local)]
     return sum(counts)
 
 

@@ -13,8 +13,10 @@ def nearest_distances(
 ) -> NDArray[np.float64]:
     """(rows,) Euclidean distance to the nearest row of the bank, of states of length one (Sun et al. 2022, 2204.06507).
 
-    With `own` the rows are the bank, and none is its own neighbour.
+    With `own` the rows are the bank, and none is its own neighbour. Without a bank all are as far as can be, 2.
     """
+    if len(bank) <= own:
+        return np.full(len(rows), 2.0)
     first, second = _of_length_one(rows), _of_length_one(bank)
     found = np.empty(len(first))
     for start in range(0, len(first), ROWS_AT_ONCE):
