@@ -145,8 +145,8 @@ def fourier_features(values: NDArray[np.floating], features: int, seed: int) -> 
     bandwidth = np.sqrt(float(np.median(apart)) / 2) if len(apart) else 1.0
     directions = (random.normal(size=(rows.shape[1], features // 2)) / bandwidth).astype(np.float32)
     angles = rows @ directions
-    mapped: Rows = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32(np.sqrt(features // 2))
-    return mapped
+    mapped = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(features // 2)
+    return np.asarray(mapped, dtype=np.float32)
 
 
 def mean_distances(differences: Rows) -> Numbers:
