@@ -1,5 +1,7 @@
 """Prefect edge of drift."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ from data_contracts.artifacts import (
     ValidatedSnapshot,
 )
 from data_contracts.dataset import DatasetContract
-from data_contracts.drift import DriftDecision, DriftReport
+from data_contracts.drift import Audit, DriftDecision, DriftEntry, DriftReport, Duel, RolledBack
 from data_contracts.errors import InputError
 from tasks.drift.delivery import (
     REDELIVER_MINUTES,
@@ -35,7 +37,7 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decision_on, decisions_of, learned_windows, retrainings
+from tasks.drift.history import decision_on, decisions_of, learned_windows, rebaselined, retrainings
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -53,16 +55,21 @@ __all__ = [
     "draw_rows",
     "find_learned_windows",
     "find_ledgers",
+    "find_reason_to_roll_back",
     "find_rows_to_label",
     "finish",
     "keep_reference",
     "note_failure",
+    "note_rollback",
     "read_ledger_rows",
     "take_up",
     "write_drift_report",
 ]
 if TYPE_CHECKING:
     from tasks.drift.evidence import EvidenceFolders
+    from tasks.drift.measuring import Count
+    from tasks.drift.reference import Frozen
+    from tasks.drift.seen import Numbers
     from tasks.modeling.tokens import TextEncoder
 
 WINDOW = "window"
@@ -128,15 +135,17 @@ def decide(
     policy: DriftPolicy,
     text_columns: tuple[str, ...],
     broken: int,
+    audit: Audit | None = None,
 ) -> DriftDecision:
     """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept.
 
-    `checked` and `predictions` are of the rows that were drawn; `broken` is how many were against the contract.
+    `checked` and `predictions` are of the rows that were drawn; `broken` is how many were against the contract. Labels
+    that come later make another decision on the window, to which they alone add evidence.
     """
     store = open_store()
     ledger = DriftLedger(store, name)
     entries = ledger.entries()
-    known = decision_on(entries, source.digest, None, champion.version)
+    known = decision_on(entries, source.digest, audit.source if audit else None, champion.version)
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
@@ -148,33 +157,85 @@ def decide(
 
     folder = store.directory(champion.model.digest)
     before = decisions_of(entries, champion.version)
+    on_it = [decision for decision in before if decision.window_digest == source.digest]
+    reference = read_reference(store.directory(champion.reference.digest))
+    normal = rebaselined(entries, champion.version)
     measured = measure_window(
-        read_reference(store.directory(champion.reference.digest)),
+        reference,
         see(store.directory(predictions.digest), WINDOW, heads_of(folder)),
         text_facts(store.directory(checked.digest), WINDOW, text_columns, _text_encoder(folder)),
         broken,
         policy,
-        look=1 + sum(decision.shift is not None for decision in before),
+        look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
+        baseline=read_reference(store.directory(normal.reference)).seen if normal else None,
     )
+    if on_it:
+        measured = replace(measured, shift=on_it[-1].shift, counts={})
+    labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
     # Rows that a retraining already learned from are no reason for another one.
     unlearned = 0 if window in learned_windows(entries) else fresh_rows
-    found = triage(measured, before, policy, fresh_rows=unlearned)
+    found = triage(measured, before, policy, fresh_rows=unlearned, audit=labels)
     decision = DriftDecision(
         pipeline=pipeline,
         window=window,
         window_digest=source.digest,
+        audit_digest=audit.source if audit else None,
         model_version=champion.version,
         verdict=found.verdict,
         retrain=False,
         reasons=found.reasons,
         shift=measured.shift,
         monitors=found.monitors,
+        duels=duels,
         estimates=dict(measured.estimates),
         measures=dict(measured.measures),
         fresh_rows=unlearned,
         decided_at=datetime.now(UTC),
     )
     return record_decision(ledger, policy.governor, decision, datetime.now(UTC))
+
+
+def _audited(
+    audit: Audit, reference: "Frozen", on_it: list[DriftDecision], champion: ModelVersion, policy: DriftPolicy
+) -> "tuple[dict[str, Count], tuple[Duel, ...]]":
+    """What the labels add, and how the champion does beside the version that it replaced."""
+    from tasks.drift.auditing import audited_rights, count_wrong, duels_of, not_counted_yet
+
+    store = open_store()
+    checked = store.directory(audit.checked.digest)
+
+    def rights_of(version: ModelVersion, answers: Predictions) -> "dict[str, Numbers]":
+        heads = heads_of(store.directory(version.model.digest))
+        return audited_rights(checked, store.directory(answers.digest), heads)
+
+    found = rights_of(champion, audit.answers)
+    duels: tuple[Duel, ...] = ()
+    if audit.replaced is not None and audit.replaced_answers is not None:
+        duels = duels_of(found, rights_of(audit.replaced, audit.replaced_answers))
+    return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
+
+
+@task(cache_policy=NO_CACHE)
+def find_reason_to_roll_back(name: str, champion: ModelVersion, policy: DriftPolicy) -> str | None:
+    """Why the version before is to be champion again, by the labels of all windows since; None where it is not."""
+    from tasks.drift.auditing import why_roll_back
+
+    return why_roll_back(
+        decisions_of(DriftLedger(open_store(), name).entries(), champion.version), policy.rollback_alpha
+    )
+
+
+@task(cache_policy=NO_CACHE)
+def note_rollback(name: str, champion: ModelVersion, to: ModelVersion, reason: str) -> None:
+    """Keeps in the drift ledger that labels brought the version before back."""
+
+    def rolled_back(entries: Sequence[DriftEntry]) -> RolledBack | None:
+        known = any(
+            isinstance(e.happening, RolledBack) and e.happening.model_version == champion.version for e in entries
+        )
+        return None if known else RolledBack(model_version=champion.version, to=to.version, reason=reason)
+
+    DriftLedger(open_store(), name).append(rolled_back, datetime.now(UTC))
 
 
 @task(cache_policy=NO_CACHE)
@@ -290,7 +351,7 @@ def write_drift_report(
     from tasks.drift.evidence import WindowEvidence, read_seen
     from tasks.drift.labelling import rows_worth_labelling
     from tasks.drift.measuring import label_proportions
-    from tasks.drift.monitors import log_alarm
+    from tasks.drift.monitors import alarm_levels
     from tasks.drift.reference import read_reference
     from tasks.drift.report import make_drift_report
     from tasks.drift.seen import see
@@ -304,6 +365,7 @@ def write_drift_report(
     folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
     window, reference = read_seen(folders, heads, text_columns)
     earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
+    levels = alarm_levels([monitor.name for monitor in decision.monitors], policy.run_length)
     with store.draft() as draft:
         evidence = WindowEvidence(
             decision,
@@ -312,7 +374,7 @@ def write_drift_report(
             window,
             reference,
             [of for of in earlier if of.decided_at < decision.decided_at],
-            log_alarm(policy.run_length, decision.monitors),
+            min(levels.values(), default=None),
             label_proportions(read_reference(folders.reference).seen, see(folders.answers, WINDOW, heads), heads),
         )
         make_drift_report(evidence, output=draft)
