@@ -119,10 +119,8 @@ def at_random(raw: RawRows) -> RawRows:
     if CHOSEN not in raw.columns:
         return raw
     kept = [place for place, why in enumerate(_values(raw.columns[CHOSEN])) if why in (None, AT_RANDOM)]
-    columns: dict[str, Any] = {
-        name: [values[place] for place in kept] if isinstance(values, list | tuple) else values.take(pa.array(kept))
-        for name, values in raw.columns.items()
-    }
+    given = {name: _values(column) for name, column in raw.columns.items()}
+    columns: dict[str, Any] = {name: [values[place] for place in kept] for name, values in given.items()}
     return RawRows([raw.numbers[place] for place in kept], columns, raw.unreadable)
 
 
