@@ -180,3 +180,20 @@ class Audit(Fact):
     answers: Predictions
     replaced: ModelVersion | None = None
     replaced_answers: Predictions | None = None
+
+
+class WatchedWindow(Fact):
+    """A window of production rows with the champion's answers.
+
+    `drawn` are the rows that were answered, all of them or a sample; `broken` of `rows` + `broken` were against the
+    contract. `fresh_rows` were labelled since.
+    """
+
+    name: str
+    source: Digest
+    drawn: ValidatedSnapshot
+    answers: Predictions
+    rows: int
+    broken: int
+    fresh_rows: int
+    audit: Audit | None = None

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -159,6 +160,14 @@ def show_verdict(console: Console, released: Release) -> None:
     )
     if released.outcome:
         console.print(f"  {released.outcome}", highlight=False, markup=False)
+
+
+def show_backtest(rows: Sequence[Sequence[str]], report: Path, output: str, page: str) -> None:
+    """What each policy makes of the windows, and where the picture is."""
+    columns = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay", "retrainings", "hours")
+    show_rows(columns, rows, "no policy was replayed")
+    shutil.copyfile(report / "report.html", output)
+    print(f"Page: {output}   Run: {page}")
 
 
 def show_decision(decision: DriftDecision, page: str) -> None:

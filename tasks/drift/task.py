@@ -22,12 +22,20 @@ from data_contracts.artifacts import (
     Predictions,
     Reference,
     Release,
-    SourceFiles,
     TrainedModel,
     ValidatedSnapshot,
 )
 from data_contracts.dataset import DatasetContract
-from data_contracts.drift import Audit, DriftDecision, DriftEntry, DriftReport, Duel, RolledBack
+from data_contracts.drift import (
+    Audit,
+    DriftDecision,
+    DriftEntry,
+    DriftReport,
+    Duel,
+    Rebaselined,
+    RolledBack,
+    WatchedWindow,
+)
 from data_contracts.errors import InputError
 from tasks.drift.delivery import (
     REDELIVER_MINUTES,
@@ -62,6 +70,8 @@ __all__ = [
     "note_failure",
     "note_rollback",
     "read_ledger_rows",
+    "replay_policies",
+    "take_for_normal",
     "take_up",
     "write_drift_report",
 ]
@@ -126,26 +136,20 @@ def find_learned_windows(pipeline: str) -> tuple[str, ...]:
 def decide(
     name: str,
     pipeline: str,
-    window: str,
-    source: SourceFiles,
-    checked: ValidatedSnapshot,
-    predictions: Predictions,
+    watched: WatchedWindow,
     champion: ModelVersion,
-    fresh_rows: int,
     policy: DriftPolicy,
     text_columns: tuple[str, ...],
-    broken: int,
-    audit: Audit | None = None,
 ) -> DriftDecision:
     """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept.
 
-    `checked` and `predictions` are of the rows that were drawn; `broken` is how many were against the contract. Labels
-    that come later make another decision on the window, to which they alone add evidence.
+    Labels that come later make another decision on the window, to which they alone add evidence.
     """
     store = open_store()
     ledger = DriftLedger(store, name)
     entries = ledger.entries()
-    known = decision_on(entries, source.digest, audit.source if audit else None, champion.version)
+    audit = watched.audit
+    known = decision_on(entries, watched.source, audit.source if audit else None, champion.version)
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
@@ -157,14 +161,14 @@ def decide(
 
     folder = store.directory(champion.model.digest)
     before = decisions_of(entries, champion.version)
-    on_it = [decision for decision in before if decision.window_digest == source.digest]
+    on_it = [decision for decision in before if decision.window_digest == watched.source]
     reference = read_reference(store.directory(champion.reference.digest))
     normal = rebaselined(entries, champion.version)
     measured = measure_window(
         reference,
-        see(store.directory(predictions.digest), WINDOW, heads_of(folder)),
-        text_facts(store.directory(checked.digest), WINDOW, text_columns, _text_encoder(folder)),
-        broken,
+        see(store.directory(watched.answers.digest), WINDOW, heads_of(folder)),
+        text_facts(store.directory(watched.drawn.digest), WINDOW, text_columns, _text_encoder(folder)),
+        watched.broken,
         policy,
         look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
         baseline=read_reference(store.directory(normal.reference)).seen if normal else None,
@@ -173,12 +177,12 @@ def decide(
         measured = replace(measured, shift=on_it[-1].shift, counts={})
     labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
     # Rows that a retraining already learned from are no reason for another one.
-    unlearned = 0 if window in learned_windows(entries) else fresh_rows
+    unlearned = 0 if watched.name in learned_windows(entries) else watched.fresh_rows
     found = triage(measured, before, policy, fresh_rows=unlearned, audit=labels)
     decision = DriftDecision(
         pipeline=pipeline,
-        window=window,
-        window_digest=source.digest,
+        window=watched.name,
+        window_digest=watched.source,
         audit_digest=audit.source if audit else None,
         model_version=champion.version,
         verdict=found.verdict,
@@ -213,6 +217,103 @@ def _audited(
     if audit.replaced is not None and audit.replaced_answers is not None:
         duels = duels_of(found, rights_of(audit.replaced, audit.replaced_answers))
     return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
+
+
+def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bool) -> str:
+    """Keeps a benign window as part of what shift is measured against; says so, for people.
+
+    Raises InputError for a window that was not watched, or was found to be something else.
+    """
+    from tasks.drift.quality import text_facts
+    from tasks.drift.reference import extend_reference, read_reference, write_frozen
+    from tasks.drift.seen import see
+
+    store, ledger = open_store(), DriftLedger(open_store(), name)
+    note = store.read_note(_report_note(name, window))
+    if note is None:
+        raise InputError(f"window {window!r} of {name} was not watched yet: `graft watch {name} --window {window}`")
+    decision, report = DriftDecision.model_validate(note["decision"]), DriftReport.model_validate(note["report"])
+    if decision.verdict != "BENIGN":
+        raise InputError(
+            f"window {window!r} was found {decision.verdict}; only a BENIGN one, which shifted and harmed nothing, can "
+            "be taken for normal. `graft drift` lists the windows."
+        )
+    drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
+    entries = ledger.entries()
+    before = rebaselined(entries, decision.model_version)
+    frozen = read_reference(store.directory(before.reference) if before else reference)
+    heads, columns = heads_of(model), tuple(note["text_columns"])
+    seen, facts = see(answers, WINDOW, heads), text_facts(drawn, WINDOW, columns, _text_encoder(model))
+    extended = extend_reference(frozen, [(seen, facts)])
+    said = f"{len(extended.seen)} rows of reference and {window} are what is normal to version {decision.model_version}"
+    if dry_run:
+        return said
+    with store.draft() as draft:
+        write_frozen(extended, draft)
+        digest = store.publish(draft)
+
+    def normal(known: Sequence[DriftEntry]) -> Rebaselined:
+        return Rebaselined(
+            window=window,
+            window_digest=decision.window_digest,
+            model_version=decision.model_version,
+            reference=digest,
+            by=by,
+            reason=reason,
+        )
+
+    ledger.append(normal, datetime.now(UTC))
+    return said
+
+
+@task(cache_policy=NO_CACHE)
+def replay_policies(
+    name: str,
+    champion: ModelVersion,
+    watched: list[WatchedWindow],
+    own: DriftPolicy,
+    policies: list[str],
+    text_columns: tuple[str, ...],
+    days: float,
+    hours: float,
+) -> tuple[list[tuple[str, ...]], DriftReport]:
+    """What each policy makes of the windows: rows of a table, and a page with a picture to choose one from."""
+    from data_contracts.yaml_files import parse_yaml
+    from tasks.drift.auditing import audited_rights
+    from tasks.drift.backtest import PastWindow, harmful_from, replay
+    from tasks.drift.quality import text_facts
+    from tasks.drift.reference import read_reference
+    from tasks.drift.report_backtest import policy_rows, write_backtest
+    from tasks.drift.seen import see
+
+    chosen = {Path(path).stem: parse_yaml(Path(path), DriftPolicy) for path in policies} or {name: own}
+    store = open_store()
+    folder = store.directory(champion.model.digest)
+    heads, encoder = heads_of(folder), _text_encoder(folder)
+    reference = read_reference(store.directory(champion.reference.digest))
+    past = []
+    for window in watched:
+        audit, drawn = window.audit, store.directory(window.drawn.digest)
+        rights = {}
+        if audit is not None:
+            places = store.directory(audit.checked.digest), store.directory(audit.answers.digest)
+            rights = audited_rights(*places, heads)
+        seen = see(store.directory(window.answers.digest), WINDOW, heads)
+        facts = text_facts(drawn, WINDOW, text_columns, encoder)
+        past.append(PastWindow(window.name, window.source, seen, facts, window.broken, window.fresh_rows, rights))
+    now = datetime.now(UTC)
+    replayed = [
+        replay(reference, past, policy, label, start=now, days=days, hours=hours) for label, policy in chosen.items()
+    ]
+    began = harmful_from(reference, past, own.tolerated_drop)
+    accuracies = [of.accuracy(decision) for of, decision in zip(past, replayed[0].decisions, strict=True)]
+    with store.draft() as draft:
+        write_backtest(name, [of.name for of in past], replayed, accuracies, began, output=draft)
+        page = (draft / "report.md").read_text(encoding="utf-8")
+        parents = (champion.model.digest, *(of.source for of in watched))
+        report = DriftReport(digest=store.publish(draft), parents=parents)
+    create_markdown_artifact(page, key=f"{name}-backtest", description=f"{len(past)} windows, {len(chosen)} policies")
+    return policy_rows(replayed, began), report
 
 
 @task(cache_policy=NO_CACHE)
@@ -335,18 +436,15 @@ def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
 def write_drift_report(
     name: str,
     decision: DriftDecision,
-    checked: ValidatedSnapshot,
-    predictions: Predictions,
+    watched: WatchedWindow,
     champion: ModelVersion,
     contract: DatasetContract,
     text_columns: tuple[str, ...],
     policy: DriftPolicy,
-    rows: int,
 ) -> DriftReport:
     """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
 
-    `rows` is how many the window has, of which `checked` holds those that were drawn. The page is an artifact of the
-    run, too, and noted as the latest on that window, for `graft label`.
+    The page is an artifact of the run, too, and noted as the latest on that window, for `graft label`.
     """
     from tasks.drift.evidence import WindowEvidence, read_seen
     from tasks.drift.labelling import rows_worth_labelling
@@ -359,7 +457,7 @@ def write_drift_report(
     from tasks.reporting.page import MARKDOWN
 
     store = open_store()
-    handles = (checked, predictions, champion.reference, champion.model)
+    handles = (watched.drawn, watched.answers, champion.reference, champion.model)
     parents = tuple(handle.digest for handle in handles)
     held_out = (champion.model.parents[0], champion.reference.parents[0])
     folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
@@ -370,7 +468,7 @@ def write_drift_report(
         evidence = WindowEvidence(
             decision,
             heads,
-            rows,
+            watched.rows,
             window,
             reference,
             [of for of in earlier if of.decided_at < decision.decided_at],
@@ -382,7 +480,11 @@ def write_drift_report(
         write_rows(chosen, str(draft / "to_label.jsonl"))
         page = (draft / MARKDOWN).read_text(encoding="utf-8")
         report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
-    note = {"decision": decision.model_dump(mode="json"), "report": report.model_dump(mode="json")}
+    note = {
+        "decision": decision.model_dump(mode="json"),
+        "report": report.model_dump(mode="json"),
+        "text_columns": text_columns,
+    }
     store.write_note(_report_note(name, decision.window), note)
     create_markdown_artifact(
         page,

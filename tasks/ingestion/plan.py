@@ -11,7 +11,7 @@ from data_contracts.artifacts import AUDIT
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
-from tasks.ingestion.sources import Source
+from tasks.ingestion.sources import JsonLines, Source
 from tasks.ingestion.splits import TEST, TRAIN, VALIDATION, ByShare, Splits
 
 OWN_SPLITS = (TRAIN, VALIDATION, TEST)
@@ -138,6 +138,18 @@ class PlannedFile(BaseModel):
         """What a SourceFile records."""
         reader = self.source.model_dump(mode="json", exclude={"path"})
         return {**self.model_dump(exclude={"source"}), "address": self.source.path, "reader": reader}
+
+
+def with_windows(data: DataSettings, folder: str | None, labels: str | None) -> DataSettings:
+    """The same with windows, and labelled rows of them, from folders of JSON Lines files, where these are given."""
+
+    def source_in(place: str) -> WindowSource:
+        return WindowSource(source=JsonLines(path=f"{place.rstrip('/')}/{{window}}.jsonl"))
+
+    changes = {} if folder is None else {"windows": source_in(folder)}
+    if labels is not None:
+        changes |= {"audit": source_in(labels), "fresh": source_in(labels)}
+    return data.model_copy(update=changes)
 
 
 def planned_audit(data: DataSettings, window: str) -> list[PlannedFile]:
