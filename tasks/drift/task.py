@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -421,10 +421,8 @@ def why_over(run: str, now: datetime) -> str | None:
         # Where a whole machine is gone, nobody is left to say so: the run stays as it was and falls silent.
         resource = EventResourceFilter(id=[f"prefect.flow-run.{run}"])
         beats = client.read_events(EventFilter(event=EventNameFilter(name=[HEARTBEAT]), resource=resource), limit=1)
-    silent = now - beats.events[0].occurred if beats.events else timedelta()
-    if silent <= timedelta(minutes=SILENT_MINUTES):
-        return None
-    return f"flow run {run} has been silent for {silent / timedelta(minutes=1):.0f} minutes"
+    minutes = (now.timestamp() - beats.events[0].occurred.timestamp()) / 60 if beats.events else 0.0
+    return f"flow run {run} has been silent for {minutes:.0f} minutes" if minutes > SILENT_MINUTES else None
 
 
 def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
