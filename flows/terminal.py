@@ -161,8 +161,10 @@ def show_verdict(console: Console, released: Release) -> None:
         console.print(f"  {released.outcome}", highlight=False, markup=False)
 
 
-def show_decision(decision: DriftDecision, page: str) -> None:
-    """What a window was found to be, and what happens now."""
+def show_decision(name: str, decision: DriftDecision, page: str) -> None:
+    """What a window was found to be, what happens now, and where the report is."""
+    from tasks.drift.task import latest_report
+
     print(f"\n{decision.window} against version {decision.model_version}: {decision.verdict}")
     for reason in decision.reasons:
         print(f"  - {reason}")
@@ -170,6 +172,10 @@ def show_decision(decision: DriftDecision, page: str) -> None:
         print("Retraining is decided, but no server stays up to start it: `graft up`, then repeat this command.")
     elif decision.retrain:
         print("The event is out: the server's trigger starts `retrain` on the cpu pool.")
+    elif decision.verdict == "UNKNOWN":
+        print(f"Rows most worth labelling: graft label {decision.pipeline} --window {decision.window} --output FILE")
+    if (report := latest_report(name, decision.window)) is not None:
+        print(f"Report: {open_store().directory(report.digest) / 'report.html'}")
     print(f"Run:    {page}")
 
 

@@ -5,7 +5,7 @@ from prefect import flow
 from data_contracts.drift import DriftDecision
 from flows.pipeline import load_pipeline, pipeline_reference
 from flows.score import tokens_for
-from tasks.drift.task import announce, decide, write_drift_report
+from tasks.drift.task import announce, decide, show_drift_report, write_drift_report
 from tasks.ingestion.task import count_fresh_rows, ingest, locate_sources
 from tasks.modeling.task import predict_rows
 from tasks.registry.task import require_champion
@@ -32,6 +32,7 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     reference = pipeline_reference(pipeline)
     decision = decide(plan.name, reference, window, source, checked, predictions, champion, fresh, plan.drift)
     texts = plan.tokenization.columns
-    write_drift_report(plan.name, decision, checked, predictions, champion, plan.contract, texts)
+    report = write_drift_report(plan.name, decision, checked, predictions, champion, plan.contract, texts)
+    show_drift_report(plan.name, decision, report)
     announce(plan.name, decision)
     return decision

@@ -11,6 +11,10 @@ from tasks.reporting.sections import Cell, Column, Picture, Section, Table, inte
 def why(decision: DriftDecision) -> Section:
     """The reasons, in the order in which they were found."""
     follows = "A retraining is asked for." if decision.retrain else "No retraining is asked for."
+    if decision.verdict == "UNKNOWN":
+        # The name or path that the pipeline was run by is what the command takes.
+        command = f"graft label {decision.pipeline} --window {decision.window} --output FILE"
+        follows += f" Rows most worth labelling: {command}"
     return Section("why", "Why", follows, sentences=decision.reasons)
 
 
