@@ -169,7 +169,7 @@ def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
         for row, intent in zip(rows, ("refund", None), strict=False)
     ]
     # The contract asks for no intent, and what is not filled in at all is no row.
-    assert "PASS - all 2 rows satisfy it" in check(*tagged)
+    assert "PASS   - all 2 rows satisfy it" in check(*tagged)
     assert "row 1, sentiment: required, found None" in check({**tagged[0], "sentiment": None}, tagged[1])
     assert "row 1, intent: " in check({**tagged[0], "intent": "refnud"}, tagged[1])
     assert "all 0 rows" in check(dict.fromkeys(whole), {**dict.fromkeys(whole), "intent": None})
