@@ -114,9 +114,9 @@ def watch(
 
     with failures(debug):
         # What is wrong with it is said before a server is started.
-        load_pipeline(pipeline, overrides)
+        name = load_pipeline(pipeline, overrides).name
         decision, page = run_flow(debug, call)
-        terminal.show_decision(decision, page)
+        terminal.show_decision(name, decision, page)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from tasks.drift.task import (
     draw_rows,
     find_reason_to_roll_back,
     note_rollback,
+    show_drift_report,
     write_drift_report,
 )
 from tasks.ingestion.task import DataSettings, count_fresh_rows, ingest, locate_audit, locate_sources
@@ -34,7 +35,8 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     watched = answer_window(plan, plan.data, champion, window)
     texts = plan.tokenization.columns
     decision = decide(plan.name, pipeline_reference(pipeline), watched, champion, plan.drift, texts)
-    write_drift_report(plan.name, decision, watched, champion, plan.contract, texts, plan.drift)
+    report = write_drift_report(plan.name, decision, watched, champion, plan.contract, texts, plan.drift)
+    show_drift_report(plan.name, decision, report)
     worse = find_reason_to_roll_back(plan.name, champion, plan.drift)
     replaced = find_replaced(champion) if worse is not None else None
     if worse is not None and replaced is not None:

@@ -67,10 +67,12 @@ __all__ = [
     "find_rows_to_label",
     "finish",
     "keep_reference",
+    "latest_report",
     "note_failure",
     "note_rollback",
     "read_ledger_rows",
     "replay_policies",
+    "show_drift_report",
     "take_for_normal",
     "take_up",
     "write_drift_report",
@@ -442,7 +444,7 @@ def write_drift_report(
 ) -> DriftReport:
     """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
 
-    The page is an artifact of the run, too, and noted as the latest on that window, for `graft label`.
+    It is noted as the latest on that window, for `graft label`.
     """
     from tasks.drift.evidence import WindowEvidence, read_seen
     from tasks.drift.labelling import rows_worth_labelling
@@ -452,7 +454,6 @@ def write_drift_report(
     from tasks.drift.report import make_drift_report
     from tasks.drift.seen import see
     from tasks.modeling.row_files import write_rows
-    from tasks.reporting.page import MARKDOWN
 
     store = open_store()
     handles = (watched.drawn, watched.answers, champion.reference, champion.model)
@@ -476,7 +477,6 @@ def write_drift_report(
         make_drift_report(evidence, output=draft)
         chosen = rows_worth_labelling(folders, heads, contract, text_columns, count=policy.label_rows)
         write_rows(chosen, str(draft / "to_label.jsonl"))
-        page = (draft / MARKDOWN).read_text(encoding="utf-8")
         report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
     note = {
         "decision": decision.model_dump(mode="json"),
@@ -484,12 +484,24 @@ def write_drift_report(
         "text_columns": text_columns,
     }
     store.write_note(_report_note(name, decision.window), note)
+    return report
+
+
+@task(cache_policy=NO_CACHE)
+def show_drift_report(name: str, decision: DriftDecision, report: DriftReport) -> None:
+    """Artifact of the run: the report, without what is folded on its page."""
+    page = open_store().directory(report.digest) / "report.md"
     create_markdown_artifact(
-        page,
+        page.read_text(encoding="utf-8"),
         key=f"{name}-drift",
         description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
     )
-    return report
+
+
+def latest_report(name: str, window: str) -> DriftReport | None:
+    """The report of the latest decision on a window."""
+    note = open_store().read_note(_report_note(name, window))
+    return DriftReport.model_validate(note["report"]) if note else None
 
 
 def find_rows_to_label(
@@ -501,14 +513,13 @@ def find_rows_to_label(
     """
     from tasks.drift.labelling import rows_worth_labelling
 
-    store = open_store()
-    note = store.read_note(_report_note(name, window))
-    if note is None:
+    store, report = open_store(), latest_report(name, window)
+    if report is None:
         raise InputError(
             f"window {window!r} of {name} was not watched yet, and what to label follows from that. "
             f"`graft watch {name} --window {window}` watches it."
         )
-    *parents, held_out_rows, held_out_answers = DriftReport.model_validate(note["report"]).parents
+    *parents, held_out_rows, held_out_answers = report.parents
     heads = heads_of(store.directory(parents[-1]))
     folders = _evidence_folders(tuple(parents), (held_out_rows, held_out_answers))
     rows = rows_worth_labelling(folders, heads, contract, text_columns, count=count)
