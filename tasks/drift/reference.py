@@ -24,7 +24,10 @@ SEED = 20_266
 
 @dataclass(frozen=True)
 class Frozen:
-    """The held-out rows, each text once: as the model sees them, and what their texts are like."""
+    """The held-out rows, each text once: as the model sees them, and what their texts are like.
+
+    Which rows repeat a text is known of all held-out rows, those left out among them.
+    """
 
     seen: Seen
     texts: TextFacts
@@ -43,13 +46,14 @@ def freeze_reference(
     `columns` are those of the texts. Of very many rows MOST_ROWS are drawn at random.
     """
     parts, facts = [], []
+    before: set[tuple[str | None, ...]] = set()
     for split in HELD_OUT:
         labels = read_labels(snapshot, split, heads)
         found = read_answers(answers / f"{split}.parquet", heads).answers
         seen = see(answers, split, heads)
         tasks = {t: replace(of, right=rights(heads[t], found[t], labels[t])) for t, of in seen.tasks.items()}
         parts.append(Seen(seen.embeddings, tasks))
-        facts.append(text_facts(snapshot, split, columns, encoder))
+        facts.append(text_facts(snapshot, split, columns, encoder, before))
     together = _concatenated(parts)
     texts = TextFacts(
         *(np.concatenate([getattr(f, name) for f in facts]) for name in ("tokens", "unknown", "repeated"))
@@ -68,7 +72,7 @@ def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slic
         "distances": nearest_distances(seen.embeddings, seen.embeddings, own=True),
         "tokens": texts.tokens[rows],
         "unknown": texts.unknown[rows],
-        "repeated": texts.repeated[rows],
+        "repeated": texts.repeated,
     }
     for task, of in seen.tasks.items():
         arrays[f"confidence/{task}"] = of.confidences
