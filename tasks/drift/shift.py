@@ -47,9 +47,10 @@ def measure_shift(
 
     Raises InputError where no statistic has anything to look at.
     """
-    told = tell_apart(reference, window)
+    apart = both_apart(reference, window)
+    told = tell_apart(reference, window, apart)
     if any(statistic.kind == "novelty_shift" for statistic in statistics):
-        reference, window = both_apart(reference, window)
+        reference, window = apart
     both = joined(reference, window)
     views = [view for statistic in statistics for view in statistic.views(both, len(reference))]
     if not views:
