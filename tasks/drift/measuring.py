@@ -68,8 +68,7 @@ def measure_window(
     if len(rows) >= policy.minimum_rows:
         usual = baseline if baseline is not None else reference.seen
         level = spent_level(look, policy.alpha, policy.looks)
-        held = rows if baseline is None else compared(rows, baseline)
-        shift = measure_shift(usual, held, policy.statistics, level=level, permutations=policy.permutations)
+        shift = measure_shift(usual, rows, policy.statistics, level=level, permutations=policy.permutations)
     return Measured(
         rows=len(rows),
         shift=shift,

@@ -24,7 +24,10 @@ SEED = 20_266
 
 @dataclass(frozen=True)
 class Frozen:
-    """The held-out rows, each text once: as the model sees them, and what their texts are like."""
+    """The held-out rows, each text once: as the model sees them, and what their texts are like.
+
+    Which rows repeat a text is known of all held-out rows, those left out among them.
+    """
 
     seen: Seen
     texts: TextFacts
@@ -43,18 +46,19 @@ def freeze_reference(
     `columns` are those of the texts. Of very many rows MOST_ROWS are drawn at random.
     """
     parts, facts = [], []
+    before: set[tuple[str | None, ...]] = set()
     for split in HELD_OUT:
         labels = read_labels(snapshot, split, heads)
         found = read_answers(answers / f"{split}.parquet", heads).answers
         seen = see(answers, split, heads)
         tasks = {t: replace(of, right=rights(heads[t], found[t], labels[t])) for t, of in seen.tasks.items()}
         parts.append(Seen(seen.embeddings, tasks))
-        facts.append(text_facts(snapshot, split, columns, encoder))
+        facts.append(text_facts(snapshot, split, columns, encoder, before))
     together, texts = _concatenated(parts), _concatenated_facts(facts)
     once = np.flatnonzero(~texts.repeated & together.finite)
     if len(once) > MOST_ROWS:
         once = np.sort(np.random.default_rng(SEED).choice(once, MOST_ROWS, replace=False))
-    write_frozen(_frozen(together.at(once), texts.at(once)), output)
+    write_frozen(_frozen(together.at(once), replace(texts.at(once), repeated=texts.repeated)), output)
     return len(once)
 
 
@@ -85,7 +89,7 @@ def extend_reference(reference: Frozen, windows: Sequence[tuple[Seen, TextFacts]
         rows = seen.at(once)
         unjudged = {task: replace(of, right=np.full(len(once), np.nan)) for task, of in rows.tasks.items()}
         parts.append(Seen(rows.embeddings, {task: unjudged[task] for task in reference.seen.tasks}))
-        facts.append(texts.at(once))
+        facts.append(replace(texts.at(once), repeated=texts.repeated))
     return _frozen(_concatenated(parts), _concatenated_facts(facts))
 
 

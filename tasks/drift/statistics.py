@@ -21,6 +21,8 @@ CELLS = 64
 # Mean and standard deviation, under permutation, of the largest of 63 standardised gaps between cumulative shares.
 LARGEST_GAP = (2.03, 0.55)
 BANDWIDTH_ROWS = 400
+# Of features that are the same for all rows, rounding leaves a smaller spread than any row that differs.
+LEAST_SPREAD = 1e-6
 
 
 class View(NamedTuple):
@@ -103,7 +105,7 @@ class EntropyShift(Statistic):
 
 
 class NoveltyShift(Statistic):
-    """The same of the distance to the nearest row of the reference, other than the row itself."""
+    """The same of the distance to the nearest of some rows of the reference, which themselves are left out."""
 
     kind: Literal["novelty_shift"] = "novelty_shift"
 
@@ -158,7 +160,7 @@ def _kernel_view(name: str, task: str | None, mapped: Rows) -> View:
     total, spread = _moments(mapped)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return (mean_distances(differences) / over - total) / max(spread, 1e-12)
+        return (mean_distances(differences) / over - total) / max(spread, LEAST_SPREAD)
 
     return View(name, task, mapped, z)
 
