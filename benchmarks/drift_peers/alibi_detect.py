@@ -5,6 +5,7 @@ All test at 0.05, its default; those of many features divide that by their numbe
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,26 @@ def main(file: Path, output: Path, windows: int, slow_windows: int) -> None:
     """Runs its detectors; MMD, which takes half a minute a window, on fewer windows."""
     from alibi_detect.cd import ClassifierUncertaintyDrift, KSDrift, MMDDrift
 
-    uncertainty = {"model": lambda shares: shares, "preds_type": "probs"}
-    detectors: dict[str, tuple[Detector, dict[str, int]]] = {
-        "KS on softmax": (_test(lambda x: KSDrift(x, p_val=0.05), lambda rows: rows.shares), many(windows)),
-        "KS on entropy": (_test(lambda x: KSDrift(x, p_val=0.05), lambda rows: rows.entropy[:, None]), many(windows)),
-        "uncertainty, entropy": (_test(lambda x: ClassifierUncertaintyDrift(x, **uncertainty), lambda rows: rows.shares), many(windows)),
-        "uncertainty, margin": (
-            _test(lambda x: ClassifierUncertaintyDrift(x, uncertainty_type="margin", **uncertainty), lambda rows: rows.shares),
-            many(windows),
-        ),
-        "MMD on embeddings": (_test(lambda x: MMDDrift(x, backend="pytorch"), lambda rows: rows.embeddings), few(slow_windows)),
+    def uncertainty(shares: Any, kind: str) -> Any:
+        return ClassifierUncertaintyDrift(shares, lambda x: x, preds_type="probs", uncertainty_type=kind)
+
+    fast: dict[str, Detector] = {
+        "KS on softmax": _detector(lambda rows: rows.shares, KSDrift),
+        "KS on entropy": _detector(lambda rows: rows.entropy[:, None], KSDrift),
+        "uncertainty, entropy": _detector(lambda rows: rows.shares, partial(uncertainty, kind="entropy")),
+        "uncertainty, margin": _detector(lambda rows: rows.shares, partial(uncertainty, kind="margin")),
     }
-    run_detectors(file, output, detectors)
+    slow = {"MMD on embeddings": _detector(lambda rows: rows.embeddings, partial(MMDDrift, backend="pytorch"))}
+    run_detectors(
+        file,
+        output,
+        {name: (detector, many(windows)) for name, detector in fast.items()}
+        | {name: (detector, few(slow_windows)) for name, detector in slow.items()},
+    )
 
 
-def _test(fit: Callable[[Any], Any], values: Callable[[Rows], Any]) -> Detector:
-    return lambda reference, window: bool(fit(values(reference)).predict(values(window))["data"]["is_drift"])
+def _detector(values: Callable[[Rows], Any], fitted: Callable[[Any], Any]) -> Detector:
+    return lambda reference, window: bool(fitted(values(reference)).predict(values(window))["data"]["is_drift"])
 
 
 if __name__ == "__main__":

@@ -93,17 +93,16 @@ def _seen(model: Path, texts: dict[str, list[str]]) -> tuple[Any, Any]:
     from tasks.tokenization.encoding import encode_splits
     from tasks.tokenization.settings import Tokenization
 
-    splits = {source: source.replace(" ", "_") for source in texts}
     with tempfile.TemporaryDirectory() as name:
         snapshot, tokens, answers = (Path(name) / part for part in ("snapshot", "tokens", "answers"))
         for made in (snapshot, tokens, answers):
             made.mkdir()
-        for source, split in splits.items():
-            ids = [str(number) for number in range(len(texts[source]))]
-            pq.write_table(pa.table({"_id": ids, "text": texts[source]}), snapshot / f"{split}.parquet")
+        for source, of in texts.items():
+            ids = [str(number) for number in range(len(of))]
+            pq.write_table(pa.table({"_id": ids, "text": of}), snapshot / f"{source}.parquet")
         encode_splits(snapshot, model / "encoder", Tokenization(max_tokens=MAX_TOKENS), (), output=tokens)
-        predict_splits(model, snapshot, tokens, list(splits.values()), answers)
-        readings = [read_readings(answers, split, TASK) for split in splits.values()]
+        predict_splits(model, snapshot, tokens, list(texts), answers)
+        readings = [read_readings(answers, source, TASK) for source in texts]
         return np.concatenate([of.states for of in readings]), np.concatenate([of.scores for of in readings])
 
 

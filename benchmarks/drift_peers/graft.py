@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drift_peers.rows import Rows, read_rows
-from benchmarks.drift_peers.scenarios import UNCHANGED
+from benchmarks.drift_peers.scenarios import UNCHANGED, Positions
 from benchmarks.drift_peers.tally import Tally, draws, many
 from benchmarks.measuring import Clock, report
-from data_contracts.drift import AccuracyEstimate, Monitor, Shift
+from data_contracts.drift import AccuracyEstimate, Shift
 
 TASK = "clinc150"
 LEVEL = 0.05  # at which peers are tested
@@ -27,41 +27,41 @@ class Watcher:
     def __init__(self, reference: Rows) -> None:
         from tasks.drift.decision import DriftPolicy
 
-        self._policy = DriftPolicy()
-        self._reference = _seen(reference, labelled=True)
+        self.policy = DriftPolicy()
+        self.reference = _seen(reference, labelled=True)
 
-    def shift(self, window: Rows, look: int = 1) -> Shift:
-        """Layer B at the so-many-th look of a life, on which its level may depend."""
-        from tasks.drift.statistics import permutation_p_value
-
-        p_value, views = permutation_p_value(
-            self._policy.statistics,
-            self._reference,
-            _seen(window),
-            permutations=self._policy.permutations,
-            seed=self._policy.seed,
-        )
-        effect = {"effect": np.nan, "effect_low": np.nan, "effect_high": np.nan}
-        return Shift(p_value=p_value, level=self._policy.alpha, views=views, **effect)
-
-    def estimate(self, window: Rows) -> AccuracyEstimate:
-        """Accuracy without labels."""
+    def measure(self, window: Rows) -> tuple[Shift, AccuracyEstimate]:
+        """All that is measured of a window, of which these two are of interest."""
         from tasks.drift.statistics import estimated_accuracy
 
-        known, estimate = estimated_accuracy(self._reference, _seen(window), TASK)
-        return AccuracyEstimate(reference=known, by_threshold=estimate, by_confidence=np.nan, error=np.nan)
+        known, estimate = estimated_accuracy(self.reference, _seen(window), TASK)
+        found = AccuracyEstimate(reference=known, by_threshold=estimate, by_confidence=np.nan, error=np.nan)
+        return self.shift(window, look=1), found
 
-    def monitors(self, window: Rows, before: tuple[Monitor, ...]) -> tuple[Monitor, ...]:
-        """Layer C after one more window; none, where there is no such layer."""
-        return ()
+    def shift(self, window: Rows, look: int) -> Shift:
+        """Layer B at the so-many-th look of a life, from 1, on which its level may depend."""
+        from tasks.drift.statistics import permutation_p_value
 
-    def harmful(self, monitors: tuple[Monitor, ...]) -> bool:
-        """Whether layer C raises the alarm."""
+        policy, effect = self.policy, {"effect": np.nan, "effect_low": np.nan, "effect_high": np.nan}
+        p_value, views = permutation_p_value(
+            policy.statistics, self.reference, _seen(window), permutations=policy.permutations, seed=policy.seed
+        )
+        return Shift(p_value=p_value, level=policy.alpha, views=views, **effect)
+
+
+class Life:
+    """Layer C over the windows of a life, which are drawn from these rows."""
+
+    def __init__(self, watcher: Watcher, rows: Rows) -> None:
+        self._watcher, self._rows = watcher, rows
+
+    def harmed(self, window: Positions) -> bool:
+        """Looks at one more window; whether the alarm is raised."""
         return False
 
-    def retrains(self, monitors: tuple[Monitor, ...], shift: Shift) -> bool:
-        """Whether a retraining is asked for, where there are new labels enough for one and none in the window."""
-        return self.harmful(monitors) and shift.significant
+    def retrains(self, shift: Shift) -> bool:
+        """Whether that alarm asks for a retraining, with new labels enough to learn from and none in the window."""
+        return shift.significant
 
 
 def main(file: Path, output: Path, unchanged: int, windows: int) -> None:
@@ -76,8 +76,7 @@ def main(file: Path, output: Path, unchanged: int, windows: int) -> None:
             watcher, number = Watcher(reference), at
             freezing.append(started.seconds)
         started = Clock()
-        shift, estimate = watcher.shift(window), watcher.estimate(window)
-        watcher.monitors(window, ())
+        shift, estimate = watcher.measure(window)
         seconds = started.seconds
         tally.add(f"shift, p at most {LEVEL}", scenario, shift.p_value <= LEVEL, seconds)
         tally.add("shift, at the policy's level", scenario, shift.significant, seconds)

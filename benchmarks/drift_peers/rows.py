@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNKNOWN = -1
-POOL, NOISED, HWU64, OUT_OF_SCOPE = "pool", "noised", "hwu64", "out of scope"
+POOL, NOISED, HWU64, OUT_OF_SCOPE = "pool", "noised", "hwu64", "oos"
 
 
 @dataclass(frozen=True)

@@ -75,15 +75,17 @@ def typing_noise(
     return window
 
 
-UNCHANGED, BENIGN_MIX = "unchanged", "benign change of mix"
+UNCHANGED, BENIGN_MIX = "unchanged", "benign mix"
 MIXED = (HWU64, OUT_OF_SCOPE)
 SHARES = (0.05, 0.10, 0.20)
 SHIFTS: dict[str, Scenario] = {
     **{f"foreign {share:.0%}": partial(foreign, share=share, sources=MIXED) for share in SHARES},
-    **{f"{source} {share:.0%}": partial(foreign, share=share, sources=[source]) for source in MIXED for share in SHARES},
+    **{
+        f"{source} {share:.0%}": partial(foreign, share=share, sources=[source]) for source in MIXED for share in SHARES
+    },
     "dropped domain": dropped_domain,
-    "label proportions": partial(rising, by="label", groups=RISING_LABELS, times=2),
-    **{f"typing noise {share:.0%}": partial(typing_noise, share=share) for share in (0.2, 0.5)},
+    "label mix": partial(rising, by="label", groups=RISING_LABELS, times=2),
+    **{f"typos {share:.0%}": partial(typing_noise, share=share) for share in (0.2, 0.5)},
 }
 SCENARIOS: dict[str, Scenario] = {UNCHANGED: unchanged, **SHIFTS}
 LIVES: dict[str, Scenario] = {
