@@ -21,7 +21,8 @@ class Shift(Fact):
     """Whether a window's distribution is another than the reference's: one test over all views, and how large it is.
 
     p_value: (k + 1) / (B + 1) of B permutations, of all views jointly; `level` is what it is held against.
-    effect: distance of the mean embeddings in the kernel's space, in standard deviations of one text, 95% interval.
+    effect: by how much more often than not a row of the window stands out from one of the reference, which does not
+    grow with the rows: 0 is not at all, 1 always; with a 95% interval.
     tasks: p-value of each task's own views, adjusted for their number. views: each view's z-score.
     """
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import contract_commands, passport_commands, quarantine_commands, shadow_commands, terminal, version_commands
+from data_contracts.errors import InputError
+from flows import (
+    contract_commands,
+    drift_commands,
+    passport_commands,
+    quarantine_commands,
+    shadow_commands,
+    terminal,
+    version_commands,
+)
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -110,6 +119,38 @@ def watch(
 
 
 @app.command()
+def reconcile(
+    pipeline: Annotated[
+        str | None, typer.Argument(help="A pipeline's name or YAML file; without it, all that have a drift ledger.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Send the events of drift decisions that nobody took up, and close retrainings that died."""
+    from flows.pipeline import load_pipeline
+    from flows.server import running_server
+    from tasks.storage.home import open_home
+
+    def call() -> "State[Any]":
+        from flows.reconcile import reconcile as reconcile_flow
+
+        return reconcile_flow(pipeline, dry_run=dry_run, return_state=True)
+
+    with failures(debug):
+        if pipeline is not None:
+            load_pipeline(pipeline)
+        if running_server(open_home()) is None:
+            raise InputError(
+                "no server is up that would hear an event. `graft up` starts one, and its deployment `reconcile` does "
+                "this every ten minutes."
+            )
+        done, page = run_flow(debug, call)
+        for line in done or ["nothing to do: no event is due, and no retraining died"]:
+            print(line)
+        print(f"Run:    {page}")
+
+
+@app.command()
 def predict(
     input_path: Annotated[str, typer.Option("--input", help="JSON Lines file with the pipeline's text column.")],
     output_path: Annotated[str, typer.Option("--output", help="Where the rows go, with `predictions` added.")],
@@ -154,6 +195,7 @@ def down(debug: DEBUG = False) -> None:
 
 for command in (version_commands.models, version_commands.rollback, version_commands.promote):
     app.command()(command)
+app.command()(drift_commands.drift)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)
 passport_commands.add_commands(app)

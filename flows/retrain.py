@@ -1,15 +1,30 @@
 """What a confirmed drift starts: the main job on all rows so far and those labelled since."""
 
-from prefect import flow
+from typing import Any
+
+from prefect import Flow, State, flow
+from prefect.client.schemas.objects import FlowRun
 
 from data_contracts.artifacts import Release
 from data_contracts.drift import DriftDecision
 from flows.data_to_model import data_to_model
 from flows.pipeline import load_pipeline
-from tasks.drift.task import take_up
+from tasks.drift.task import finish, note_failure, take_up
 
 
-@flow(flow_run_name="{drift.pipeline} {drift.window}", persist_result=True)
+def keep_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Hook: the ledger hears of a run that failed, crashed or was cancelled. What no hook sees, reconcile finds."""
+    drift = DriftDecision.model_validate(flow_run.parameters["drift"])
+    note_failure(load_pipeline(drift.pipeline).name, drift, str(flow_run.id))
+
+
+@flow(
+    flow_run_name="{drift.pipeline} {drift.window}",
+    persist_result=True,
+    on_failure=[keep_failure],
+    on_crashed=[keep_failure],
+    on_cancellation=[keep_failure],
+)
 def retrain(drift: DriftDecision) -> Release | None:
     """Train again because of a drift decision; nothing happens where another run already does.
 
@@ -21,4 +36,6 @@ def retrain(drift: DriftDecision) -> Release | None:
     plan = load_pipeline(drift.pipeline)
     if not take_up(plan.name, drift):
         return None
-    return data_to_model(drift.pipeline)
+    released = data_to_model(drift.pipeline)
+    finish(plan.name, drift, released)
+    return released

@@ -167,9 +167,10 @@ def show_decision(decision: DriftDecision, page: str) -> None:
     for reason in decision.reasons:
         print(f"  - {reason}")
     if decision.retrain and page.startswith("graft up"):
-        print("Retraining is decided, but no server stays up to start it: `graft up`, then repeat this command.")
+        print("Retraining is decided, but no server stays up to start it: `graft up`, whose `reconcile` sees to it.")
     elif decision.retrain:
-        print("The event is out: the server's trigger starts `retrain` on the cpu pool.")
+        print("Retraining is decided: the server's trigger starts `retrain` on the cpu pool. What became of it:")
+        print(f"  graft drift {decision.pipeline}")
     print(f"Run:    {page}")
 
 

@@ -31,6 +31,6 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     fresh = count_fresh_rows(plan.data, window)
     reference = pipeline_reference(pipeline)
     decision = decide(plan.name, reference, window, source, checked, predictions, champion, fresh, plan.drift)
-    announce(plan.name, decision)
     show_decision(plan.name, decision)
+    announce(plan.name, decision)
     return decision

@@ -44,6 +44,7 @@ COMMAND_LINE = {
         *(
             "__main__",
             "contract_commands",
+            "drift_commands",
             "passport_commands",
             "processes",
             "quarantine_commands",

@@ -140,6 +140,39 @@ def test_a_decision_as_its_event_carries_it_is_a_valid_parameter_of_retrain() ->
     assert flow_at("flows.retrain.retrain").validate_parameters({"drift": payload}) == {"drift": decision}
 
 
+def test_what_was_lost_is_looked_for_every_ten_minutes_for_all_pipelines() -> None:
+    entry = DEPLOYMENTS["reconcile"]
+    assert entry.get("parameters", {}) == {}
+    (schedule,) = entry["schedules"]
+    assert schedule["active"] is True
+    start = datetime(2026, 1, 1, 12, 1, tzinfo=UTC)
+    assert runs_after(schedule, start, 2) == [start.replace(minute=10), start.replace(minute=20)]
+
+
+def test_any_automation_that_cannot_act_is_reported_but_not_the_reporting_one() -> None:
+    (entry,) = DEPLOYMENTS["report-failed-action"]["triggers"]
+    trigger = DeploymentEventTrigger.model_validate(entry)
+    assert trigger.enabled
+    assert trigger.expect == {"prefect.automation.action.failed"}
+    match = ResourceSpecification.model_validate(entry["match"])
+
+    def automation(name: str) -> Resource:
+        return Resource({"prefect.resource.id": "prefect.automation.1", "prefect.resource.name": name})
+
+    assert match.matches(automation(DEPLOYMENTS["retrain"]["triggers"][0]["name"]))
+    assert match.matches(automation("somebody's own"))
+    # Where its run cannot be started either, each failure would make the next.
+    assert not match.matches(automation(entry["name"]))
+
+
+def test_an_event_reaches_the_report_whole() -> None:
+    (entry,) = DEPLOYMENTS["report-failed-action"]["triggers"]
+    assert entry["parameters"] == {"event": "{{ event }}"}
+    event = {"event": "prefect.automation.action.failed", "resource": {}, "payload": {"reason": "no"}, "related": []}
+    report = flow_at("flows.report_failed_action.report_failed_action")
+    assert report.validate_parameters({"event": event}) == {"event": event}
+
+
 def test_no_step_is_pulled_so_that_a_worker_runs_in_the_folder_deployed_from() -> None:
     assert [entry for entry in (CONTENT, *DEPLOYMENTS.values()) if "pull" in entry] == []
 

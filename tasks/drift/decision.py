@@ -1,103 +1,106 @@
-"""What a window is: measured in three layers kept apart, quality, shift and harm, then triaged."""
+"""What a window is, from what was measured of it and of those before: the triage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, Monitor
+from tasks.drift.measuring import Count, Measured
+from tasks.drift.monitors import alarms, evidence_before, monitored
+from tasks.drift.policy import DriftPolicy
 
-from data_contracts.drift import DriftVerdict
-from tasks.drift.reference import read_reference, see
-from tasks.drift.statistics import (
-    ConfidenceShift,
-    DriftStatistic,
-    EmbeddingDistance,
-    estimated_accuracy,
-    permutation_p_value,
-)
-from tasks.modeling.heads import AnyHead
-
-
-class DriftPolicy(BaseModel):
-    """When a window counts as drifted, and when that is worth a retraining."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    statistics: tuple[DriftStatistic, ...] = Field((EmbeddingDistance(), ConfidenceShift()), min_length=1)
-    permutations: int = Field(999, ge=99)
-    alpha: float = Field(0.005, gt=0, lt=1, description="of the shift test, per window")
-    accuracy_drop: float = Field(
-        0.05, gt=0, lt=1, description="estimated loss of accuracy of any task that counts as harm"
-    )
-    broken_share: float = Field(0.1, gt=0, lt=1, description="rows against the contract that make a window bad data")
-    minimum_rows: int = Field(50, gt=0, description="a window with fewer good rows is not judged")
-    minimum_fresh_rows: int = Field(50, ge=0, description="freshly labelled rows a retraining needs")
-    seed: int = 11
+AUDIT = "audit/"
 
 
 @dataclass(frozen=True)
-class WindowCounts:
-    """Rows of a window, and rows labelled since that a retraining could learn from."""
+class Triage:
+    """Verdict, why, and the monitors after this window."""
 
-    accepted: int
-    broken: int
-    fresh: int
-
-    def broken_share(self) -> float:
-        """Rows against the contract, as a share of all; 1 for an empty window."""
-        rows = self.accepted + self.broken
-        return self.broken / rows if rows else 1.0
-
-    def can_be_measured(self, policy: DriftPolicy) -> bool:
-        """Whether the window is good enough, and large enough, to be held against the reference."""
-        return self.broken_share() <= policy.broken_share and self.accepted >= policy.minimum_rows
-
-
-def measure_window(
-    reference: Path, answers: Path, heads: Mapping[str, AnyHead], policy: DriftPolicy
-) -> dict[str, float]:
-    """Shift (p-value, z-score of each statistic) and estimated share of rows answered right, reference and window."""
-    before, window = read_reference(reference), see(answers, "window", heads)
-    p_value, scores = permutation_p_value(
-        policy.statistics, before, window, permutations=policy.permutations, seed=policy.seed
-    )
-    measures = {"shift_p_value": p_value, **scores}
-    for task in before.right:
-        known, estimate = estimated_accuracy(before, window, task)
-        measures |= {f"accuracy_{task}_reference": known, f"accuracy_{task}_estimated": estimate}
-    return measures
+    verdict: DriftVerdict
+    reasons: tuple[str, ...]
+    monitors: tuple[Monitor, ...] = ()
 
 
 def triage(
-    counts: WindowCounts, measures: Mapping[str, float], policy: DriftPolicy
-) -> tuple[DriftVerdict, bool, list[str]]:
-    """Verdict, whether to retrain, and why."""
-    if counts.broken_share() > policy.broken_share:
-        rows = counts.accepted + counts.broken
-        return "BAD_DATA", False, [f"{counts.broken} of {rows} rows break the contract ({counts.broken_share():.0%})"]
-    if not counts.can_be_measured(policy):
-        return "UNKNOWN", False, [f"{counts.accepted} good rows are too few to judge; {policy.minimum_rows} are needed"]
-    shift = f"shift p = {measures['shift_p_value']:.4f}"
-    if measures["shift_p_value"] > policy.alpha:
-        return "QUIET", False, [f"{shift}, above alpha {policy.alpha}: the window looks like the reference"]
-    drops = _drops(measures)
-    harmed = [task for task, drop in drops.items() if drop >= policy.accuracy_drop]
-    reasons = [f"{shift}, at most alpha {policy.alpha}: the window differs from the reference"]
-    reasons += [f"estimated accuracy of {task} {0 - drop:+.3f}" for task, drop in drops.items()]
-    if not harmed:
-        return "BENIGN", False, [*reasons, f"no task loses {policy.accuracy_drop} or more: nothing to retrain for"]
-    if counts.fresh < policy.minimum_fresh_rows:
-        wanted = (
-            f"{counts.fresh} freshly labelled rows, {policy.minimum_fresh_rows} are needed: label some of the window"
-        )
-        return "UNKNOWN", False, [*reasons, wanted]
-    return (
-        "HARMFUL",
-        True,
-        [*reasons, f"harm to {', '.join(harmed)}, and {counts.fresh} freshly labelled rows to learn from"],
+    measured: Measured,
+    before: Sequence[DriftDecision],
+    policy: DriftPolicy,
+    *,
+    fresh_rows: int,
+    audit: Mapping[str, Count] | None = None,
+) -> Triage:
+    """The verdict on a window after those `before`, oldest first, of the same version.
+
+    `audit` counts wrong answers among rows of the window that were labelled at random, by task. Labels that show harm
+    decide; without them it takes harm, a shift that is no trifle, and rows to learn from. A pipeline with labels
+    gives one half of the evidence to them, since no other monitor sees that the same texts mean something else now.
+    """
+    if measured.problems:
+        return Triage("BAD_DATA", tuple(measured.problems))
+    known = evidence_before([decision.monitors for decision in before])
+    labelled = {name.removeprefix(AUDIT) for name in known if name.startswith(AUDIT)} | set(audit or {})
+    monitors = tuple(
+        [monitored(name, of.bad, of.rows, of.allowed, known.get(name, 0.0)) for name, of in measured.counts.items()]
+        + [
+            monitored(f"{AUDIT}{task}", of.bad, of.rows, of.allowed, known.get(f"{AUDIT}{task}", 0.0), labelled=True)
+            for task, of in (audit or {}).items()
+        ]
     )
+    evidence = known | {monitor.name: monitor.log_evidence for monitor in monitors}
+    run_length = policy.run_length * (2 if labelled else 1)
+    by_labels = alarms({name: log for name, log in evidence.items() if name.startswith(AUDIT)}, run_length)
+    by_doubt = alarms({name: log for name, log in evidence.items() if not name.startswith(AUDIT)}, run_length)
+    verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows)
+    said = [*reasons, *_shift_in_words(measured, policy), *_estimates_in_words(measured.estimates)]
+    return Triage(verdict, tuple(said), monitors)
 
 
-def _drops(measures: Mapping[str, float]) -> dict[str, float]:
-    tasks = [name[len("accuracy_") : -len("_reference")] for name in measures if name.endswith("_reference")]
-    return {task: measures[f"accuracy_{task}_reference"] - measures[f"accuracy_{task}_estimated"] for task in tasks}
+def _verdict(
+    measured: Measured, by_labels: list[str], by_doubt: list[str], policy: DriftPolicy, fresh_rows: int
+) -> tuple[DriftVerdict, list[str]]:
+    needed = policy.governor.minimum_fresh_rows
+    shift = measured.shift
+    shifted = shift is not None and shift.significant
+    if by_labels:
+        return "HARMFUL", [f"labels show that {_names(by_labels)} became worse"]
+    if by_doubt:
+        harm = f"the model doubts itself: {_names(by_doubt)}"
+        if shift is None or not shifted:
+            return "UNKNOWN", [f"{harm}; no shift is seen that would explain it: label some of the window"]
+        if shift.effect < policy.smallest_effect:
+            small = f"the shift is small (effect {shift.effect:.3f}, below {policy.smallest_effect})"
+            return "UNKNOWN", [f"{harm}; {small}: label some of the window"]
+        if fresh_rows < needed:
+            return "UNKNOWN", [
+                f"{harm}; {fresh_rows} freshly labelled rows, {needed} are needed to learn from: label some of the window"
+            ]
+        return "HARMFUL", [f"{harm}, the window has shifted, and {fresh_rows} labelled rows are there to learn from"]
+    if shifted:
+        return "BENIGN", [
+            "the window differs from the reference, and no task is seen to suffer: nothing to retrain for"
+        ]
+    if shift is None:
+        few = f"{measured.rows} good rows are too few to test for shift ({policy.minimum_rows}); they count for harm"
+        return "UNKNOWN", [few]
+    return "QUIET", ["the window looks like the reference"]
+
+
+def _shift_in_words(measured: Measured, policy: DriftPolicy) -> list[str]:
+    shift = measured.shift
+    if shift is None:
+        return []
+    held = f"p = {shift.p_value:.4f}, held against {shift.level:.2g} (alpha {policy.alpha} over the model's life)"
+    effect = f"effect {shift.effect:.3f} [{shift.effect_low:.3f}, {shift.effect_high:.3f}]"
+    return [f"shift: {held}; {effect}"]
+
+
+def _estimates_in_words(estimates: Mapping[str, AccuracyEstimate]) -> list[str]:
+    return [
+        f"estimated accuracy of {task} {found.by_threshold - found.reference:+.3f} "
+        f"({found.reference:.3f} on the reference; such estimates are off by {found.error:.3f} at most, 19 times in 20)"
+        for task, found in estimates.items()
+    ]
+
+
+def _names(monitors: Sequence[str]) -> str:
+    words = {"out_of_scope": "texts unlike any it was tested on"}
+    return ", ".join(words.get(name, name.partition("/")[2]) for name in monitors)

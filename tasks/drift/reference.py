@@ -1,63 +1,112 @@
 """What held-out rows look like through a model, kept with it: later windows are held against this."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.modeling.answers import read_answers, read_embeddings, read_labels
+from data_contracts.errors import InputError
+from tasks.drift.out_of_scope import nearest_distances
+from tasks.drift.quality import TextFacts, text_facts
+from tasks.drift.seen import OfTask, Seen, rights, see
+from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
+from tasks.modeling.tokens import TextEncoder
 
 HELD_OUT = ("validation", "test")
+FILE = "reference.npz"
+# More rows would make every window slower and hardly sharper: a window is far smaller.
+MOST_ROWS = 20_000
+SEED = 20_266
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Rows through a model: embeddings (rows, width); by task the confidences (rows,), and, where labels are known,
-    whether each answer was right as a whole (rows,): 1, 0, or NaN for a row without a label. Regressions, whose answers
-    are neither right nor wrong, are left out."""
+class Frozen:
+    """The held-out rows, each text once: as the model sees them, and what their texts are like."""
 
-    embeddings: NDArray[np.float32]
-    confidences: dict[str, NDArray[np.float64]]
-    right: dict[str, NDArray[np.float64]]
+    seen: Seen
+    texts: TextFacts
 
 
-def freeze_reference(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], output: Path) -> int:
-    """Writes `reference.npz` from the held-out rows in domain; returns how many there are."""
-    parts = [see(answers, split, heads, read_labels(snapshot, split, heads)) for split in HELD_OUT]
-    arrays = {"embeddings": np.concatenate([part.embeddings for part in parts])}
-    for task in parts[0].confidences:
-        arrays[f"confidence/{task}"] = np.concatenate([part.confidences[task] for part in parts])
-        arrays[f"right/{task}"] = np.concatenate([part.right[task] for part in parts])
-    np.savez(output / "reference.npz", **arrays)  # type: ignore[arg-type]
-    return len(arrays["embeddings"])
+def freeze_reference(
+    snapshot: Path,
+    answers: Path,
+    heads: Mapping[str, AnyHead],
+    encoder: TextEncoder,
+    columns: Sequence[str],
+    output: Path,
+) -> int:
+    """Writes the reference from the held-out rows in domain; returns how many there are.
+
+    `columns` are those of the texts. Of very many rows MOST_ROWS are drawn at random.
+    """
+    parts, facts = [], []
+    for split in HELD_OUT:
+        labels = read_labels(snapshot, split, heads)
+        found = read_answers(answers / f"{split}.parquet", heads).answers
+        seen = see(answers, split, heads)
+        tasks = {t: replace(of, right=rights(heads[t], found[t], labels[t])) for t, of in seen.tasks.items()}
+        parts.append(Seen(seen.embeddings, tasks))
+        facts.append(text_facts(snapshot, split, columns, encoder))
+    together = _concatenated(parts)
+    texts = TextFacts(
+        *(np.concatenate([getattr(f, name) for f in facts]) for name in ("tokens", "unknown", "repeated"))
+    )
+    once = np.flatnonzero(~texts.repeated & together.finite)
+    if len(once) > MOST_ROWS:
+        once = np.sort(np.random.default_rng(SEED).choice(once, MOST_ROWS, replace=False))
+    write_reference(together.at(once), texts, output, once)
+    return len(once)
 
 
-def read_reference(folder: Path) -> Seen:
-    """What `freeze_reference` wrote; `right` holds the tasks that have a label in any row."""
-    with np.load(folder / "reference.npz", allow_pickle=False) as arrays:
-        tasks = [name.removeprefix("right/") for name in arrays.files if name.startswith("right/")]
-        right = {task: arrays[f"right/{task}"] for task in tasks}
-        return Seen(
-            arrays["embeddings"],
-            {task: arrays[f"confidence/{task}"] for task in tasks},
-            {task: values for task, values in right.items() if not np.isnan(values).all()},
+def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slice(None)) -> None:
+    """Writes rows, and the facts of the texts at those `rows`, as `read_reference` reads them."""
+    arrays: dict[str, Any] = {
+        "embeddings": seen.embeddings,
+        "distances": nearest_distances(seen.embeddings, seen.embeddings, own=True),
+        "tokens": texts.tokens[rows],
+        "unknown": texts.unknown[rows],
+        "repeated": texts.repeated[rows],
+    }
+    for task, of in seen.tasks.items():
+        arrays[f"confidence/{task}"] = of.confidences
+        if of.right is not None:
+            arrays[f"right/{task}"] = of.right
+        if of.shares is not None:
+            arrays[f"shares/{task}"] = of.shares
+    np.savez(output / FILE, **arrays)
+
+
+def read_reference(folder: Path) -> Frozen:
+    """What was written. A task none of whose rows has a label has no `right`.
+
+    Raises InputError for a reference of before there were distances.
+    """
+    with np.load(folder / FILE, allow_pickle=False) as arrays:
+        there = {name: arrays[name] for name in arrays.files}
+    if "distances" not in there:
+        raise InputError(
+            f"the reference in {folder} was kept by an earlier graft and lacks what windows are compared by now. "
+            "Run the pipeline once more, `graft run`, which keeps a new one with the next version."
         )
+    tasks = {}
+    for name, confidences in there.items():
+        kind, _, task = name.partition("/")
+        if kind == "confidence":
+            right = there.get(f"right/{task}")
+            known = right is not None and not np.isnan(right).all()
+            tasks[task] = OfTask(confidences, there.get(f"shares/{task}"), right if known else None)
+    texts = TextFacts(there["tokens"], there["unknown"], there["repeated"])
+    return Frozen(Seen(there["embeddings"], tasks, there["distances"]), texts)
 
 
-def see(
-    answers: Path, split: str, heads: Mapping[str, AnyHead], labels: Mapping[str, list[object]] | None = None
-) -> Seen:
-    """One split through a model; without labels `right` is empty."""
-    found = read_answers(answers / f"{split}.parquet", heads)
-    decided = [task for task, head in heads.items() if head.has_confidence]
-    right = {task: _right(heads[task], found.answers[task], labels[task]) for task in decided} if labels else {}
-    confidences = {task: np.array(found.confidences[task]) for task in decided}
-    return Seen(read_embeddings(answers / f"{split}.npy"), confidences, right)
-
-
-def _right(head: AnyHead, answers: list[object], labels: list[object]) -> NDArray[np.float64]:
-    pairs = zip(answers, labels, strict=True)
-    return np.array([np.nan if wanted is None else float(head.is_right(found, wanted)) for found, wanted in pairs])
+def _concatenated(parts: Sequence[Seen]) -> Seen:
+    tasks = {}
+    for task, first in parts[0].tasks.items():
+        of = [part.tasks[task] for part in parts]
+        shares = None if first.shares is None else np.concatenate([o.shares for o in of if o.shares is not None])
+        right = np.concatenate([o.right for o in of if o.right is not None])
+        tasks[task] = OfTask(np.concatenate([o.confidences for o in of]), shares, right)
+    return Seen(np.concatenate([part.embeddings for part in parts]), tasks)

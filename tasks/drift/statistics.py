@@ -1,24 +1,48 @@
 """Drift statistics: how far a window is from the reference. Bigger is always worse.
 
-Each kind holds its settings and gives one number; where the window and the reference are exchangeable, so are their
-rows, which is what `permutation_p_value` rests on.
+A kind gives every row numbers, its features, and says how far two means of them are apart. Whatever way rows are
+divided in two, the means of all features follow from one matrix product, by which `shift.py` permutes all kinds at
+once. `z` brings a distance to the scale of its own null, by moments of all rows together, which no division changes.
 """
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.drift.reference import Seen
+from tasks.drift.seen import Seen
+
+Rows = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+CELLS = 64
+# Mean and standard deviation, under permutation, of the largest of 63 standardised gaps between cumulative shares.
+LARGEST_GAP = (2.03, 0.55)
+BANDWIDTH_ROWS = 400
+
+
+class View(NamedTuple):
+    """What a kind makes of all rows, reference first: its name, the task it is of, features (rows, d), and their z.
+
+    `z` maps differences of means (draws, d), with 1 / rows + 1 / rows of the two parts, to (draws,).
+    """
+
+    name: str
+    task: str | None
+    features: Rows
+    z: Callable[[Rows, float], Numbers]
 
 
 class Statistic(BaseModel):
-    """What all statistics share."""
+    """What all kinds share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = 7
+    @abstractmethod
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """Of rows of which so many, the first, are the reference's."""
 
 
 class EmbeddingDistance(Statistic):
@@ -28,86 +52,149 @@ class EmbeddingDistance(Statistic):
     """
 
     kind: Literal["embedding_distance"] = "embedding_distance"
-    features: int = Field(512, ge=16)
+    features: int = Field(256, ge=16)
+    seed: int = 7
 
-    def draws(self, reference: Seen, window: Seen, membership: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The statistic for each row of `membership`."""
-        from scipy.spatial.distance import pdist
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One, of all tasks."""
+        yield _kernel_view(self.kind, None, fourier_features(both.embeddings, self.features, self.seed))
 
-        both = np.concatenate([reference.embeddings, window.embeddings]).astype(np.float64)
-        random = np.random.default_rng(self.seed)
-        some = both[random.choice(len(both), size=min(500, len(both)), replace=False)]
-        squares = pdist(some, "sqeuclidean")
-        bandwidth = np.sqrt(max(float(np.median(squares[squares > 0])) / 2, 1e-12)) if (squares > 0).any() else 1.0
-        directions = random.normal(size=(both.shape[1], self.features)) / bandwidth
-        phases = random.uniform(0, 2 * np.pi, size=self.features)
-        mapped = np.sqrt(2 / self.features) * np.cos(both @ directions + phases)
-        return np.asarray((_mean_difference(mapped, membership) ** 2).sum(axis=1))
+
+class OutputDistance(Statistic):
+    """The same of the label probabilities of each task: what the model says of the rows has changed."""
+
+    kind: Literal["output_distance"] = "output_distance"
+    features: int = Field(128, ge=16)
+    seed: int = 8
+
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One for each task whose answer is one label."""
+        for task, of in both.tasks.items():
+            if of.shares is not None:
+                mapped = fourier_features(of.shares, self.features, self.seed)
+                yield _kernel_view(f"{self.kind}/{task}", task, mapped)
 
 
 class ConfidenceShift(Statistic):
-    """Largest Kolmogorov-Smirnov distance of the confidences of any task."""
+    """Largest standardised gap between the distributions of each task's confidences.
+
+    That is the distance of Kolmogorov and Smirnov, with every gap in its own standard deviations (Anderson and Darling
+    1952): a few rows that the model is unsure of lie in a tail, where the plain distance hardly sees them.
+    """
 
     kind: Literal["confidence_shift"] = "confidence_shift"
 
-    def draws(self, reference: Seen, window: Seen, membership: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The statistic for each row of `membership`."""
-        found = np.zeros(len(membership))
-        inside = membership.sum(axis=1, keepdims=True)
-        outside = membership.shape[1] - inside
-        for task, values in reference.confidences.items():
-            both = np.concatenate([values, window.confidences[task]])
-            order = np.argsort(both, kind="stable")
-            # Equal confidences stand in the order of the data, so a gap counts only where a run of equals ends.
-            ends = np.append(np.diff(both[order]) > 0, True)
-            taken = np.cumsum(membership[:, order], axis=1)[:, ends]
-            gaps = taken / inside - (np.flatnonzero(ends) + 1 - taken) / outside
-            found = np.maximum(found, np.abs(gaps).max(axis=1))
-        return found
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One for each task."""
+        for task, of in both.tasks.items():
+            yield _steps_view(f"{self.kind}/{task}", task, of.confidences)
 
 
-DriftStatistic = Annotated[EmbeddingDistance | ConfidenceShift, Field(discriminator="kind")]
+class EntropyShift(Statistic):
+    """The same of the entropy of each task's label probabilities."""
+
+    kind: Literal["entropy_shift"] = "entropy_shift"
+
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One for each task whose answer is one label."""
+        for task, of in both.tasks.items():
+            if (entropy := of.entropy) is not None:
+                yield _steps_view(f"{self.kind}/{task}", task, entropy)
 
 
-def permutation_p_value(
-    statistics: tuple[DriftStatistic, ...], reference: Seen, window: Seen, *, permutations: int, seed: int
-) -> tuple[float, dict[str, float]]:
-    """One p-value over all statistics, (k + 1) / (B + 1), and each statistic's z-score against its own null.
+class NoveltyShift(Statistic):
+    """The same of the distance to the nearest row of the reference, of which a row of the reference itself is no one."""
 
-    The statistics are brought to one scale by their null and the largest is tested, with the same permutations for
-    all, so they are neither assumed independent nor charged Bonferroni's price (Westfall and Young 1993).
+    kind: Literal["novelty_shift"] = "novelty_shift"
+
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One, of all tasks, where distances are known."""
+        if both.distances is not None:
+            yield _steps_view(self.kind, None, both.distances)
+
+
+class LabelMix(Statistic):
+    """Pearson's chi-square of how often each label is answered: label shift, if rows of a label stay as they are.
+
+    Lipton, Wang and Smola 2018 (1802.03916) show that this sees whatever label shift the model's confusions allow.
     """
-    sizes = len(reference.embeddings), len(window.embeddings)
-    membership = _memberships(*sizes, permutations=permutations, seed=seed)
-    drawn = [statistic.draws(reference, window, membership) for statistic in statistics]
-    scaled = np.stack([(d - d.mean()) / max(float(d.std()), 1e-12) for d in drawn])
-    largest = scaled.max(axis=0)
-    beaten = int((largest[1:] >= largest[0]).sum())
-    scores = {f"{statistic.kind}_z": float(row[0]) for statistic, row in zip(statistics, scaled, strict=True)}
-    return (beaten + 1) / (permutations + 1), scores
+
+    kind: Literal["label_mix"] = "label_mix"
+
+    def views(self, both: Seen, reference: int) -> Iterator[View]:
+        """One for each task whose answer is one label."""
+        for task, of in both.tasks.items():
+            if (given := of.given) is not None and of.shares is not None:
+                yield _counts_view(f"{self.kind}/{task}", task, given, of.shares.shape[1])
 
 
-def estimated_accuracy(reference: Seen, window: Seen, task: str) -> tuple[float, float]:
-    """(accuracy on the reference, estimate on the window) by average-threshold confidence (Garg et al., 2201.04234).
-
-    The threshold is the confidence that as many reference rows fall short of as are answered wrongly. Reference rows
-    without a label for the task take no part.
-    """
-    known = ~np.isnan(reference.right[task])
-    right, confidences = reference.right[task][known], reference.confidences[task][known]
-    threshold = np.quantile(confidences, 1 - right.mean())
-    return float(right.mean()), float((window.confidences[task] >= threshold).mean())
+DriftStatistic = Annotated[
+    EmbeddingDistance | OutputDistance | ConfidenceShift | EntropyShift | NoveltyShift | LabelMix,
+    Field(discriminator="kind"),
+]
 
 
-def _memberships(reference: int, window: int, *, permutations: int, seed: int) -> NDArray[np.float64]:
-    """(1 + permutations, rows): 1 for rows counted as the window's; the first row is the truth."""
-    truth = np.concatenate([np.zeros(reference), np.ones(window)])
+def fourier_features(values: NDArray[np.floating], features: int, seed: int) -> Rows:
+    """(rows, features) whose inner products are those of a Gaussian kernel: pairs of cosine and sine."""
+    rows = np.ascontiguousarray(values, dtype=np.float32)
     random = np.random.default_rng(seed)
-    return np.stack([truth, *(random.permutation(truth) for _ in range(permutations))])
+    some = rows[random.choice(len(rows), size=min(BANDWIDTH_ROWS, len(rows)), replace=False)]
+    squares = (some**2).sum(axis=1)
+    distances = (squares[:, None] + squares - 2 * some @ some.T)[np.triu_indices(len(some), k=1)]
+    apart = distances[distances > 1e-9]
+    bandwidth = np.sqrt(float(np.median(apart)) / 2) if len(apart) else 1.0
+    directions = (random.normal(size=(rows.shape[1], features // 2)) / bandwidth).astype(np.float32)
+    angles = rows @ directions
+    return np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32(np.sqrt(features // 2))
 
 
-def _mean_difference(values: NDArray[np.float64], membership: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = membership.sum(axis=1, keepdims=True)
-    total = values.sum(axis=0)
-    sums = membership @ values
-    return np.asarray(sums / inside - (total - sums) / (membership.shape[1] - inside))
+def mean_distances(differences: Rows) -> Numbers:
+    """(draws,) squared lengths."""
+    return np.asarray((differences.astype(float) ** 2).sum(axis=1))
+
+
+def _kernel_view(name: str, task: str | None, mapped: Rows) -> View:
+    total, spread = _moments(mapped)
+
+    def z(differences: Rows, over: float) -> Numbers:
+        return (mean_distances(differences) / over - total) / max(spread, 1e-12)
+
+    return View(name, task, mapped, z)
+
+
+def _moments(features: Rows) -> tuple[float, float]:
+    """Mean and standard deviation of the squared length of a difference of means, times the rows, where there is none.
+
+    The trace of the features' covariance, and sqrt(2) times its Frobenius norm.
+    """
+    centred = features - features.mean(axis=0)
+    covariance = centred.T @ centred / max(1, len(features) - 1)
+    return float(np.trace(covariance)), float(np.sqrt(2) * np.linalg.norm(covariance))
+
+
+def _steps_view(name: str, task: str | None, values: Numbers) -> View:
+    """Features that say which cell's end a value reaches, so that means are cumulative shares, each in its own scale."""
+    ends = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="inverted_cdf"))
+    reached = values[:, None] <= ends
+    share = reached.mean(axis=0)
+    told = (share > 0) & (share < 1)
+    scaled = reached[:, told] / np.sqrt(share[told] * (1 - share[told]))
+
+    def z(differences: Rows, over: float) -> Numbers:
+        gap = np.abs(differences).max(axis=1, initial=0).astype(float)
+        return (gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1]
+
+    return View(name, task, scaled.astype(np.float32), z)
+
+
+def _counts_view(name: str, task: str, given: NDArray[np.int64], labels: int) -> View:
+    known = np.bincount(given, minlength=labels) / len(given)
+    there = np.flatnonzero(known > 0)
+    # So scaled, squares of differences add up to chi-square.
+    scaled = ((given[:, None] == there) / np.sqrt(known[there])).astype(np.float32)
+    freedom = max(1, len(there) - 1)
+
+    def z(differences: Rows, over: float) -> Numbers:
+        return (mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom)
+
+    return View(name, task, scaled, z)

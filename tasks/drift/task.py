@@ -1,22 +1,63 @@
 """Prefect edge of drift."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 
-from data_contracts.artifacts import ModelVersion, Predictions, Reference, SourceFiles, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import (
+    ModelVersion,
+    Predictions,
+    Reference,
+    Release,
+    SourceFiles,
+    TrainedModel,
+    ValidatedSnapshot,
+)
 from data_contracts.drift import DriftDecision
 from tasks.drift.decision import DriftPolicy, WindowCounts
-from tasks.drift.ledger import Ledger
+from tasks.drift.delivery import (
+    REDELIVER_MINUTES,
+    claim_event,
+    event_is_due,
+    finish_retraining,
+    record_decision,
+    take_up_retraining,
+)
+from tasks.drift.history import decision_on, learned_windows, retrainings
+from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
+from tasks.drift.ledger_table import ledger_rows
 from tasks.modeling.heads import heads_of
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 
+__all__ = [
+    "EVENT",
+    "REDELIVER_MINUTES",
+    "announce",
+    "close_lost",
+    "decide",
+    "deliver_again",
+    "find_learned_windows",
+    "find_ledgers",
+    "finish",
+    "keep_reference",
+    "note_failure",
+    "read_ledger_rows",
+    "show_decision",
+    "take_up",
+]
 EVENT = "graft.drift.confirmed"
+HEARTBEAT = "prefect.flow-run.heartbeat"
+# A run on a worker sends one every three minutes.
+SILENT_MINUTES = 20
 
 
 @cached_task("drift")
@@ -36,7 +77,7 @@ def keep_reference(model: TrainedModel, predictions: Predictions, snapshot: Vali
 @task(cache_policy=NO_CACHE)
 def find_learned_windows(pipeline: str) -> tuple[str, ...]:
     """Windows whose freshly labelled rows belong to training, as the ledger has it."""
-    return Ledger(open_store(), pipeline).learned_windows()
+    return learned_windows(DriftLedger(open_store(), pipeline).entries())
 
 
 @task(cache_policy=NO_CACHE)
@@ -53,63 +94,128 @@ def decide(
 ) -> DriftDecision:
     """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept."""
     store = open_store()
-    ledger = Ledger(store, name)
-    known = ledger.decision(source.digest, champion.version)
+    ledger = DriftLedger(store, name)
+    known = decision_on(ledger.entries(), source.digest, None, champion.version)
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
     from tasks.drift.decision import measure_window, triage
 
     # Rows that a retraining already learned from are no reason for another one.
-    unlearned = 0 if window in ledger.learned_windows() else fresh_rows
+    unlearned = 0 if window in learned_windows(ledger.entries()) else fresh_rows
     counts = WindowCounts(checked.rows.get("window", 0), sum(checked.quarantined.values()), unlearned)
     measures: dict[str, float] = {}
     if counts.can_be_measured(policy):
         heads = heads_of(store.directory(champion.model.digest))
         reference = store.directory(champion.reference.digest)
         measures = measure_window(reference, store.directory(predictions.digest), heads, policy)
-    verdict, retrain, reasons = triage(counts, measures, policy)
-    decision = DriftDecision(
+    verdict, _, reasons = triage(counts, measures, policy)
+    found = DriftDecision(
         pipeline=pipeline,
         window=window,
         window_digest=source.digest,
         model_version=champion.version,
         verdict=verdict,
-        retrain=retrain,
+        retrain=False,
         reasons=tuple(reasons),
         measures=measures,
+        fresh_rows=unlearned,
         decided_at=datetime.now(UTC),
     )
-    ledger.record(decision)
-    return decision
+    return record_decision(ledger, policy.governor, found, datetime.now(UTC))
 
 
 @task(cache_policy=NO_CACHE)
 def announce(name: str, decision: DriftDecision) -> bool:
-    """Emits the event that starts `retrain`, unless that is not wanted or already under way; says whether it did."""
-    if not decision.retrain:
+    """Sends the event that starts `retrain`, unless that is not wanted or already under way; says whether it did."""
+    if not decision.retrain or not claim_event(DriftLedger(open_store(), name), decision, datetime.now(UTC)):
         return False
-    started_by = Ledger(open_store(), name).started_by(decision)
-    if started_by is not None:
-        get_run_logger().info("flow run %s already retrains for window %s", started_by, decision.window)
-        return False
-    emit_event(
-        event=EVENT,
-        resource={"prefect.resource.id": f"graft.pipeline.{name}", "prefect.resource.name": name},
-        payload=decision.model_dump(mode="json"),
-    )
+    _send(name, decision)
     return True
 
 
 @task(cache_policy=NO_CACHE)
 def take_up(name: str, decision: DriftDecision) -> bool:
     """Notes in the ledger that this flow run retrains for the decision; False where another one already does."""
-    ledger = Ledger(open_store(), name)
-    # A run that was killed and is run again finds itself here, and goes on.
-    if ledger.started_by(decision) not in (None, str(flow_run.id)):
-        return False
-    ledger.start(decision, str(flow_run.id))
-    return True
+    run = str(flow_run.id)
+    if take_up_retraining(DriftLedger(open_store(), name), decision, run, datetime.now(UTC)):
+        return True
+    steps.info("take_up: nothing to do, because another flow run already retrains for window %s", decision.window)
+    return False
+
+
+@task(cache_policy=NO_CACHE)
+def finish(name: str, decision: DriftDecision, released: Release) -> None:
+    """Notes in the ledger how the retraining of this flow run ended."""
+    verdict, version, now = released.judgement.verdict, released.version.version, datetime.now(UTC)
+    finish_retraining(DriftLedger(open_store(), name), decision, str(flow_run.id), verdict, version, now)
+
+
+def note_failure(name: str, decision: DriftDecision, run: str) -> None:
+    """Notes in the ledger that the retraining of a flow run failed, if it was that run's and has no end."""
+    finish_retraining(DriftLedger(open_store(), name), decision, run, "FAILED", None, datetime.now(UTC))
+
+
+@task(cache_policy=NO_CACHE)
+def find_ledgers() -> tuple[str, ...]:
+    """Pipelines whose windows were judged."""
+    return pipelines_with_a_ledger(open_store())
+
+
+@task(cache_policy=NO_CACHE)
+def close_lost(name: str, dry_run: bool) -> list[str]:
+    """Notes the failure of retrainings whose flow run is over without their end; says which, or would be."""
+    ledger, done = DriftLedger(open_store(), name), []
+    for found in retrainings(ledger.entries()):
+        if found.flow_run is None or found.end is not None:
+            continue
+        why = why_over(found.flow_run, datetime.now(UTC))
+        if why is None:
+            continue
+        if dry_run or finish_retraining(ledger, found.decision, found.flow_run, "FAILED", None, datetime.now(UTC)):
+            done.append(f"{name}: the retraining for {found.decision.window} failed: {why}")
+    return done
+
+
+@task(cache_policy=NO_CACHE)
+def deliver_again(name: str, redeliver_minutes: float, dry_run: bool) -> list[str]:
+    """Sends the events of decisions that nobody took up, where they are due; says which, or would be."""
+    ledger, done = DriftLedger(open_store(), name), []
+    for found in retrainings(ledger.entries()):
+        now, decision = datetime.now(UTC), found.decision
+        if not event_is_due(found, now, redeliver_minutes):
+            continue
+        if dry_run:
+            done.append(f"{name}: the event for {decision.window} is to be sent")
+        elif claim_event(ledger, decision, now, redeliver_minutes):
+            _send(name, decision)
+            done.append(f"{name}: the event for {decision.window} was sent, for the {_times(len(found.announced) + 1)}")
+    return done
+
+
+def why_over(run: str, now: datetime) -> str | None:
+    """Why a flow run will not go on, as far as the server knows; None where it may."""
+    with get_client(sync_client=True) as client:
+        try:
+            state = client.read_flow_run(UUID(run)).state
+        except ObjectNotFound:
+            return f"the server knows no flow run {run}"
+        if state is not None and state.is_final():
+            return f"flow run {run} is {state.name}{f': {state.message}' if state.message else ''}"
+        if state is None or not state.is_running():
+            return None
+        # Where a whole machine is gone, nobody is left to say so: the run stays as it was and falls silent.
+        resource = EventResourceFilter(id=[f"prefect.flow-run.{run}"])
+        beats = client.read_events(EventFilter(event=EventNameFilter(name=[HEARTBEAT]), resource=resource), limit=1)
+    silent = now - beats.events[0].occurred if beats.events else timedelta()
+    if silent <= timedelta(minutes=SILENT_MINUTES):
+        return None
+    return f"flow run {run} has been silent for {silent / timedelta(minutes=1):.0f} minutes"
+
+
+def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
+    """The drift ledger of a pipeline as rows of text, newest first."""
+    return ledger_rows(DriftLedger(open_store(), name).entries())
 
 
 @task(cache_policy=NO_CACHE)
@@ -122,3 +228,16 @@ def show_decision(name: str, decision: DriftDecision) -> None:
         key=f"{name}-drift",
         description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
     )
+
+
+def _send(name: str, decision: DriftDecision) -> None:
+    emit_event(
+        event=EVENT,
+        resource={"prefect.resource.id": f"graft.pipeline.{name}", "prefect.resource.name": name},
+        payload=decision.model_dump(mode="json"),
+    )
+    get_run_logger().info("the event for %s was sent", decision.window)
+
+
+def _times(count: int) -> str:
+    return "first time" if count == 1 else f"{count}. time"

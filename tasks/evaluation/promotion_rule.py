@@ -20,9 +20,10 @@ from collections.abc import Sequence
 from data_contracts.artifacts import Verdict
 from tasks.evaluation.checks import Check
 from tasks.evaluation.differences import Difference
-from tasks.evaluation.multiplicity import domain_weights, holm
+from tasks.evaluation.multiplicity import domain_weights
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import IN_DOMAIN
+from tasks.modeling.multiplicity import holm
 
 
 def baseline_checks(evidence: Sequence[Difference]) -> list[Check]:

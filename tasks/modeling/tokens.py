@@ -106,6 +106,13 @@ class TextEncoder:
         """The same, with the characters that each piece covers."""
         return self._tokenizer.encode_batch(inputs)
 
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of what the vocabulary has no piece for; None where every text can be written with it, as by bytes."""
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        found: int | None = self._tokenizer.token_to_id(unknown) if unknown else None
+        return found
+
     def text_of(self, ids: Sequence[int]) -> str:
         """The text that those ids stand for, as near as the tokenizer can tell."""
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +71,31 @@ class Shop:
 
     def graft(self, *arguments: str, timeout: float = 800) -> Outcome:
         """Runs the command line in a process of its own, from another folder than the repository."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OMP_"))}
-        environment |= {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, "-m", "flows", *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
 
-    def api(self, path: str, body: dict[str, Any]) -> Any:
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Begins a command that `graft` would wait for, in a session of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What commands run in: nothing of Prefect's or OpenMP's but what graft sets."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OMP_"))}
+        return kept | {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1"}
+
+    def api(self, path: str, body: Any) -> Any:
         """One request to the server that `graft up` started."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}",
@@ -85,7 +103,16 @@ class Shop:
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def send_event(self, event: str, resource: str, payload: dict[str, Any], occurred: datetime | None = None) -> None:
+        """An event about a resource, at the server as if a process had sent it."""
+        at = (occurred or datetime.now(UTC)).isoformat()
+        about = {"prefect.resource.id": resource}
+        self.api(
+            "events", [{"event": event, "resource": about, "payload": payload, "occurred": at, "id": str(uuid.uuid4())}]
+        )
 
     def runs_of(self, flow: str) -> list[dict[str, Any]]:
         """Flow runs of a flow, oldest first."""

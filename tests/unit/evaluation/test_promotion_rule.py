@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from data_contracts.artifacts import Verdict
 from tasks.evaluation.checks import verdict_of
 from tasks.evaluation.differences import Difference, PairedRows, differences
-from tasks.evaluation.multiplicity import domain_weights, holm
+from tasks.evaluation.multiplicity import domain_weights
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.promotion_rule import baseline_checks, champion_checks
+from tasks.modeling.multiplicity import holm
 
 MARGIN = 0.02
 POLICY = GatePolicy()

@@ -1,0 +1,27 @@
+"""Mends what was lost between the drift ledger and the server: events that did not arrive, retrainings that died."""
+
+from prefect import flow
+
+from flows.pipeline import load_pipeline
+from tasks.drift.task import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
+
+
+@flow(persist_result=True)
+def reconcile(
+    pipeline: str | None = None, redeliver_minutes: float = REDELIVER_MINUTES, dry_run: bool = False
+) -> list[str]:
+    """Close retrainings whose flow run is over, and send the events of decisions that nobody took up.
+
+    Running it again, or twice at once, changes nothing: each step is an entry of the ledger, written once.
+
+    Args:
+        pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file; without it, all that have a ledger.
+        redeliver_minutes: An event is sent again after so long, and then after twice as long each time, up to a day.
+        dry_run: Say what would be done, and do nothing.
+    """
+    names = (load_pipeline(pipeline).name,) if pipeline else find_ledgers()
+    return [line for name in names for line in _reconcile_one(name, redeliver_minutes, dry_run)]
+
+
+def _reconcile_one(name: str, redeliver_minutes: float, dry_run: bool) -> list[str]:
+    return [*close_lost(name, dry_run), *deliver_again(name, redeliver_minutes, dry_run)]

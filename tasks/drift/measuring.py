@@ -1,0 +1,113 @@
+"""A window measured in three layers kept apart: quality, shift and harm. What follows from it is for `decision.py`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from data_contracts.drift import AccuracyEstimate, Shift
+from tasks.drift.accuracy import doubt_threshold, estimate_accuracy, labelled
+from tasks.drift.label_shift import estimate_label_shares
+from tasks.drift.monitors import allowed_share
+from tasks.drift.out_of_scope import nearest_distances, scope_threshold
+from tasks.drift.policy import DriftPolicy
+from tasks.drift.quality import TextFacts, quality_measures, quality_problems
+from tasks.drift.reference import Frozen
+from tasks.drift.seen import Seen
+from tasks.drift.shift import measure_shift, spent_level
+
+
+@dataclass(frozen=True)
+class Count:
+    """Rows of a window that speak against the model, of how many, and the share that is allowed."""
+
+    bad: int
+    rows: int
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one window was measured to be.
+
+    `problems` say why it is bad data, in which case nothing else was measured. `shift` is None for a window too small
+    for the test. `counts` are for the monitors, by name. `proportions` are {task: {label: share}}, as estimated.
+    """
+
+    rows: int
+    problems: Sequence[str] = ()
+    shift: Shift | None = None
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    estimates: Mapping[str, AccuracyEstimate] = field(default_factory=dict)
+    proportions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+def measure_window(
+    reference: Frozen,
+    window: Seen,
+    texts: TextFacts,
+    broken: int,
+    policy: DriftPolicy,
+    *,
+    look: int,
+    labels: Mapping[str, Sequence[str]],
+    baseline: Seen | None = None,
+) -> Measured:
+    """The window against the reference; each text of it counts once, so that one that comes again is no evidence.
+
+    `broken` rows were against the contract. `look` is the number of this test in the model's life, from 1. `labels`
+    are those of the tasks whose answer is one of them. Shift is measured against `baseline` where a person gave one.
+    """
+    lost = int((~window.finite).sum())
+    quality = quality_measures(reference.texts, texts, broken, lost)
+    problems = quality_problems(policy.quality, quality, len(texts) + broken)
+    rows = compared(window.at(np.flatnonzero(window.finite & ~texts.repeated)), reference.seen)
+    if problems or not len(rows):
+        return Measured(len(rows), problems or ["no row is left to measure"], measures=quality)
+    shift = None
+    if len(rows) >= policy.minimum_rows:
+        usual = baseline if baseline is not None else reference.seen
+        level = spent_level(look, policy.alpha, policy.looks)
+        held = rows if baseline is None else compared(rows, baseline)
+        shift = measure_shift(usual, held, policy.statistics, level=level, permutations=policy.permutations)
+    return Measured(
+        rows=len(rows),
+        shift=shift,
+        counts=dict(_counts(reference, rows, policy)),
+        estimates={
+            task: found
+            for task, of in rows.tasks.items()
+            if task in reference.seen.tasks and (found := estimate_accuracy(reference.seen.tasks[task], of)) is not None
+        },
+        proportions={
+            task: dict(
+                zip(names, estimate_label_shares(reference.seen.tasks[task], rows.tasks[task]).tolist(), strict=True)
+            )
+            for task, names in labels.items()
+            if task in rows.tasks and task in reference.seen.tasks
+        },
+        measures=quality,
+    )
+
+
+def compared(rows: Seen, reference: Seen) -> Seen:
+    """The rows, with how far each is from the nearest one of the reference."""
+    return replace(rows, distances=nearest_distances(rows.embeddings, reference.embeddings))
+
+
+def _counts(reference: Frozen, rows: Seen, policy: DriftPolicy) -> Iterator[tuple[str, Count]]:
+    """For the monitors that need no labels: doubted answers by task, and texts out of scope."""
+    for task, of in rows.tasks.items():
+        known = labelled(reference.seen.tasks[task]) if task in reference.seen.tasks else None
+        if known is None:
+            continue
+        confidences, right = known
+        threshold = doubt_threshold(confidences, right)
+        allowed = allowed_share(int((confidences < threshold).sum()), len(confidences), policy.tolerated_drop)
+        yield f"accuracy/{task}", Count(int((of.confidences < threshold).sum()), len(rows), allowed)
+    usual, found = reference.seen.distances, rows.distances
+    if usual is not None and found is not None:
+        far = scope_threshold(usual)
+        allowed = allowed_share(int((usual > far).sum()), len(usual), policy.tolerated_out_of_scope)
+        yield "out_of_scope", Count(int((found > far).sum()), len(rows), allowed)

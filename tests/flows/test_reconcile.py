@@ -1,0 +1,78 @@
+"""What reconcile and the watchdog make of a real server: runs that are over, fell silent or go on, and bad events."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from data_contracts.drift import Decided, Finished, TakenUp
+from tasks.drift.ledger import DriftLedger
+from tasks.storage.store import Store
+from tests.flows.conftest import Outcome, Shop
+from tests.unit.drift.ledgers import judged
+
+SECONDS = 120
+
+
+def run_in_state(shop: Shop, state: str, heartbeat: timedelta | None = None) -> str:
+    """Id of a flow run in that state, which sent its last heartbeat so long ago, if it ever did."""
+    flow = shop.api("flows/", {"name": "stand-in"})["id"]
+    run: str = shop.api("flow_runs/", {"flow_id": flow, "state": {"type": state}})["id"]
+    if heartbeat is not None:
+        shop.send_event("prefect.flow-run.heartbeat", f"prefect.flow-run.{run}", {}, datetime.now(UTC) - heartbeat)
+    return run
+
+
+def test_a_retraining_is_closed_where_its_run_is_over_gone_or_silent_and_let_be_where_it_may_go_on(
+    shop: Shop, services: Outcome
+) -> None:
+    ledger = DriftLedger(Store(str(shop.home / "store"), cache=shop.home / "fetched"), "stand-in")
+    runs = {
+        "gone": str(uuid4()),
+        "crashed": run_in_state(shop, "CRASHED"),
+        "cancelled": run_in_state(shop, "CANCELLED"),
+        "silent": run_in_state(shop, "RUNNING", timedelta(hours=1)),
+        "alive": run_in_state(shop, "RUNNING", timedelta(minutes=4)),
+        "without heartbeats": run_in_state(shop, "RUNNING"),
+        "waiting": run_in_state(shop, "SCHEDULED"),
+    }
+    for window, run in runs.items():
+        # Nobody could start it: there is no such pipeline.
+        decision = judged(window, retrain=True, pipeline="nowhere")
+        keys = {"window_digest": decision.window_digest, "model_version": 1}
+        for happening in (Decided(decision=decision), TakenUp(window=window, flow_run=run, **keys)):
+            ledger.append(lambda _, happening=happening: happening, datetime.now(UTC))
+    # Events are written to the server's database in batches.
+    time.sleep(10)
+    done = shop.graft("reconcile")
+    assert done.code == 0, done.text
+    ends = [e.happening for e in ledger.entries() if isinstance(e.happening, Finished)]
+    assert {(end.flow_run, end.verdict) for end in ends} == {
+        (runs[window], "FAILED") for window in ("gone", "crashed", "cancelled", "silent")
+    }
+    assert "has been silent for 60 minutes" in done.text
+    again = shop.graft("reconcile")
+    assert "nothing to do" in again.text
+    assert len([e for e in ledger.entries() if isinstance(e.happening, Finished)]) == 4
+    for window in ("alive", "without heartbeats", "waiting"):
+        decision = judged(window, retrain=True)
+        keys = {"window_digest": decision.window_digest, "model_version": 1}
+        end = Finished(flow_run=runs[window], verdict="FAILED", hours=0, **keys)
+        ledger.append(lambda _, end=end: end, datetime.now(UTC))
+
+
+def test_an_event_that_can_start_nothing_is_reported_with_what_to_do(shop: Shop, services: Outcome) -> None:
+    shop.send_event("graft.drift.confirmed", "graft.pipeline.shop", {"window": "a decision without the rest"})
+    deadline = time.monotonic() + SECONDS
+    while not (runs := shop.runs_of("report-failed-action")) or runs[0]["state"]["type"] != "COMPLETED":
+        if time.monotonic() > deadline:
+            pytest.fail(f"no report after {SECONDS} s: {runs}")
+        time.sleep(1)
+    (artifact,) = shop.api("artifacts/latest/filter", {"artifacts": {"key": {"any_": ["failed-actions"]}}})
+    assert "'retrain on confirmed drift' could not act" in artifact["description"]
+    assert "'pipeline' is a required property" in artifact["description"]
+    assert "graft reconcile" in artifact["data"]
+    errors = shop.api("logs/filter", {"logs": {"flow_run_id": {"any_": [runs[0]["id"]]}, "level": {"ge_": 40}}})
+    assert "could not act" in errors[0]["message"]
+    assert len(shop.runs_of("report-failed-action")) == 1
