@@ -35,10 +35,11 @@ def _live(rows: Rows, right: Any, name: str, number: int, looks: int) -> dict[st
     its windows are from those on the reference. A life ends with its retraining."""
     chosen, rest = reference_of(rows, number)
     watcher = Watcher(rows.take(chosen))
-    life, first, accuracies = Life(watcher, rows), dict[str, int | None](shift=None, harm=None, retraining=None), []
-    for look, window in enumerate(life_of(rows, rest, name, number, looks), start=1):
-        accuracies.append(right[window].mean())
-        harmed = life.harmed(window)
+    windows = list(life_of(rows, rest, name, number, looks))
+    drawn = np.unique(windows)
+    life, first = Life(watcher, rows.take(drawn)), dict[str, int | None](shift=None, harm=None, retraining=None)
+    for look, window in enumerate(windows, start=1):
+        harmed = life.harmed(np.searchsorted(drawn, window))
         if harmed:
             first["harm"] = first["harm"] or look
         # The shift's test takes nearly all the time of a look, and is left out where nothing hangs on it.
@@ -49,7 +50,7 @@ def _live(rows: Rows, right: Any, name: str, number: int, looks: int) -> dict[st
             if harmed and life.retrains(shift):
                 first["retraining"] = look
                 break
-    return {**first, "accuracy_change": float(np.mean(accuracies) - right[chosen].mean())}
+    return {**first, "accuracy_change": float(np.mean(right[windows]) - right[chosen].mean())}
 
 
 if __name__ == "__main__":
