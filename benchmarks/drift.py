@@ -30,7 +30,7 @@ def main() -> None:
     chosen = _parser().parse_args()
     if chosen.memory:
         found = run_contestant("graft", _module("memory", str(chosen.memory_rows)))
-        aims = memory_aims(found.total, found.peak_bytes)
+        aims = memory_aims(chosen.memory_rows, found.total, found.peak_bytes)
         _end({"rows": chosen.memory_rows, "seconds": found.total, "peak_bytes": found.peak_bytes}, aims)
         return
     rows = _rows_of(chosen)
