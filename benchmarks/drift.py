@@ -51,6 +51,7 @@ def main() -> None:
                     "alarm_rate": {scenario: rate(alarms) for scenario, alarms in of["alarms"].items()},
                     "windows": {scenario: len(alarms) for scenario, alarms in of["alarms"].items()},
                     "seconds_a_window": statistics.median(of["seconds"]),
+                    "processor_seconds_a_window": statistics.median(of["processor_seconds"]),
                 }
                 for name, of in tally.items()
             }
@@ -88,8 +89,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rows_of(chosen: argparse.Namespace) -> Path:
     """The file of what the champion makes of all rows, written where it is not there."""
-    from benchmarks.drift_peers.arrays import TASK, file_of
+    from benchmarks.drift_peers.arrays import file_of
     from benchmarks.quality import kept_run
+    from benchmarks.quality_peers.work import OUT_OF_SCOPE as TASK
 
     settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": {}, "seed": chosen.seed}
     model = chosen.model or kept_run("graft", [TASK], settings) / "model"
@@ -105,7 +107,10 @@ def _lives(rows: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, li
         return {}
     output = folder / "lives.json"
     counts = [str(chosen.lives), str(chosen.changed_lives), str(chosen.changed_lives)]
-    return _run("graft's lives", _module("lives", str(rows), str(output), *counts), output)
+    found: dict[str, list[dict[str, Any]]] = _run(
+        "graft's lives", _module("lives", str(rows), str(output), *counts), output
+    )
+    return found
 
 
 def _peers(rows: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:

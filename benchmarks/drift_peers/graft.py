@@ -125,9 +125,9 @@ def main(file: Path, output: Path, unchanged: int, windows: int) -> None:
             freezing.append(started.seconds)
         started = Clock()
         shift, estimate = watcher.measure(window)
-        seconds = started.seconds
-        tally.add(f"shift, p at most {LEVEL}", scenario, shift.p_value <= LEVEL, seconds)
-        tally.add("shift, at the policy's level", scenario, shift.significant, seconds)
+        took = {"seconds": started.seconds, "processor_seconds": started.processor_seconds}
+        tally.add(f"shift, p at most {LEVEL}", scenario, shift.p_value <= LEVEL, **took)
+        tally.add("shift, at the policy's level", scenario, shift.significant, **took)
         p_values[scenario].append(shift.p_value)
         effects[scenario].append(shift.effect)
         for way, of in errors.items():

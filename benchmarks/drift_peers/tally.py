@@ -21,15 +21,20 @@ class Tally:
     def __init__(self) -> None:
         self._alarms: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
         self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._processor: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, detector: str, scenario: str, alarm: bool, seconds: float) -> None:
+    def add(self, detector: str, scenario: str, alarm: bool, *, seconds: float, processor_seconds: float) -> None:
         """One window."""
         self._alarms[detector][scenario].append(bool(alarm))
         self._seconds[detector].append(seconds)
+        self._processor[detector].append(processor_seconds)
 
     def facts(self) -> dict[str, Any]:
-        """{detector: {alarms: {scenario: [whether it alarmed]}, seconds: of every window}}."""
-        return {name: {"alarms": alarms, "seconds": self._seconds[name]} for name, alarms in self._alarms.items()}
+        """{detector: {alarms: {scenario: [whether it alarmed]}, seconds and processor_seconds of every window}}."""
+        return {
+            name: {"alarms": alarms, "seconds": self._seconds[name], "processor_seconds": self._processor[name]}
+            for name, alarms in self._alarms.items()
+        }
 
 
 def draws(rows: Rows, windows: dict[str, int]) -> Iterator[tuple[int, Rows, str, Rows]]:
@@ -62,7 +67,8 @@ def run_detectors(file: Path, output: Path, detectors: dict[str, tuple[Detector,
         for _, reference, scenario, window in draws(rows, windows):
             started = Clock()
             alarm = detector(reference, window)
-            tally.add(name, scenario, alarm, started.seconds)
+            seconds, processor = started.seconds, started.processor_seconds
+            tally.add(name, scenario, alarm, seconds=seconds, processor_seconds=processor)
         print(f"{name}: {clock.seconds:.0f} s", file=sys.stderr)
     output.write_text(json.dumps(tally.facts()), encoding="utf-8")
     report({"windows": clock.seconds}, {name: len(of["seconds"]) for name, of in tally.facts().items()})
