@@ -27,4 +27,4 @@ def assess(
     probes = probe_model(model, predictions, snapshot, plan.probes, plan.evaluation.probe_rows, texts.text_column)
     cost = measure_cost(model, snapshot, texts.text_column, model.pair_column)
     suspected = find_label_errors(snapshot, plan.heads, model.encoder, texts.limit, texts.columns)
-    return with_findings(scores, cost, probes, suspected), keep_reference(model, predictions, snapshot)
+    return with_findings(scores, cost, probes, suspected), keep_reference(model, predictions, snapshot, texts.columns)

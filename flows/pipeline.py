@@ -10,7 +10,7 @@ from data_contracts.dataset import DatasetContract, load_contract
 from data_contracts.errors import InputError, complain
 from data_contracts.probe_files import probe_file
 from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
-from tasks.drift.decision import DriftPolicy
+from tasks.drift.policy import DriftPolicy
 from tasks.evaluation.policy import MEASURED_SLICES, SKILL, GatePolicy
 from tasks.evaluation.probes import Probes
 from tasks.evaluation.settings import Evaluation

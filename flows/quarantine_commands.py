@@ -62,7 +62,7 @@ def show(
         )
         if output is not None:
             rows = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows_to_mend(folder, found))
-            count = _write_new(output, rows)
+            count = write_new(output, rows)
             print(f"{count} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
             return
         columns = ("split", "address", "row", "column", "rule", "value")
@@ -119,7 +119,7 @@ def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:
         raise complain("mended rows still break the contract", lines, "Nothing was readmitted.")
 
 
-def _write_new(path: Path, lines: Iterable[str]) -> int:
+def write_new(path: Path, lines: Iterable[str]) -> int:
     """Writes a file that is not there yet, whole or not at all; returns how many lines it has."""
     if path.exists():
         raise InputError(f"{path} exists already; name another file, or take it away.")

@@ -47,7 +47,7 @@ def estimate_accuracy(reference: OfTask, window: OfTask) -> AccuracyEstimate | N
 
 
 def _usual_error(confidences: Numbers, right: Numbers, rows: int) -> float:
-    """95% quantile of |estimate - accuracy| of windows of so many rows, or half of the reference where it is smaller."""
+    """95% quantile of |estimate - accuracy| of windows of so many rows, or of half the reference if that is less."""
     taken = max(1, min(rows, len(right) // 2))
     random = np.random.default_rng(SEED)
     errors = []

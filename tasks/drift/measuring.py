@@ -9,12 +9,13 @@ from data_contracts.drift import AccuracyEstimate, Shift
 from tasks.drift.accuracy import doubt_threshold, estimate_accuracy, labelled
 from tasks.drift.label_shift import estimate_label_shares
 from tasks.drift.monitors import allowed_share
-from tasks.drift.out_of_scope import nearest_distances, scope_threshold
+from tasks.drift.novelty import nearest_distances, scope_threshold
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.quality import TextFacts, quality_measures, quality_problems
 from tasks.drift.reference import Frozen
 from tasks.drift.seen import Seen
 from tasks.drift.shift import measure_shift, spent_level
+from tasks.modeling.heads import AnyHead
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Measured:
     """What one window was measured to be.
 
     `problems` say why it is bad data, in which case nothing else was measured. `shift` is None for a window too small
-    for the test. `counts` are for the monitors, by name. `proportions` are {task: {label: share}}, as estimated.
+    for the test. `counts` are for the monitors, by name.
     """
 
     rows: int
@@ -39,7 +40,6 @@ class Measured:
     shift: Shift | None = None
     counts: Mapping[str, Count] = field(default_factory=dict)
     estimates: Mapping[str, AccuracyEstimate] = field(default_factory=dict)
-    proportions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,13 +51,12 @@ def measure_window(
     policy: DriftPolicy,
     *,
     look: int,
-    labels: Mapping[str, Sequence[str]],
     baseline: Seen | None = None,
 ) -> Measured:
     """The window against the reference; each text of it counts once, so that one that comes again is no evidence.
 
-    `broken` rows were against the contract. `look` is the number of this test in the model's life, from 1. `labels`
-    are those of the tasks whose answer is one of them. Shift is measured against `baseline` where a person gave one.
+    `broken` rows were against the contract. `look` is the number of this test in the model's life, from 1. Shift is
+    measured against `baseline` where a person gave one.
     """
     lost = int((~window.finite).sum())
     quality = quality_measures(reference.texts, texts, broken, lost)
@@ -69,8 +68,7 @@ def measure_window(
     if len(rows) >= policy.minimum_rows:
         usual = baseline if baseline is not None else reference.seen
         level = spent_level(look, policy.alpha, policy.looks)
-        held = rows if baseline is None else compared(rows, baseline)
-        shift = measure_shift(usual, held, policy.statistics, level=level, permutations=policy.permutations)
+        shift = measure_shift(usual, rows, policy.statistics, level=level, permutations=policy.permutations)
     return Measured(
         rows=len(rows),
         shift=shift,
@@ -80,15 +78,18 @@ def measure_window(
             for task, of in rows.tasks.items()
             if task in reference.seen.tasks and (found := estimate_accuracy(reference.seen.tasks[task], of)) is not None
         },
-        proportions={
-            task: dict(
-                zip(names, estimate_label_shares(reference.seen.tasks[task], rows.tasks[task]).tolist(), strict=True)
-            )
-            for task, names in labels.items()
-            if task in rows.tasks and task in reference.seen.tasks
-        },
         measures=quality,
     )
+
+
+def label_proportions(reference: Seen, window: Seen, heads: Mapping[str, AnyHead]) -> dict[str, dict[str, float]]:
+    """{task: {label: estimated share of the window}}, of tasks whose answer is one label."""
+    known, found = reference.tasks, window.at(np.flatnonzero(window.finite)).tasks
+    return {
+        task: dict(zip(head.labels, estimate_label_shares(known[task], found[task]).tolist(), strict=True))
+        for task, head in heads.items()
+        if head.one_label and task in known and task in found and len(found[task].confidences)
+    }
 
 
 def compared(rows: Seen, reference: Seen) -> Seen:

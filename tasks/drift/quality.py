@@ -6,6 +6,7 @@ Rows against the contract, its languages among them, are told by the contract; h
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ ODD = 0.005
 
 
 class QualityLimits(BaseModel):
-    """How many rows of a window may be of a kind, beyond the share of the reference's that are, before it is bad data."""
+    """How many rows of a window may be of a kind, beyond the reference's share of them, before it is bad data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,12 +42,22 @@ class TextFacts:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def at(self, rows: NDArray[Any]) -> "TextFacts":
+        """Those rows, by position or mask."""
+        return TextFacts(self.tokens[rows], self.unknown[rows], self.repeated[rows])
 
-def text_facts(snapshot: Path, split: str, columns: Sequence[str], encoder: TextEncoder) -> TextFacts:
-    """Of one split, whose texts are in those columns."""
+
+def text_facts(
+    snapshot: Path,
+    split: str,
+    columns: Sequence[str],
+    encoder: TextEncoder,
+    before: set[tuple[str | None, ...]] | None = None,
+) -> TextFacts:
+    """Of one split, whose texts are in those columns; `before` holds rows of earlier splits, and then this one's."""
     found = pq.read_table(snapshot / f"{split}.parquet", columns=list(columns)).to_pydict()
     texts = list(zip(*(found[column] for column in columns), strict=True))
-    unknown_id, before = encoder.unknown_id, set()
+    unknown_id, before = encoder.unknown_id, set() if before is None else before
     tokens, unknown, repeated = [], [], []
     whole = encoder.read([" ".join(text or "" for text in of_row) for of_row in texts])
     for of_row, encoded in zip(texts, whole, strict=True):
@@ -62,7 +73,7 @@ def quality_measures(reference: TextFacts, window: TextFacts, broken: int, lost:
     """{limit: share}: how much larger each share is than in the reference; rows against the contract as they are."""
     rows = len(window)
     every = rows + broken
-    measures = {"broken_share": broken / every if every else 1.0}
+    measures = {"broken_share": broken / every if every else 0.0}
     if not rows:
         return measures
     low, high = np.quantile(reference.tokens, [ODD, 1 - ODD]) if len(reference) else (0, np.inf)
@@ -93,6 +104,6 @@ def quality_problems(limits: QualityLimits, measures: Mapping[str, float], rows:
     for name, limit in limits:
         share = measures.get(name, 0.0)
         # One row out of few is no share: of a window of one row, it would be all.
-        if share > limit and (name == "broken_share" or share * rows >= 2):
+        if share > limit and (name == "broken_share" or round(share * rows, 6) >= 2):
             found.append(f"{share:.1%} {words[name]}; {limit:.0%} are let pass (drift.quality.{name})")
     return found

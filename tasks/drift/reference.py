@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_contracts.errors import InputError
-from tasks.drift.out_of_scope import nearest_distances
+from tasks.drift.novelty import nearest_distances
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import OfTask, Seen, rights, see
 from tasks.modeling.answers import read_answers, read_labels
@@ -24,7 +24,10 @@ SEED = 20_266
 
 @dataclass(frozen=True)
 class Frozen:
-    """The held-out rows, each text once: as the model sees them, and what their texts are like."""
+    """The held-out rows, each text once: as the model sees them, and what their texts are like.
+
+    Which rows repeat a text is known of all held-out rows, those left out among them.
+    """
 
     seen: Seen
     texts: TextFacts
@@ -43,32 +46,31 @@ def freeze_reference(
     `columns` are those of the texts. Of very many rows MOST_ROWS are drawn at random.
     """
     parts, facts = [], []
+    before: set[tuple[str | None, ...]] = set()
     for split in HELD_OUT:
         labels = read_labels(snapshot, split, heads)
         found = read_answers(answers / f"{split}.parquet", heads).answers
         seen = see(answers, split, heads)
         tasks = {t: replace(of, right=rights(heads[t], found[t], labels[t])) for t, of in seen.tasks.items()}
         parts.append(Seen(seen.embeddings, tasks))
-        facts.append(text_facts(snapshot, split, columns, encoder))
-    together = _concatenated(parts)
-    texts = TextFacts(
-        *(np.concatenate([getattr(f, name) for f in facts]) for name in ("tokens", "unknown", "repeated"))
-    )
+        facts.append(text_facts(snapshot, split, columns, encoder, before))
+    together, texts = _concatenated(parts), _concatenated_facts(facts)
     once = np.flatnonzero(~texts.repeated & together.finite)
     if len(once) > MOST_ROWS:
         once = np.sort(np.random.default_rng(SEED).choice(once, MOST_ROWS, replace=False))
-    write_reference(together.at(once), texts, output, once)
+    write_frozen(_frozen(together.at(once), replace(texts.at(once), repeated=texts.repeated)), output)
     return len(once)
 
 
-def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slice(None)) -> None:
-    """Writes rows, and the facts of the texts at those `rows`, as `read_reference` reads them."""
+def write_frozen(frozen: Frozen, output: Path) -> None:
+    """Writes a reference as `read_reference` reads it."""
+    seen, texts = frozen.seen, frozen.texts
     arrays: dict[str, Any] = {
         "embeddings": seen.embeddings,
-        "distances": nearest_distances(seen.embeddings, seen.embeddings, own=True),
-        "tokens": texts.tokens[rows],
-        "unknown": texts.unknown[rows],
-        "repeated": texts.repeated[rows],
+        "distances": seen.distances,
+        "tokens": texts.tokens,
+        "unknown": texts.unknown,
+        "repeated": texts.repeated,
     }
     for task, of in seen.tasks.items():
         arrays[f"confidence/{task}"] = of.confidences
@@ -77,6 +79,18 @@ def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slic
         if of.shares is not None:
             arrays[f"shares/{task}"] = of.shares
     np.savez(output / FILE, **arrays)
+
+
+def extend_reference(reference: Frozen, windows: Sequence[tuple[Seen, TextFacts]]) -> Frozen:
+    """The reference with the rows of some windows in it, each text once, whose answers nobody has judged."""
+    parts, facts = [reference.seen], [reference.texts]
+    for seen, texts in windows:
+        once = np.flatnonzero(seen.finite & ~texts.repeated)
+        rows = seen.at(once)
+        unjudged = {task: replace(of, right=np.full(len(once), np.nan)) for task, of in rows.tasks.items()}
+        parts.append(Seen(rows.embeddings, {task: unjudged[task] for task in reference.seen.tasks}))
+        facts.append(replace(texts.at(once), repeated=texts.repeated))
+    return _frozen(_concatenated(parts), _concatenated_facts(facts))
 
 
 def read_reference(folder: Path) -> Frozen:
@@ -102,11 +116,22 @@ def read_reference(folder: Path) -> Frozen:
     return Frozen(Seen(there["embeddings"], tasks, there["distances"]), texts)
 
 
+def _frozen(seen: Seen, texts: TextFacts) -> Frozen:
+    return Frozen(replace(seen, distances=nearest_distances(seen.embeddings, seen.embeddings, own=True)), texts)
+
+
+def _concatenated_facts(parts: Sequence[TextFacts]) -> TextFacts:
+    return TextFacts(*(np.concatenate([getattr(f, name) for f in parts]) for name in ("tokens", "unknown", "repeated")))
+
+
 def _concatenated(parts: Sequence[Seen]) -> Seen:
     tasks = {}
-    for task, first in parts[0].tasks.items():
+    for task in parts[0].tasks:
         of = [part.tasks[task] for part in parts]
-        shares = None if first.shares is None else np.concatenate([o.shares for o in of if o.shares is not None])
-        right = np.concatenate([o.right for o in of if o.right is not None])
-        tasks[task] = OfTask(np.concatenate([o.confidences for o in of]), shares, right)
+        shares, right = ([getattr(o, name) for o in of] for name in ("shares", "right"))
+        tasks[task] = OfTask(
+            np.concatenate([o.confidences for o in of]),
+            None if any(part is None for part in shares) else np.concatenate(shares),
+            None if any(part is None for part in right) else np.concatenate(right),
+        )
     return Seen(np.concatenate([part.embeddings for part in parts]), tasks)

@@ -46,8 +46,8 @@ class OfTask:
 
 @dataclass(frozen=True)
 class Seen:
-    """Rows through a model: embeddings (rows, width), every task whose answers are right or wrong as a whole, and how far
-    each row is from the nearest (other) one of the reference, where it was compared with one."""
+    """Rows through a model: embeddings (rows, width), every task whose answers are right or wrong as a whole, and how
+    far each row is from the nearest (other) one of the reference, where it was compared with one."""
 
     embeddings: NDArray[np.float32]
     tasks: Mapping[str, OfTask]
@@ -76,16 +76,16 @@ def see(answers: Path, split: str, heads: Mapping[str, AnyHead]) -> Seen:
     """One split through a model, from its predictions; without what is right."""
     decided = {task: head for task, head in heads.items() if head.has_confidence}
     found = read_answers(answers / f"{split}.parquet", decided)
-    tasks = {
-        task: OfTask(
-            # An answer that was lost has no confidence.
-            np.array([np.nan if value is None else value for value in found.confidences[task]], dtype=float),
-            shares_of(read_label_scores(answers, split, task), head.temperature).astype(np.float32)
-            if head.one_label
-            else None,
-        )
-        for task, head in decided.items()
-    }
+    tasks = {}
+    for task, head in decided.items():
+        shares = None
+        if head.one_label:
+            # Heads of one label have a temperature, which mypy cannot know.
+            scores = read_label_scores(answers, split, task)
+            shares = shares_of(scores, getattr(head, "temperature", 1.0)).astype(np.float32)
+        # An answer that was lost has no confidence.
+        known = [np.nan if value is None else value for value in found.confidences[task]]
+        tasks[task] = OfTask(np.array(known, dtype=float), shares)
     return Seen(read_embeddings(answers / f"{split}.npy"), tasks)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.drift import Shift
+from data_contracts.errors import InputError
+from tasks.drift.novelty import both_apart
 from tasks.drift.seen import OfTask, Seen
 from tasks.drift.statistics import DriftStatistic, View
 from tasks.drift.telling_apart import tell_apart
@@ -16,6 +18,8 @@ from tasks.modeling.multiplicity import holm
 FEW, CLEARLY = 999, 10
 NUMBERS_AT_ONCE = 8_000_000
 SEED = 20_263
+# Two z that are the same but for how sums were rounded, as where no row differs from another.
+TIE = 1e-4
 
 
 def spent_level(look: int, alpha: float, looks: int) -> float:
@@ -27,7 +31,7 @@ def spent_level(look: int, alpha: float, looks: int) -> float:
     while look > before + looks * 2**stretch:
         before += looks * 2**stretch
         stretch += 1
-    return alpha / 2 ** (stretch + 1) / (looks * 2**stretch)
+    return alpha / float(2 ** (stretch + 1) * looks * 2**stretch)
 
 
 def measure_shift(
@@ -38,26 +42,39 @@ def measure_shift(
     The test looks at the largest z of all views, and permutes all views alike, so they are neither assumed independent
     nor charged for their number (Westfall and Young 1993). As many permutations are drawn as the level asks for,
     unless the first FEW say clearly that nothing is there; either way p is (k + 1) / (B + 1) of those drawn, and a
-    chance of p at most. Tasks are tested by their own views, and adjusted for their number by Holm's method.
+    chance of p at most. Tasks are tested by their own views, and adjusted for their number by Holm's method. Where
+    novelty is looked at, the rows that it is measured from are left out.
+
+    Raises InputError where no statistic has anything to look at.
     """
+    apart = both_apart(reference, window)
+    told = tell_apart(reference, window, apart)
+    if any(statistic.kind == "novelty_shift" for statistic in statistics):
+        reference, window = apart
     both = joined(reference, window)
     views = [view for statistic in statistics for view in statistic.views(both, len(reference))]
+    if not views:
+        kinds = ", ".join(statistic.kind for statistic in statistics)
+        raise InputError(
+            f"`drift.statistics` is {kinds}, which no task of this model has anything for. "
+            "Add embedding_distance, which needs no task."
+        )
     tasks = list(dict.fromkeys(view.task for view in views if view.task is not None))
     groups = [list(range(len(views))), *([n for n, view in enumerate(views) if view.task == t] for t in tasks)]
     first = min(permutations, FEW)
-    needed = max(permutations, math.ceil(1 / level) - 1)
+    needed = max(permutations, fewest_draws(level))
     random = np.random.default_rng(SEED)
     features = np.concatenate([view.features for view in views], axis=1)
     found = _draws(features, views, len(reference), len(window), first, random, with_truth=True)
     truth = found[0]
-    beaten = np.array([(found[1:, group].max(axis=1) >= truth[group].max()).sum() for group in groups])
+    highest = [truth[group].max() - TIE for group in groups]
+    beaten = np.array([(found[1:, g].max(axis=1) >= high).sum() for g, high in zip(groups, highest, strict=True)])
     drawn = first
     while drawn < needed and beaten[0] < CLEARLY:
         more = _draws(features, views, len(reference), len(window), needed - drawn, random, with_truth=False)
-        beaten += [(more[:, group].max(axis=1) >= truth[group].max()).sum() for group in groups]
+        beaten += [(more[:, g].max(axis=1) >= high).sum() for g, high in zip(groups, highest, strict=True)]
         drawn = needed
     p_values = (beaten + 1) / (drawn + 1)
-    told = tell_apart(reference, window)
     return Shift(
         p_value=float(p_values[0]),
         level=level,
@@ -67,6 +84,13 @@ def measure_shift(
         tasks=dict(zip(tasks, holm(p_values[1:].tolist()), strict=True)),
         views={view.name: round(float(z), 3) for view, z in zip(views, truth, strict=True)},
     )
+
+
+def fewest_draws(level: float) -> int:
+    """The number of permutations B from which on the least p there is, 1 / (B + 1), does not exceed the level."""
+    draws = math.ceil(1 / level) - 1
+    # 1 / level may have been rounded down to a whole number.
+    return draws + (1 / (draws + 1) > level)
 
 
 def joined(reference: Seen, window: Seen) -> Seen:
@@ -116,7 +140,8 @@ def _draws(
     truth = np.arange(reference, rows) if window <= reference else np.arange(reference)
     total, over = features.sum(axis=0), 1 / reference + 1 / window
     ends = np.cumsum([view.features.shape[1] for view in views])
-    parts, left = [], permutations + with_truth
+    parts: list[NDArray[np.float64]] = []
+    left = permutations + with_truth
     while left:
         draws = min(left, max(1, NUMBERS_AT_ONCE // rows))
         inside = memberships(rows, smaller, draws, random, truth if with_truth and not parts else None)

@@ -21,6 +21,8 @@ CELLS = 64
 # Mean and standard deviation, under permutation, of the largest of 63 standardised gaps between cumulative shares.
 LARGEST_GAP = (2.03, 0.55)
 BANDWIDTH_ROWS = 400
+# Of features that are the same for all rows, rounding leaves a smaller spread than any row that differs.
+LEAST_SPREAD = 1e-6
 
 
 class View(NamedTuple):
@@ -103,7 +105,7 @@ class EntropyShift(Statistic):
 
 
 class NoveltyShift(Statistic):
-    """The same of the distance to the nearest row of the reference, of which a row of the reference itself is no one."""
+    """The same of the distance to the nearest of some rows of the reference, which themselves are left out."""
 
     kind: Literal["novelty_shift"] = "novelty_shift"
 
@@ -145,7 +147,8 @@ def fourier_features(values: NDArray[np.floating], features: int, seed: int) -> 
     bandwidth = np.sqrt(float(np.median(apart)) / 2) if len(apart) else 1.0
     directions = (random.normal(size=(rows.shape[1], features // 2)) / bandwidth).astype(np.float32)
     angles = rows @ directions
-    return np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.float32(np.sqrt(features // 2))
+    mapped = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(features // 2)
+    return np.asarray(mapped, dtype=np.float32)
 
 
 def mean_distances(differences: Rows) -> Numbers:
@@ -157,7 +160,7 @@ def _kernel_view(name: str, task: str | None, mapped: Rows) -> View:
     total, spread = _moments(mapped)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return (mean_distances(differences) / over - total) / max(spread, 1e-12)
+        return (mean_distances(differences) / over - total) / max(spread, LEAST_SPREAD)
 
     return View(name, task, mapped, z)
 
@@ -173,7 +176,7 @@ def _moments(features: Rows) -> tuple[float, float]:
 
 
 def _steps_view(name: str, task: str | None, values: Numbers) -> View:
-    """Features that say which cell's end a value reaches, so that means are cumulative shares, each in its own scale."""
+    """Features that say which cells' ends a value reaches, so that means are cumulative shares in their own scale."""
     ends = np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="inverted_cdf"))
     reached = values[:, None] <= ends
     share = reached.mean(axis=0)
@@ -182,7 +185,7 @@ def _steps_view(name: str, task: str | None, values: Numbers) -> View:
 
     def z(differences: Rows, over: float) -> Numbers:
         gap = np.abs(differences).max(axis=1, initial=0).astype(float)
-        return (gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1]
+        return np.asarray((gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1])
 
     return View(name, task, scaled.astype(np.float32), z)
 
@@ -195,6 +198,6 @@ def _counts_view(name: str, task: str, given: NDArray[np.int64], labels: int) ->
     freedom = max(1, len(there) - 1)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return (mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom)
+        return np.asarray((mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom))
 
     return View(name, task, scaled, z)

@@ -1,18 +1,16 @@
 """Pictures of an evaluation, as PNG bytes."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tasks.evaluation.calibration import Bin
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.scoring import IN_DOMAIN, Score
+from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png
 
-INK, GOOD, BAD, QUIET, FAINT = "#1f2933", "#2a6f97", "#b42318", "#9aa5b1", "#d9dee3"
 CONFUSED_LABELS = 24
 
 
@@ -24,7 +22,7 @@ def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
     own = next(iter(shown.values()))
     tasks = list(dict.fromkeys(score.task for score in own))
     splits = sorted({score.split for score in own}, key=lambda split: (split != IN_DOMAIN, split))
-    figure = Figure(figsize=(2.6 * len(tasks) + 1, 0.42 * len(splits) + 1.2), layout="constrained")
+    figure = new_figure(2.6 * len(tasks) + 1, 0.42 * len(splits) + 1.2)
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     styles = [("o", GOOD, 60), ("s", QUIET, 26), ("|", INK, 60)]
     for panel, task in zip(panels, tasks, strict=True):
@@ -43,12 +41,11 @@ def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
         panel.set_title(f"{task}\n{next(s.metric for s in own if s.task == task)}", fontsize=10, color=INK)
         panel.set_yticks(range(len(splits)), splits)
         panel.set_ylim(len(splits) - 0.4, -0.7)
-        panel.grid(axis="x", color=FAINT, lw=0.6)
-        panel.spines[["top", "right", "left"]].set_visible(False)
+        bare(panel)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
     )
-    return _png(figure)
+    return png(figure)
 
 
 def changes(differences: Sequence[Difference], margin: float) -> bytes:
@@ -56,7 +53,7 @@ def changes(differences: Sequence[Difference], margin: float) -> bytes:
     names = [f"{d.task}, {'in domain' if d.split == IN_DOMAIN else d.split}" for d in differences]
     if len({d.opponent for d in differences}) > 1:
         names = [f"{name}: {d.opponent}" for name, d in zip(names, differences, strict=True)]
-    figure = Figure(figsize=(7.2, 0.3 * len(differences) + 1.0), layout="constrained")
+    figure = new_figure(7.2, 0.3 * len(differences) + 1.0)
     panel = figure.subplots()
     panel.axvline(0, color=INK, lw=0.8)
     panel.axvline(-margin, color=BAD, lw=0.8, ls="--")
@@ -66,9 +63,8 @@ def changes(differences: Sequence[Difference], margin: float) -> bytes:
         panel.plot([d.value], [height], "o", color=colour, ms=6)
     panel.set_yticks(range(len(names)), names, fontsize=9)
     panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.grid(axis="x", color=FAINT, lw=0.6)
-    panel.spines[["top", "right", "left"]].set_visible(False)
-    return _png(figure)
+    bare(panel)
+    return png(figure)
 
 
 def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes:
@@ -89,7 +85,7 @@ def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]
             counts[place[want], place[give]] += 1
     shares = counts / np.maximum(totals[:, None], 1)
     side = 0.34 * len(chosen) + 1.8
-    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    figure = new_figure(side + 0.6, side)
     panel = figure.subplots()
     panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -99,7 +95,7 @@ def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]
     panel.set_yticks(range(len(chosen)), chosen, fontsize=8)
     panel.set_xlabel("given")
     panel.set_ylabel("wanted")
-    return _png(figure)
+    return png(figure)
 
 
 def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
@@ -107,7 +103,7 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
 
     `before` the temperature in grey, where there is one.
     """
-    figure = Figure(figsize=(3.6, 3.4), layout="constrained")
+    figure = new_figure(3.6, 3.4)
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color=QUIET, lw=1, ls="--")
     panel.plot([b.confidence for b in before], [b.accuracy for b in before], "x", color=QUIET, ms=5)
@@ -120,10 +116,4 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     panel.set_xlabel("confidence")
     panel.set_ylabel("accuracy")
     panel.grid(color=FAINT, lw=0.6)
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return png(figure)

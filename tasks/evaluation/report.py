@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from data_contracts.artifacts import Judgement
+from data_contracts.artifacts import Judgement, Verdict
 from tasks.evaluation import pictures, report_behaviour, report_scores, report_slices, report_trust
 from tasks.evaluation.assessing import CALIBRATION, LABEL_ERRORS, OUT_OF_SCOPE, SLICES
 from tasks.evaluation.baselines import BASELINES
@@ -22,16 +21,17 @@ from tasks.evaluation.label_errors import read_suspects
 from tasks.evaluation.latency import read_cost
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
-from tasks.evaluation.report_markdown import markdown_of
 from tasks.evaluation.scoring import IN_DOMAIN, SCORES, Score, read_scores, score_splits
-from tasks.evaluation.sections import Picture, Section
 from tasks.evaluation.slices import read_slices
 from tasks.evaluation.transfer import read_transfers
 from tasks.evaluation.zero_shot import ZERO_SHOT
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead, heads_of
+from tasks.reporting.page import Page, write_page
+from tasks.reporting.sections import Picture, Section, Tone
 
 MISTAKES_SHOWN = 12
+TONES: dict[Verdict, Tone] = {"PROMOTE": "good", "REJECT": "bad", "HOLD": "doubt", "INCONCLUSIVE": "doubt"}
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,8 @@ def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, ou
     table = results_table(scores)
     (output / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
     sections = [section for section in _sections(facts, evidence, judgement, heads, scores, table) if section]
-    for picture in (picture for section in sections for picture in section.pictures):
-        (output / f"{picture.name}.png").write_bytes(picture.png)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template("report.html").render(facts=facts, judgement=judgement, sections=sections)
-    (output / "report.html").write_text(page, encoding="utf-8")
-    (output / "report.md").write_text(markdown_of(sections), encoding="utf-8")
+    page = Page(facts.pipeline, judgement.verdict, TONES[judgement.verdict], _said_of(facts, judgement), sections)
+    write_page(page, output, in_markdown=("changes", "gap"))
 
 
 def _sections(
@@ -100,6 +94,12 @@ def _sections(
     yield report_scores.all_metrics(scores["graft"])
     yield report_scores.rows_of(facts.rows, facts.quarantined)
     yield report_scores.origin(facts.origin)
+
+
+def _said_of(facts: ReportFacts, judgement: Judgement) -> str:
+    champion = judgement.champion
+    opponent = f"against champion {champion[:12]}" if champion else "against both baselines, as there was no champion"
+    return f"model {judgement.candidate[:12]} {opponent} · contract {facts.contract}"
 
 
 def _baseline_scores(evidence: Evidence, heads: dict[str, AnyHead], splits: list[str]) -> dict[str, list[Score]]:

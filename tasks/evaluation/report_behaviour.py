@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tasks.evaluation.case_results import CaseResult, Findings
 from tasks.evaluation.latency import ModelCost
-from tasks.evaluation.sections import Cell, Column, Section, Table, Tone, interval
+from tasks.reporting.sections import Cell, Column, Section, Table, Tone, interval
 
 EXAMPLES_SHOWN = 3
 

@@ -9,7 +9,7 @@ from tasks.evaluation.checks import Check, ranked
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.policy import SKILL
 from tasks.evaluation.scoring import IN_DOMAIN, Score
-from tasks.evaluation.sections import Cell, Column, Picture, Section, Table, Tone, interval
+from tasks.reporting.sections import Cell, Column, Picture, Section, Table, Tone, interval
 
 SIGNED = Column("difference", "number", signed=True)
 

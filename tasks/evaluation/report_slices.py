@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from tasks.evaluation.report_scores import place
-from tasks.evaluation.sections import Cell, Column, Section, Table, Tone, interval
 from tasks.evaluation.slices import GroupScore, worst_groups
+from tasks.reporting.sections import Cell, Column, Section, Table, Tone, interval
 
 COLUMNS = (
     *(Column("task"), Column("split"), Column("slice"), Column("group"), Column("value", "number")),

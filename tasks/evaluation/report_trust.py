@@ -9,8 +9,8 @@ from tasks.evaluation.label_errors import Suspect
 from tasks.evaluation.out_of_scope import Detection
 from tasks.evaluation.report_scores import place
 from tasks.evaluation.scoring import IN_DOMAIN
-from tasks.evaluation.sections import Cell, Column, Picture, Section, Table
 from tasks.evaluation.transfer import Transfer, transfer_in_words
+from tasks.reporting.sections import Cell, Column, Picture, Section, Table
 
 SUSPECTS_SHOWN = 20
 

@@ -60,6 +60,15 @@ def table_batches(names: Sequence[str], rows: Iterable[TableRow | UnreadableRow]
         yield _table(names, numbers, cells, unreadable)
 
 
+def count_labelled(rows: RawRows, labels: Sequence[str]) -> int:
+    """Rows that hold a value in any of the columns `labels`; all of them where there are no such columns."""
+    if not labels:
+        return len(rows.numbers)
+    given: list[Any] = [rows.columns[name] for name in labels if name in rows.columns]
+    values = [column if isinstance(column, list | tuple) else column.to_pylist() for column in given]
+    return sum(any(value is not None for value in of_row) for of_row in zip(*values, strict=True))
+
+
 def shown(raw: bytes) -> str:
     """The beginning of a row that cannot be read, as text; bytes that are no UTF-8 as backslash escapes."""
     # A character takes four bytes at most: the cut never falls inside what is shown.

@@ -13,7 +13,8 @@ from data_contracts.artifacts import Corrections, Snapshot, SourceFile, SourceFi
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
-from tasks.ingestion.plan import DataSettings, PlannedFile, planned_files
+from tasks.ingestion.plan import DataSettings, PlannedFile, planned_audit, planned_files, with_windows
+from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
 from tasks.storage.caching import cached_task
@@ -21,6 +22,7 @@ from tasks.storage.home import open_store
 from tasks.storage.store import digest_of
 
 __all__ = [
+    "DataSettings",
     "JsonLines",
     "PlannedFile",
     "count_fresh_rows",
@@ -29,7 +31,9 @@ __all__ = [
     "find_corrections",
     "ingest",
     "keep_corrections",
+    "locate_audit",
     "locate_sources",
+    "past_windows",
     "plan_splits",
     "read_once",
 ]
@@ -40,6 +44,23 @@ LINES, CORRECTED = "lines.json", "corrected.json"
 def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), window: str | None = None) -> SourceFiles:
     """Every file the run will read, with the digest of its bytes."""
     return _located(planned_files(data, fresh_windows, window))
+
+
+def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:
+    """Where windows of the past and their labels are read from, and their names in order."""
+    chosen = with_windows(data, folder, labels)
+    names = chosen.windows.known() if chosen.windows is not None else []
+    if not names:
+        place = folder or "`data.windows` of the pipeline"
+        raise InputError(f"{place} holds no window. Give a folder of JSON Lines files, one a window, with --windows.")
+    return chosen, names
+
+
+@task(cache_policy=NO_CACHE)
+def locate_audit(data: DataSettings, window: str) -> SourceFiles | None:
+    """The window's rows that were labelled to judge the model by, with the digest of their bytes; None without any."""
+    planned = planned_audit(data, window)
+    return _located(planned) if planned else None
 
 
 @cached_task("ingestion")
@@ -135,15 +156,16 @@ def read_once(planned: Sequence[PlannedFile], contract: DatasetContract, output:
 
 
 @task(cache_policy=NO_CACHE)
-def count_fresh_rows(data: DataSettings, window: str) -> int:
+def count_fresh_rows(data: DataSettings, window: str, contract: DatasetContract) -> int:
     """Rows labelled since that window, which a retraining could learn from; 0 where there is no such file."""
     if data.fresh is None or not data.fresh.has(window):
         return 0
+    labels = [column.name for column in contract.columns if column.is_label]
     with tempfile.TemporaryDirectory() as folder:
         counts = []
         for shard in PlannedFile(split="fresh", source=data.fresh.at(window)).shards():
             with shard.source.local_copy(Path(folder)) as local:
-                counts += [len(rows.numbers) for rows in shard.source.batches(local)]
+                counts += [count_labelled(rows, labels) for rows in shard.source.batches(local)]
     return sum(counts)
 
 

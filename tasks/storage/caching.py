@@ -122,7 +122,10 @@ def what_changed(components: dict[str, str], earlier: list[dict[str, str]]) -> s
 
 @cache
 def code_components(stage: str) -> dict[str, str]:
-    """sha256 of each source file of the stage, templates too, and of what it imports from us, storage left out."""
+    """sha256 of each source file of the stage, templates too, and of what it imports from us, storage left out.
+
+    A template belongs to the module of its name beside it, wherever that is imported.
+    """
     waiting = [path for path in sorted((ROOT / "tasks" / stage).rglob("*")) if path.suffix in SOURCE_SUFFIXES]
     found: dict[str, str] = {}
     while waiting:
@@ -154,6 +157,8 @@ def _imported_files(tree: ast.Module) -> Iterable[Path]:
             ours = module.startswith(("tasks.", "data_contracts.")) and not module.startswith("tasks.storage.")
             if ours and path.is_file():
                 yield path
+                template = path.with_suffix(".html")
+                yield from [template] if template.is_file() else []
 
 
 def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -19,7 +19,6 @@ from tasks.evaluation.latency import Latency, ModelCost, write_cost
 from tasks.evaluation.pages import ReportFacts, lineage_page
 from tasks.evaluation.policy import SKILL
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
-from tasks.evaluation.report_markdown import plain
 from tasks.evaluation.report_scores import changes
 from tasks.evaluation.report_slices import slices
 from tasks.evaluation.scoring import Score
@@ -34,6 +33,7 @@ from tasks.modeling.heads import (
     TokenTagHead,
 )
 from tasks.modeling.label_scores import write_label_scores
+from tasks.reporting.markdown import plain
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {

@@ -97,9 +97,19 @@ def test_the_digest_of_sources_is_that_of_their_bytes_and_use_and_not_of_their_p
 
 
 def test_fresh_rows_are_counted_where_there_are_some(data: DataSettings) -> None:
-    assert count_fresh_rows.fn(data, "week_2") == len("fresh/week_2")
-    assert count_fresh_rows.fn(data, "week_1") == 0
-    assert count_fresh_rows.fn(data.model_copy(update={"fresh": None}), "week_2") == 0
+    assert count_fresh_rows.fn(data, "week_2", load_contract("support")) == len("fresh/week_2")
+    assert count_fresh_rows.fn(data, "week_1", load_contract("support")) == 0
+    assert count_fresh_rows.fn(data.model_copy(update={"fresh": None}), "week_2", load_contract("support")) == 0
+
+
+def test_a_row_that_nobody_has_labelled_yet_is_not_counted(data: DataSettings, ticket: dict[str, Any]) -> None:
+    assert data.fresh is not None
+    labels = ("intent", "sentiment", "entities", "urgency")
+    unlabelled = {**ticket, **dict.fromkeys(labels)}
+    rows = [unlabelled, {**unlabelled, "intent": "refund"}, {"text": "no such keys"}, {**unlabelled, "urgency": 0.0}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    Path(data.fresh.at("week_2").path).write_text(lines, encoding="utf-8")
+    assert count_fresh_rows.fn(data, "week_2", load_contract("support")) == 2
 
 
 def test_windows_of_a_bucket_are_found_and_counted_as_they_arrive(s3_bucket: str, data: DataSettings) -> None:
@@ -110,10 +120,10 @@ def test_windows_of_a_bucket_are_found_and_counted_as_they_arrive(s3_bucket: str
     remote = data.model_copy(update={"fresh": source})
     assert source.known() == []
     for week, count in (("week_1", 2), ("week_2", 3)):
-        s3.put_object(Bucket=s3_bucket, Key=f"fresh/{week}.jsonl", Body=b'{"a": 1}\n' * count)
-        assert count_fresh_rows.fn(remote, week) == count
+        s3.put_object(Bucket=s3_bucket, Key=f"fresh/{week}.jsonl", Body=b'{"intent": "refund"}\n' * count)
+        assert count_fresh_rows.fn(remote, week, load_contract("support")) == count
     assert source.known() == ["week_1", "week_2"]
-    assert count_fresh_rows.fn(remote, "week_3") == 0
+    assert count_fresh_rows.fn(remote, "week_3", load_contract("support")) == 0
     with pytest.raises(InputError, match=r"no window 'week_3': s3://.*; windows there are: week_1, week_2"):
         source.at("week_3")
 

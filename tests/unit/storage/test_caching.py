@@ -132,6 +132,8 @@ def test_what_is_imported_over_corners_belongs_to_the_stage() -> None:
     # validation imports the contract, which imports the errors; training imports heads, which import scores.
     assert "code data_contracts/errors.py" in code_components("validation")
     assert "code tasks/modeling/scores.py" in code_components("training")
+    for stage in ("evaluation", "drift"):
+        assert {"code tasks/reporting/page.py", "code tasks/reporting/page.html"} <= set(code_components(stage))
     assert not [name for name in code_components("ingestion") if "modeling" in name]
 
 
@@ -143,6 +145,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "tasks/cooking/menu.html": "<h1>",
         "tasks/cooking/steps/stir.py": "import tasks.tools.spoon\nfrom tasks.tools import pot, missing\n",
         "tasks/tools/spoon.py": "",
+        "tasks/tools/spoon.html": "<p>",
+        "tasks/tools/other.html": "<p>",
         "tasks/tools/pot.py": "def lid() -> None:\n    import tasks.tools.handle\n",
         "tasks/tools/handle.py": "",
         "tasks/tools/fork.py": "",
@@ -181,6 +185,7 @@ def touched(project: Path, name: str) -> list[str]:
         "tasks/cooking/steps/stir.py",
         "tasks/cooking/menu.html",
         "tasks/tools/spoon.py",
+        "tasks/tools/spoon.html",
         "tasks/tools/pot.py",
         "tasks/tools/handle.py",
         "data_contracts/food.py",
@@ -190,7 +195,7 @@ def test_a_change_in_a_file_of_the_stage_or_of_what_it_imports_counts(project: P
     assert touched(project, name) == [f"code {name}"]
 
 
-@pytest.mark.parametrize("name", ["tasks/storage/store.py", "tasks/tools/fork.py"])
+@pytest.mark.parametrize("name", ["tasks/storage/store.py", "tasks/tools/fork.py", "tasks/tools/other.html"])
 def test_a_change_in_storage_or_in_a_file_that_is_not_imported_does_not(project: Path, name: str) -> None:
     assert touched(project, name) == []
 

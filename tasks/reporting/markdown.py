@@ -1,27 +1,26 @@
 """The report as markdown, for the pages of a Prefect server: what a reader sees first of every section."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from tasks.evaluation.sections import Section, Table
+from tasks.reporting.sections import Section, Table
 
 ROWS_SHOWN = 15
-PICTURES = ("changes", "gap")
 MARKS = re.compile(r"([\\`*_{}\[\]#|~])")
 ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
 
-def markdown_of(sections: Sequence[Section]) -> str:
-    """Sentences, tables that are not folded, and the pictures of changes and domains; texts stand as they are."""
+def markdown_of(sections: Sequence[Section], pictures: Collection[str] = ()) -> str:
+    """Sentences, tables that are not folded, and those of the pictures that are named; texts stand as they are."""
     parts = []
     for section in sections:
         tables = [table for table in section.tables if not table.folded]
-        pictures = [picture for picture in section.pictures if picture.name in PICTURES]
-        if not (section.sentences or tables or pictures):
+        shown = [picture for picture in section.pictures if picture.name in pictures]
+        if not (section.sentences or tables or shown):
             continue
         parts += [f"## {section.title}", *([plain(section.note)] if section.note else [])]
         parts += ["\n".join(f"- {plain(sentence)}" for sentence in section.sentences)] if section.sentences else []
-        parts += [f"![{plain(of.caption)}](data:image/png;base64,{of.encoded})" for of in pictures]
+        parts += [f"![{plain(of.caption)}](data:image/png;base64,{of.encoded})" for of in shown]
         parts += [_table(table) for table in tables]
     return "\n\n".join(parts) + "\n"
 

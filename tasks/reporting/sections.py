@@ -1,4 +1,4 @@
-"""What the report's page is made of: sections with a note, sentences, tables and pictures, written without markup."""
+"""What a report's page is made of: sections with a note, sentences, tables and pictures, written without markup."""
 
 import base64
 from collections.abc import Sequence

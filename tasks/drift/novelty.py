@@ -1,9 +1,16 @@
 """Texts unlike all that the reference holds, which no label may fit."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.drift.seen import Seen
+
 ROWS_AT_ONCE = 1024
+# Rows of the reference that others are held against for the test, if half of it is more.
+MOST_BANK_ROWS = 2500
+SEED = 20_268
 # Of the reference's own rows so many lie farther from their nearest neighbour than the threshold.
 USUAL_SHARE = 0.05
 
@@ -13,8 +20,10 @@ def nearest_distances(
 ) -> NDArray[np.float64]:
     """(rows,) Euclidean distance to the nearest row of the bank, of states of length one (Sun et al. 2022, 2204.06507).
 
-    With `own` the rows are the bank, and none is its own neighbour.
+    With `own` the rows are the bank, and none is its own neighbour. Without a bank all are as far as can be, 2.
     """
+    if len(bank) <= own:
+        return np.full(len(rows), 2.0)
     first, second = _of_length_one(rows), _of_length_one(bank)
     found = np.empty(len(first))
     for start in range(0, len(first), ROWS_AT_ONCE):
@@ -24,6 +33,19 @@ def nearest_distances(
             alike[place, start + place] = -np.inf
         found[start : start + ROWS_AT_ONCE] = alike.max(axis=1)
     return np.asarray(np.sqrt(np.maximum(0.0, 2 - 2 * found)))
+
+
+def both_apart(reference: Seen, window: Seen) -> tuple[Seen, Seen]:
+    """Rows of the reference and the window, with how far they are from the reference's other rows.
+
+    Where there is no shift, none of their distances tells of which side a row is. Those among the reference's own rows
+    do: two that are each other's nearest have one distance, so they stray more, together, than a window's.
+    """
+    order = np.random.default_rng(SEED).permutation(len(reference))
+    size = min(MOST_BANK_ROWS, len(reference) // 2)
+    bank, held = reference.embeddings[order[:size]], reference.at(np.sort(order[size:]))
+    ours, theirs = (replace(side, distances=nearest_distances(side.embeddings, bank)) for side in (held, window))
+    return ours, theirs
 
 
 def scope_threshold(distances: NDArray[np.float64]) -> float:

@@ -1,0 +1,27 @@
+"""How pictures of a report look: a few colours that mean the same everywhere, and no frame around what is shown."""
+
+import io
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, GOOD, BAD, QUIET, FAINT = "#1f2933", "#2a6f97", "#b42318", "#9aa5b1", "#d9dee3"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def bare(panel: Axes) -> None:
+    """Leaves the axis below and a faint grid across it: where things stand side by side, a frame says nothing."""
+    panel.grid(axis="x", color=FAINT, lw=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
