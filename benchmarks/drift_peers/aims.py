@@ -64,10 +64,11 @@ def life_aims(lives: dict[str, list[dict[str, Any]]]) -> Iterator[Aim]:
     )
 
 
-def memory_aims(rows: int, seconds: float, peak_bytes: int) -> Iterator[Aim]:
-    """Of one window of very many rows."""
-    yield Aim(f"seconds, {rows:,} rows of 256 values", seconds, most=10)
-    yield Aim(f"peak MiB, {rows:,} rows of 256 values", peak_bytes / MIB, most=1024)
+def memory_aims(rows: int, drawn: int, seconds: float, peak_bytes: int) -> Iterator[Aim]:
+    """Of one window of so many rows, of which so many are drawn for the model."""
+    of = f"a window of {rows:,} rows, {drawn:,} of them drawn"
+    yield Aim(f"seconds, {of}", seconds, most=10)
+    yield Aim(f"peak MiB, {of}", peak_bytes / MIB, most=1024)
 
 
 def rate(alarms: list[bool]) -> float:

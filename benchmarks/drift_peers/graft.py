@@ -5,9 +5,7 @@
 
 import json
 import sys
-import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,22 +27,21 @@ class Watcher:
 
     def __init__(self, reference: Rows) -> None:
         from tasks.drift.policy import DriftPolicy
-        from tasks.drift.reference import read_reference
 
-        self.policy = DriftPolicy()
-        with tempfile.TemporaryDirectory() as folder:
-            write_reference_of(reference, Path(folder))
-            self.reference = read_reference(Path(folder))
+        self.policy, self.reference = DriftPolicy(), frozen(reference)
 
     def measure(self, window: Rows) -> tuple[Shift, AccuracyEstimate]:
         """All that is measured of a window, of which these two are of interest."""
         from tasks.drift.measuring import measure_window
 
-        labels = {TASK: [str(place) for place in range(window.shares.shape[1])]}
-        found = measure_window(self.reference, _seen(window), _texts(window), 0, self.policy, look=1, labels=labels)
+        found = measure_window(*self.inputs(window), look=1)
         if found.shift is None:
             raise SystemExit(f"no test of a window of {len(window.text)} rows: {'; '.join(found.problems)}")
         return found.shift, found.estimates[TASK]
+
+    def inputs(self, window: Rows) -> tuple[Any, ...]:
+        """What `measure_window` takes: no row is against the contract."""
+        return self.reference, _seen(window), _texts(window), 0, self.policy
 
     def shift(self, window: Rows, look: int) -> Shift:
         """Layer B at the so-many-th look of a life, from 1, on which its level depends."""
@@ -58,58 +55,48 @@ class Watcher:
 
 
 class Life:
-    """Layer C over the windows of a life, which are drawn from these rows."""
+    """Layer C over the windows of a life, which are drawn from these rows. Nobody labels any of them."""
 
     def __init__(self, watcher: Watcher, rows: Rows) -> None:
-        from tasks.drift.measuring import compared
+        from tasks.drift.measuring import Measured, compared
 
         self._watcher = watcher
         # A row is as far from the reference in every window that it is in.
         self._rows = compared(_seen(rows), watcher.reference.seen)
+        self._measured = Measured(0)
         self._looks: list[Any] = []
 
     def harmed(self, window: Positions) -> bool:
         """Looks at one more window; whether the alarm is raised."""
         from tasks.drift.measuring import Measured, harm_counts
-        from tasks.drift.monitors import alarms
+        from tasks.drift.monitors import alarm_levels, alarms
 
         policy = self._watcher.policy
         counts = dict(harm_counts(self._watcher.reference, self._rows.at(window), policy))
-        self._measured, self._before = Measured(len(window), counts=counts), self._looks[-1:]
-        self._looks.append(self._triage(None))
-        return bool(alarms({of.name: of.log_evidence for of in self._looks[-1].monitors}, policy.run_length))
+        self._measured = Measured(len(window), counts=counts)
+        self._looks.append(self._triage(None, self._looks))
+        evidence = {of.name: of.log_evidence for of in self._looks[-1].monitors}
+        return bool(alarms(evidence, alarm_levels(evidence, policy.run_length)))
 
     def retrains(self, shift: Shift) -> bool:
         """Whether the last window's verdict is HARMFUL, with that shift and new labels enough to learn from."""
-        return bool(self._triage(shift).verdict == "HARMFUL")
+        return bool(self._triage(shift, self._looks[:-1]).verdict == "HARMFUL")
 
-    def _triage(self, shift: Shift | None) -> Any:
+    def _triage(self, shift: Shift | None, before: list[Any]) -> Any:
         from tasks.drift.decision import triage
 
-        measured = replace(self._measured, shift=shift)
-        return triage(measured, self._before, self._watcher.policy, fresh_rows=sys.maxsize)
+        # Of a decision before, nothing but its monitors is asked for, and the last one holds what all have led to.
+        return triage(replace(self._measured, shift=shift), before[-1:], self._watcher.policy, fresh_rows=sys.maxsize)
 
 
-def write_reference_of(rows: Rows, folder: Path) -> None:
-    """As it is frozen with a champion."""
-    from tasks.drift.reference import write_reference
+def frozen(reference: Rows) -> Any:
+    """As it is kept with a champion."""
+    from tasks.drift.novelty import nearest_distances
+    from tasks.drift.reference import Frozen
 
-    write_reference(_seen(rows, labelled=True), _texts(rows), folder)
-
-
-def measure_predictions(folder: Path, labels: Sequence[str], rows: int) -> None:
-    """A window of that many rows, each of another text, whose predictions lie in the folder with the reference."""
-    from tasks.drift.measuring import measure_window
-    from tasks.drift.policy import DriftPolicy
-    from tasks.drift.quality import TextFacts
-    from tasks.drift.reference import read_reference
-    from tasks.drift.seen import see
-    from tasks.modeling.heads import SingleLabelHead
-
-    heads = {TASK: SingleLabelHead(column=TASK, labels=tuple(labels))}
-    texts = TextFacts(np.ones(rows, dtype=np.int64), np.zeros(rows), np.zeros(rows, dtype=bool))
-    reference, window = read_reference(folder), see(folder, "window", heads)
-    measure_window(reference, window, texts, 0, DriftPolicy(), look=1, labels={TASK: labels})
+    seen = _seen(reference, labelled=True)
+    distances = nearest_distances(seen.embeddings, seen.embeddings, own=True)
+    return Frozen(replace(seen, distances=distances), _texts(reference))
 
 
 def main(file: Path, output: Path, unchanged: int, windows: int) -> None:

@@ -1,4 +1,7 @@
-"""graft: one window of very many rows, whose predictions lie on disk, held against a reference of 5,000."""
+"""graft: one window of very many rows, of which it draws some for the model, held against a reference of 5,000.
+
+The model's part is left out: what it would say of the rows that are drawn lies on disk before the time begins.
+"""
 
 import subprocess
 import sys
@@ -11,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.drift_peers.graft import TASK, measure_predictions, write_reference_of
+from benchmarks.drift_peers.graft import TASK, frozen
 from benchmarks.drift_peers.rows import Rows
 from benchmarks.drift_peers.scenarios import REFERENCE_ROWS
 from benchmarks.measuring import Clock, report
@@ -19,30 +22,58 @@ from benchmarks.measuring import Clock, report
 WIDTH, LABELS = 256, ("no", "yes")
 ROWS_AT_ONCE = 50_000
 SEED = 26_013
+SPLIT = "window"
+TEXTS = pa.schema({"_id": pa.string(), "text": pa.string()})
+ANSWERS = pa.schema({"_id": pa.string(), TASK: pa.string(), f"{TASK}_confidence": pa.float64()})
 
 
-def main(rows: int) -> None:
+def main(rows: int, drawn: int) -> None:
     """Measures a window that a process of its own has written, so that its memory is not in this one's; reports."""
     with tempfile.TemporaryDirectory() as name:
-        subprocess.run([sys.executable, "-m", "benchmarks.drift_peers.memory", str(rows), name], check=True)
+        folder = Path(name)
+        subprocess.run([sys.executable, "-m", "benchmarks.drift_peers.memory", str(rows), str(drawn), name], check=True)
         clock = Clock()
-        measure_predictions(Path(name), LABELS, rows)
-        report({"measure": clock.seconds}, {"window": rows}, clock.processor_seconds)
+        _measure(folder, drawn)
+        report({"measure": clock.seconds}, {"window": rows, "drawn": drawn}, clock.processor_seconds)
 
 
-def write(rows: int, folder: Path) -> None:
-    """The reference, and the predictions of a window like it, as the stages before leave them."""
+def _measure(folder: Path, drawn: int) -> None:
+    from tasks.drift.drawing import draw_window
+    from tasks.drift.measuring import measure_window
+    from tasks.drift.policy import DriftPolicy
+    from tasks.drift.quality import TextFacts
+    from tasks.drift.reference import read_reference
+    from tasks.drift.seen import see
+    from tasks.modeling.heads import SingleLabelHead
+
+    (folder / "drawn").mkdir()
+    rows = draw_window(folder, drawn, output=folder / "drawn")
+    texts = TextFacts(np.ones(rows, dtype=np.int64), np.zeros(rows), np.zeros(rows, dtype=bool))
+    seen = see(folder / "answers", SPLIT, {TASK: SingleLabelHead(column=TASK, labels=LABELS)})
+    measure_window(read_reference(folder), seen, texts, 0, DriftPolicy(), look=1)
+
+
+def write(rows: int, drawn: int, folder: Path) -> None:
+    """The reference, a window of texts like it, and predictions for as many as are drawn, as stages leave them."""
+    from tasks.drift.reference import write_frozen
+
     random = np.random.default_rng(SEED)
-    write_reference_of(_drawn(REFERENCE_ROWS, random), folder)
-    schema = pa.schema({"_id": pa.string(), TASK: pa.string(), f"{TASK}_confidence": pa.float64()})
-    embeddings = np.lib.format.open_memmap(folder / "window.npy", "w+", np.float32, (rows, WIDTH))
-    scores = np.lib.format.open_memmap(folder / f"window.{TASK}.scores.npy", "w+", np.float32, (rows, len(LABELS)))
-    with pq.ParquetWriter(folder / "window.parquet", schema) as file:
-        for start, block in _blocks(rows, random):
+    write_frozen(frozen(_drawn(REFERENCE_ROWS, random)), folder)
+    with pq.ParquetWriter(folder / f"{SPLIT}.parquet", TEXTS) as file:
+        for start in range(0, rows, ROWS_AT_ONCE):
+            numbers = np.arange(start, min(rows, start + ROWS_AT_ONCE)).astype(str)
+            texts = [f"text number {number} of a window that goes on for very long" for number in numbers]
+            file.write_table(pa.table([pa.array(numbers), pa.array(texts)], schema=TEXTS))
+    answers = folder / "answers"
+    answers.mkdir()
+    embeddings = np.lib.format.open_memmap(answers / f"{SPLIT}.npy", "w+", np.float32, (drawn, WIDTH))
+    scores = np.lib.format.open_memmap(answers / f"{SPLIT}.{TASK}.scores.npy", "w+", np.float32, (drawn, len(LABELS)))
+    with pq.ParquetWriter(answers / f"{SPLIT}.parquet", ANSWERS) as file:
+        for start, block in _blocks(drawn, random):
             there = slice(start, start + len(block.label))
             embeddings[there], scores[there] = block.embeddings, np.log(block.shares)
             columns: list[Any] = [block.text, np.array(LABELS)[block.answer], block.confidence]
-            file.write_table(pa.table([pa.array(of) for of in columns], schema=schema))
+            file.write_table(pa.table([pa.array(of) for of in columns], schema=ANSWERS))
 
 
 def _blocks(rows: int, random: np.random.Generator) -> Iterator[tuple[int, Rows]]:
@@ -65,7 +96,7 @@ def _drawn(rows: int, random: np.random.Generator, first: int = 0) -> Rows:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        write(int(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        write(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
     else:
-        main(int(sys.argv[1]))
+        main(int(sys.argv[1]), int(sys.argv[2]))

@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +13,15 @@ import pytest
 from benchmarks.data_peers.task import BAD_EVERY, contract_text
 from benchmarks.data_peers.task import write_rows as write_work
 from benchmarks.drift_peers.aims import Aim, life_aims, told
+from benchmarks.drift_peers.graft import Life, Watcher
 from benchmarks.drift_peers.rows import HWU64, NOISED, OUT_OF_SCOPE, POOL, UNKNOWN, Rows, read_rows, write_rows
 from benchmarks.drift_peers.scenarios import SCENARIOS, life_of, reference_of, rising, window_of
 from benchmarks.drift_peers.tally import draws, few, many
 from benchmarks.measuring import environment_of, peak_bytes
 from data_contracts.dataset import DatasetContract
 from data_contracts.yaml_files import parse_yaml
+from tasks.drift.decision import triage
+from tasks.drift.measuring import measure_window
 from tasks.ingestion.plan import PlannedFile
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.task import read_once
@@ -189,3 +195,31 @@ def test_an_environment_that_could_not_be_filled_is_made_anew(tmp_path: Path, mo
     with pytest.raises(SystemExit, match="no environment for nobody"):
         environment_of("nobody", ["--no-index", "a-package-that-nobody-made"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
+    random = np.random.default_rng(3)
+    rows = drift_rows()
+    sure = random.uniform(0.5, 1.0, len(rows.label))
+    # Rows of HWU64 are far out and doubted.
+    far = np.isin(rows.source, [HWU64])
+    sure[far] = 0.1
+    shares = np.repeat((1 - sure)[:, None] / 29, 30, axis=1)
+    shares[np.arange(len(sure)), np.where(rows.label == UNKNOWN, 0, rows.label)] = sure
+    embeddings = random.normal(size=(len(sure), 8)) + 9 * far[:, None]
+    seen = replace(rows, shares=shares.astype(np.float32), embeddings=embeddings.astype(np.float32))
+    chosen, rest = reference_of(seen, 0, size=300)
+    watcher = Watcher(seen.take(chosen))
+    life, heard = Life(watcher, seen), list[tuple[bool, bool]]()
+    before: list[Any] = []
+    for look in range(4):
+        window = np.concatenate([rest[50 * look : 50 * look + 50], seen.of(HWU64)[: 10 * look]])
+        measured = measure_window(*watcher.inputs(seen.take(window)), look=look + 1)
+        found = triage(measured, before, watcher.policy, fresh_rows=1_000)
+        assert measured.shift is not None
+        harmed = life.harmed(window)
+        heard.append((harmed, harmed and life.retrains(measured.shift)))
+        assert heard[-1] == (found.verdict in ("HARMFUL", "UNKNOWN"), found.verdict == "HARMFUL")
+        before.append(SimpleNamespace(monitors=found.monitors))
+    assert heard[0] == (False, False)
+    assert heard[-1] == (True, True)
