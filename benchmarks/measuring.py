@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -53,7 +54,11 @@ def environment_of(name: str, packages: list[str]) -> str:
         own = next(path for path in sys.path if path.endswith("site-packages"))
         site = next((folder / "lib").glob("python*/site-packages"))
         (site / "graft.pth").write_text(own + "\n", encoding="utf-8")
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        done = subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=False)
+        if done.returncode != 0:
+            # Half an environment would be taken for a whole one next time.
+            shutil.rmtree(folder)
+            raise SystemExit(f"no environment for {name}: pip could not install {', '.join(packages)}")
     return str(python)
 
 

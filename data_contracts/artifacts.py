@@ -15,6 +15,8 @@ PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
 
 
 VERDICT_FILE = "verdict.json"
+# The split of rows of a window that were labelled to tell how good its answers are.
+AUDIT = "audit"
 
 
 class Handle(BaseModel):
@@ -40,8 +42,13 @@ class SourceFile(BaseModel):
 
     @property
     def labelled_since(self) -> bool:
-        """Whether people labelled its rows for a retraining, perhaps not yet all of them."""
-        return self.held_out_split is not None
+        """Whether people labelled its rows since a model is in use, perhaps not yet all of them."""
+        return self.held_out_split is not None or self.split == AUDIT
+
+    @property
+    def drawn_at_random(self) -> bool:
+        """Whether it is read to tell how good answers are, for which only rows that chance chose will do."""
+        return self.split == AUDIT
 
 
 class SourceFiles(Handle):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.artifacts import Digest, Handle
+from data_contracts.artifacts import Digest, Handle, ModelVersion, Predictions, ValidatedSnapshot
 
 DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 RetrainingVerdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE", "FAILED"]
@@ -67,6 +67,14 @@ class AccuracyEstimate(Fact):
     error: float
 
 
+class Duel(Fact):
+    """Rows with labels of which only the champion (`won`) or only the version that it replaced (`lost`) is right."""
+
+    task: str
+    won: int
+    lost: int
+
+
 class DriftReport(Handle):
     """One self-contained HTML page about a window, its pictures, and the rows most worth labelling."""
 
@@ -86,6 +94,7 @@ class DriftDecision(Fact):
     reasons: tuple[str, ...]
     shift: Shift | None = None
     monitors: tuple[Monitor, ...] = ()
+    duels: tuple[Duel, ...] = Field((), description="the champion beside the one before it, on labelled rows")
     estimates: dict[str, AccuracyEstimate] = {}
     measures: dict[str, float] = Field({}, description="what else was measured, by name")
     fresh_rows: int = Field(0, description="rows labelled since that no training has seen")
@@ -160,3 +169,31 @@ class DriftEntry(Fact):
     id: str = Field(description="tells apart two processes that write the same entry at once")
     at: datetime
     happening: Happening
+
+
+class Audit(Fact):
+    """Labelled rows of a window with the champion's answers and, while it may be rolled back, those of the version that
+    it replaced."""
+
+    source: Digest
+    checked: ValidatedSnapshot
+    answers: Predictions
+    replaced: ModelVersion | None = None
+    replaced_answers: Predictions | None = None
+
+
+class WatchedWindow(Fact):
+    """A window of production rows with the champion's answers.
+
+    `drawn` are the rows that were answered, all of them or a sample; `broken` of `rows` + `broken` were against the
+    contract. `fresh_rows` were labelled since.
+    """
+
+    name: str
+    source: Digest
+    drawn: ValidatedSnapshot
+    answers: Predictions
+    rows: int
+    broken: int
+    fresh_rows: int
+    audit: Audit | None = None

@@ -114,9 +114,9 @@ def watch(
 
     with failures(debug):
         # What is wrong with it is said before a server is started.
-        load_pipeline(pipeline, overrides)
+        name = load_pipeline(pipeline, overrides).name
         decision, page = run_flow(debug, call)
-        terminal.show_decision(decision, page)
+        terminal.show_decision(name, decision, page)
 
 
 @app.command()
@@ -149,6 +149,39 @@ def reconcile(
         for line in done or ["nothing to do: no event is due, and no retraining died"]:
             print(line)
         print(f"Run:    {page}")
+
+
+@app.command()
+def backtest(
+    pipeline: PIPELINE = "support",
+    windows: Annotated[
+        str | None, typer.Option(help="Folder of JSON Lines files, one a window; by default `data.windows`.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Folder of labelled rows of those windows; by default `data.audit`, if any.")
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="What `drift` may hold, as YAML. Repeatable; by default the pipeline's own."),
+    ] = None,
+    days: Annotated[float, typer.Option(help="Days from one window to the next.", min=0.001)] = 7.0,
+    hours: Annotated[float, typer.Option(help="Hours that a retraining takes.", min=0.0)] = 1.0,
+    output: Annotated[str, typer.Option(help="Where the page goes.")] = "backtest.html",
+    debug: DEBUG = False,
+) -> None:
+    """Replay past windows under one or several drift policies, to choose one by; nothing is trained or decided."""
+    from flows.pipeline import load_pipeline
+    from tasks.storage.home import open_store
+
+    def call() -> "State[Any]":
+        from flows.backtest import backtest as backtest_flow
+
+        return backtest_flow(pipeline, windows, labels, policy, days, hours, return_state=True)
+
+    with failures(debug):
+        load_pipeline(pipeline)
+        (rows, report), page = run_flow(debug, call)
+        terminal.show_backtest(rows, open_store().directory(report.digest), output, page)
 
 
 @app.command()
@@ -197,6 +230,7 @@ def down(debug: DEBUG = False) -> None:
 for command in (version_commands.models, version_commands.rollback, version_commands.promote):
     app.command()(command)
 app.command()(drift_commands.drift)
+app.command()(drift_commands.rebaseline)
 app.command()(labelling_commands.label)
 app.command()(shadow_commands.shadow)
 app.command()(shadow_commands.ab)

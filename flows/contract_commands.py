@@ -69,7 +69,10 @@ def init(
 def check(
     contract: CONTRACT,
     files: Annotated[
-        list[str] | None, typer.Argument(help="Files to check, of split `train`; SPLIT=FILE names another.")
+        list[str] | None,
+        typer.Argument(
+            help="Files to check, of split `train`; SPLIT=FILE names another, fresh_... one of rows labelled since."
+        ),
     ] = None,
     pipeline: Annotated[str | None, typer.Option(help="Check all labelled sources of this pipeline.")] = None,
     kind: KIND = None,
@@ -149,14 +152,16 @@ def _check_data(planned: "Sequence[PlannedFile]", contract: "DatasetContract") -
 
 def _files_of(given: Sequence[str], kind: str | None, settings: dict[str, Any]) -> "list[PlannedFile]":
     from tasks.ingestion.endings import source_of
-    from tasks.ingestion.plan import PlannedFile
+    from tasks.ingestion.plan import FRESH, PlannedFile
 
     planned = []
     for entry in given:
         # A file may have a name of that form itself.
         match = None if Path(entry).exists() else SPLIT_AND_FILE.fullmatch(entry)
         split, address = (match[1], match[2]) if match else ("train", entry)
-        planned.append(PlannedFile(split=split, source=source_of(address, kind, settings)))
+        # Rows that people label are read as a retraining reads them.
+        held_out = split if split.startswith(FRESH) else None
+        planned.append(PlannedFile(split=split, source=source_of(address, kind, settings), held_out_split=held_out))
     return planned
 
 

@@ -6,6 +6,7 @@ import typer
 
 from flows import terminal
 from flows.terminal import failures
+from flows.version_commands import current_user
 
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
@@ -21,3 +22,24 @@ def drift(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
         columns = ("at (UTC)", "window", "version", "verdict", "retraining", "what became of it")
         nothing = f"No window of {name} was judged yet. `graft watch {pipeline} --window NAME` judges one."
         terminal.show_rows(columns, read_ledger_rows(name), nothing)
+
+
+def rebaseline(
+    window: Annotated[str, typer.Option("--window", help="A window that was watched and found BENIGN.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is what is normal now; kept in the ledger.")],
+    pipeline: PIPELINE = "support",
+    by: Annotated[str | None, typer.Option("--by", help="Who says so; by default the user that is logged in.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    debug: DEBUG = False,
+) -> None:
+    """Take a benign window for what is normal: shift is measured against the reference with its rows from then on.
+
+    Harm is still measured against the reference alone, and the next champion brings a reference of its own.
+    """
+    with failures(debug):
+        from flows.pipeline import load_pipeline
+        from tasks.drift.task import take_for_normal
+
+        name = load_pipeline(pipeline).name
+        done = take_for_normal(name, window, by or current_user(), reason, dry_run=dry_run)
+        print(f"{name}: {'would be' if dry_run else 'from now on'} {done}")

@@ -41,4 +41,6 @@ def label(
         source = plan.data.fresh.source
         if source.kind != "json_lines" or source.columns or source.drop:
             print(f"`data.fresh` reads {source.kind} with columns of its own: bring the rows into that form first.")
-        print(f"Then put the rows at {plan.data.fresh.address(window)}")
+        print(f"Look whether labels are right: graft contract check {plan.data.contract} fresh_rows={output}")
+        there = ", behind those that are there already" if plan.data.fresh.has(window) else ""
+        print(f"Then put the rows at {plan.data.fresh.address(window)}{there}")

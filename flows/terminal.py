@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -161,8 +162,18 @@ def show_verdict(console: Console, released: Release) -> None:
         console.print(f"  {released.outcome}", highlight=False, markup=False)
 
 
-def show_decision(decision: DriftDecision, page: str) -> None:
-    """What a window was found to be, and what happens now."""
+def show_backtest(rows: Sequence[Sequence[str]], report: Path, output: str, page: str) -> None:
+    """What each policy makes of the windows, and where the picture is."""
+    columns = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay", "retrainings", "hours")
+    show_rows(columns, rows, "no policy was replayed")
+    shutil.copyfile(report / "report.html", output)
+    print(f"Page: {output}   Run: {page}")
+
+
+def show_decision(name: str, decision: DriftDecision, page: str) -> None:
+    """What a window was found to be, what happens now, and where the report is."""
+    from tasks.drift.task import latest_report
+
     print(f"\n{decision.window} against version {decision.model_version}: {decision.verdict}")
     for reason in decision.reasons:
         print(f"  - {reason}")
@@ -171,6 +182,10 @@ def show_decision(decision: DriftDecision, page: str) -> None:
     elif decision.retrain:
         print("Retraining is decided: the server's trigger starts `retrain` on the cpu pool. What became of it:")
         print(f"  graft drift {decision.pipeline}")
+    elif decision.verdict == "UNKNOWN":
+        print(f"Rows most worth labelling: graft label {decision.pipeline} --window {decision.window} --output FILE")
+    if (report := latest_report(name, decision.window)) is not None:
+        print(f"Report: {open_store().directory(report.digest) / 'report.html'}")
     print(f"Run:    {page}")
 
 

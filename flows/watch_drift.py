@@ -2,13 +2,22 @@
 
 from prefect import flow
 
-from data_contracts.drift import DriftDecision
-from flows.pipeline import load_pipeline, pipeline_reference
+from data_contracts.artifacts import ModelVersion
+from data_contracts.drift import Audit, DriftDecision, WatchedWindow
+from flows.pipeline import Pipeline, load_pipeline, pipeline_reference
 from flows.score import tokens_for
-from tasks.drift.task import announce, decide, draw_rows, write_drift_report
-from tasks.ingestion.task import count_fresh_rows, ingest, locate_sources
+from tasks.drift.task import (
+    announce,
+    decide,
+    draw_rows,
+    find_reason_to_roll_back,
+    note_rollback,
+    show_drift_report,
+    write_drift_report,
+)
+from tasks.ingestion.task import DataSettings, count_fresh_rows, ingest, locate_audit, locate_sources
 from tasks.modeling.task import predict_rows
-from tasks.registry.task import require_champion
+from tasks.registry.task import find_replaced, require_champion, roll_back_champion
 from tasks.validation.task import check_contract
 
 
@@ -23,18 +32,56 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     """
     plan = load_pipeline(pipeline, overrides)
     champion = require_champion(plan.name)
-    contract = plan.contract.without_labels()
-    source = locate_sources(plan.data, window=window)
-    checked = check_contract(ingest(source, contract, champion.model.cleaning), source, contract)
-    drawn = draw_rows(checked, plan.drift.most_rows)
-    tokens = tokens_for(champion.model, drawn, plan.tokenization.text_column)
-    predictions = predict_rows(champion.model, drawn, tokens)
-    fresh = count_fresh_rows(plan.data, window, plan.contract)
-    reference, texts = pipeline_reference(pipeline), plan.tokenization.columns
-    broken, rows = sum(checked.quarantined.values()), checked.rows.get("window", 0)
-    decision = decide(
-        plan.name, reference, window, source, drawn, predictions, champion, fresh, plan.drift, texts, broken
-    )
-    write_drift_report(plan.name, decision, drawn, predictions, champion, plan.contract, texts, plan.drift, rows)
+    watched = answer_window(plan, plan.data, champion, window)
+    texts = plan.tokenization.columns
+    decision = decide(plan.name, pipeline_reference(pipeline), watched, champion, plan.drift, texts)
+    report = write_drift_report(plan.name, decision, watched, champion, plan.contract, texts, plan.drift)
+    show_drift_report(plan.name, decision, report)
+    worse = find_reason_to_roll_back(plan.name, champion, plan.drift)
+    replaced = find_replaced(champion) if worse is not None else None
+    if worse is not None and replaced is not None:
+        roll_back_champion(champion, replaced, worse)
+        note_rollback(plan.name, champion, replaced, worse)
     announce(plan.name, decision)
     return decision
+
+
+def answer_window(plan: Pipeline, data: DataSettings, champion: ModelVersion, window: str) -> WatchedWindow:
+    """The window's rows that satisfy the contract, with the champion's answers, and what people have labelled of it."""
+    contract, cleaning = plan.contract.without_labels(), champion.model.cleaning
+    source = locate_sources(data, window=window)
+    checked = check_contract(ingest(source, contract, cleaning), source, contract)
+    drawn = draw_rows(checked, plan.drift.most_rows)
+    tokens = tokens_for(champion.model, drawn, plan.tokenization.text_column)
+    return WatchedWindow(
+        name=window,
+        source=source.digest,
+        drawn=drawn,
+        answers=predict_rows(champion.model, drawn, tokens),
+        rows=checked.rows.get("window", 0),
+        broken=sum(checked.quarantined.values()),
+        fresh_rows=count_fresh_rows(data, window, plan.contract),
+        audit=answer_audit(plan, data, champion, window),
+    )
+
+
+def answer_audit(plan: Pipeline, data: DataSettings, champion: ModelVersion, window: str) -> Audit | None:
+    """Rows of the window that were drawn at random and labelled, with the answers of the champion and of the version
+    that it replaced; None while there are none."""
+    source = locate_audit(data, window)
+    if source is None:
+        return None
+    checked = check_contract(ingest(source, plan.contract, champion.model.cleaning), source, plan.contract)
+    replaced = find_replaced(champion)
+    answers = [
+        predict_rows(of.model, checked, tokens_for(of.model, checked, plan.tokenization.text_column))
+        for of in (champion, replaced)
+        if of is not None
+    ]
+    return Audit(
+        source=source.digest,
+        checked=checked,
+        answers=answers[0],
+        replaced=replaced,
+        replaced_answers=answers[1] if replaced is not None else None,
+    )

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, Monitor
 from tasks.drift.measuring import Count, Measured
-from tasks.drift.monitors import alarms, evidence_before, monitored
+from tasks.drift.monitors import AUDITED, alarm_levels, alarms, evidence_before, monitored
 from tasks.drift.policy import DriftPolicy
-
-AUDIT = "audit/"
 
 
 @dataclass(frozen=True)
@@ -36,19 +34,20 @@ def triage(
     """
     if measured.problems:
         return Triage("BAD_DATA", tuple(measured.problems))
-    known = evidence_before([decision.monitors for decision in before])
-    labelled = {name.removeprefix(AUDIT) for name in known if name.startswith(AUDIT)} | set(audit or {})
+    counted = {**measured.counts, **{f"{AUDITED}{task}": count for task, count in (audit or {}).items()}}
+    before_it = evidence_before([decision.monitors for decision in before])
+    levels = alarm_levels([*before_it, *counted], policy.run_length)
+    # What was enough for an alarm is enough: more would keep the alarm up long after the harm is gone.
+    known = {name: min(log, levels[name]) for name, log in before_it.items()}
     monitors = tuple(
-        [monitored(name, of.bad, of.rows, of.allowed, known.get(name, 0.0)) for name, of in measured.counts.items()]
-        + [
-            monitored(f"{AUDIT}{task}", of.bad, of.rows, of.allowed, known.get(f"{AUDIT}{task}", 0.0), labelled=True)
-            for task, of in (audit or {}).items()
-        ]
+        monitored(name, of.bad, of.rows, of.allowed, known.get(name, 0.0), labelled=name.startswith(AUDITED))
+        for name, of in counted.items()
     )
     evidence = known | {monitor.name: monitor.log_evidence for monitor in monitors}
-    run_length = policy.run_length * (2 if labelled else 1)
-    by_labels = alarms({name: log for name, log in evidence.items() if name.startswith(AUDIT)}, run_length)
-    by_doubt = alarms({name: log for name, log in evidence.items() if not name.startswith(AUDIT)}, run_length)
+    # A monitor that this window told nothing raises no alarm for it.
+    raised = [name for name in alarms(evidence, levels) if name in counted]
+    by_labels = [name for name in raised if name.startswith(AUDITED)]
+    by_doubt = [name for name in raised if not name.startswith(AUDITED)]
     verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows)
     said = [*reasons, *_shift_in_words(measured, policy), *_estimates_in_words(measured.estimates)]
     return Triage(verdict, tuple(said), monitors)
@@ -73,6 +72,8 @@ def _verdict(
             few = f"{fresh_rows} freshly labelled rows, {needed} are needed to learn from"
             return "UNKNOWN", [f"{harm}; {few}: label some of the window"]
         return "HARMFUL", [f"{harm}, the window has shifted, and {fresh_rows} labelled rows are there to learn from"]
+    if shift is not None and shifted and shift.effect < policy.smallest_effect:
+        return "QUIET", [f"the window differs from the reference by less than matters ({policy.smallest_effect})"]
     if shifted:
         return "BENIGN", [
             "the window differs from the reference, and no task is seen to suffer: nothing to retrain for"

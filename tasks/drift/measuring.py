@@ -72,7 +72,7 @@ def measure_window(
     return Measured(
         rows=len(rows),
         shift=shift,
-        counts=dict(_counts(reference, rows, policy)),
+        counts=dict(harm_counts(reference, rows, policy)),
         estimates={
             task: found
             for task, of in rows.tasks.items()
@@ -97,7 +97,7 @@ def compared(rows: Seen, reference: Seen) -> Seen:
     return replace(rows, distances=nearest_distances(rows.embeddings, reference.embeddings))
 
 
-def _counts(reference: Frozen, rows: Seen, policy: DriftPolicy) -> Iterator[tuple[str, Count]]:
+def harm_counts(reference: Frozen, rows: Seen, policy: DriftPolicy) -> Iterator[tuple[str, Count]]:
     """For the monitors that need no labels: doubted answers by task, and texts out of scope."""
     for task, of in rows.tasks.items():
         known = labelled(reference.seen.tasks[task]) if task in reference.seen.tasks else None

@@ -14,6 +14,8 @@ from scipy.stats import beta
 
 from data_contracts.drift import Monitor
 
+# Monitors of labels are called so, before the task.
+AUDITED = "audit/"
 # What is bet on: that the odds of a bad row are so many times those allowed. Small bets see small harm, in time.
 ODDS = (1.25, 1.5, 2.0, 3.0, 5.0)
 
@@ -60,25 +62,29 @@ def evidence_before(looks: Sequence[Sequence[Monitor]]) -> dict[str, float]:
     return {monitor.name: monitor.log_evidence for look in looks for monitor in look}
 
 
-def mean_evidence(evidence: Iterable[float]) -> float:
-    """Log of the mean of some monitors' evidence, which is that of one monitor of them all."""
-    logs = list(evidence)
-    return float(logsumexp(logs) - math.log(len(logs))) if logs else 0.0
+def alarms(evidence: Mapping[str, float], levels: Mapping[str, float]) -> list[str]:
+    """The monitors that raise the alarm, the most sure first: of a family whose mean evidence is enough for one.
 
-
-def alarms(evidence: Mapping[str, float], run_length: float) -> list[str]:
-    """The monitors that raise the alarm, the most sure first: none while their mean is below the run length.
-
-    Those whose evidence is less than a tenth of the largest are not named, since they are not why.
+    `levels` are those of `alarm_levels`. Those whose evidence is less than a tenth of their family's largest are not
+    named, since they are not why.
     """
-    if mean_evidence(evidence.values()) < math.log(run_length):
-        return []
-    enough = max(evidence.values()) - math.log(10)
-    return sorted((name for name, log in evidence.items() if log >= enough), key=lambda name: -evidence[name])
+    raised = []
+    for labelled in (True, False):
+        family = [name for name in evidence if name.startswith(AUDITED) is labelled]
+        # The mean is enough where the sum is as much as one monitor alone would need.
+        if not family or logsumexp([evidence[name] for name in family]) < levels[family[0]]:
+            continue
+        enough = max(evidence[name] for name in family) - math.log(10)
+        raised += [name for name in family if evidence[name] >= enough]
+    return sorted(raised, key=lambda name: -evidence[name])
 
 
-def log_alarm(run_length: float, monitors: Sequence[Monitor]) -> float:
-    """The log evidence at which one monitor alone raises the alarm for all, the others having none."""
-    labelled = sum(monitor.labelled for monitor in monitors)
-    families = 2 if labelled else 1
-    return math.log(run_length * families * max(labelled, len(monitors) - labelled, 1))
+def alarm_levels(names: Iterable[str], run_length: float) -> dict[str, float]:
+    """The log evidence at which each monitor, the others having none, raises the alarm.
+
+    Labels have one half of what may be erred by, if there are any, since no other monitor sees that the same texts mean
+    something else now; within its family each monitor has the same.
+    """
+    families = [[name for name in set(names) if name.startswith(AUDITED) is labelled] for labelled in (True, False)]
+    each = run_length * sum(bool(family) for family in families)
+    return {name: math.log(each * len(family)) for family in families for name in family}

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from tasks.drift.words import RisenWord
 from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png
 
+# Two of them stand side by side on the page.
+WIDTH = 4.35
 POINTS = 2_000
 LOOKS = 40
 LINES = ("-", "--", ":", "-.")
@@ -19,11 +21,11 @@ def embedding_map(reference: NDArray[np.float32], window: NDArray[np.float32]) -
     known, found = (rows[:: max(1, -(-len(rows) // POINTS))].astype(np.float64) for rows in (reference, window))
     centre = known.mean(axis=0)
     directions = np.linalg.svd(known - centre, full_matrices=False)[2][:2].T
-    figure = new_figure(5.4, 4.4)
+    figure = new_figure(WIDTH, 3.6)
     panel = figure.subplots()
-    for rows, colour, name, size in ((known, QUIET, "reference", 9), (found, GOOD, "window", 14)):
+    for rows, colour, name, alpha in ((known, QUIET, "reference", 0.5), (found, GOOD, "window", 0.8)):
         places = np.pad((rows - centre) @ directions, ((0, 0), (0, 2 - directions.shape[1])))
-        panel.scatter(places[:, 0], places[:, 1], s=size, color=colour, alpha=0.55, linewidths=0, label=name)
+        panel.scatter(places[:, 0], places[:, 1], s=12, color=colour, alpha=alpha, linewidths=0, label=name)
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_color(FAINT)
@@ -33,7 +35,7 @@ def embedding_map(reference: NDArray[np.float32], window: NDArray[np.float32]) -
 
 def risen(words: Sequence[RisenWord]) -> bytes:
     """A bar a word, as long as its z-score, with the shares of texts that hold it."""
-    figure = new_figure(5.4, 0.27 * len(words) + 0.8)
+    figure = new_figure(WIDTH, 0.27 * len(words) + 0.8)
     panel = figure.subplots()
     panel.barh(range(len(words)), [word.z for word in words], color=GOOD, alpha=0.75, height=0.7)
     for height, word in enumerate(words):
@@ -52,7 +54,7 @@ def label_shares(
 ) -> bytes:
     """Shares of each label: what the model answered before and answers now, and the estimated true shares."""
     labels = list(window)
-    figure = new_figure(5.4, 0.42 * len(labels) + 1.1)
+    figure = new_figure(WIDTH, 0.42 * len(labels) + 1.1)
     panel = figure.subplots()
     places = np.arange(len(labels))
     before, now = ([shares.get(label, 0.0) for label in labels] for shares in (reference, window))
@@ -66,7 +68,11 @@ def label_shares(
     panel.set_ylim(len(labels) - 0.4, -0.6)
     panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     bare(panel)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    handles, names = panel.get_legend_handles_labels()
+    # matplotlib lists the marks ahead of the bars.
+    order = sorted(range(len(names)), key=lambda at: not names[at].startswith("answers"))
+    shown = ([of[at] for at in order] for of in (handles, names))
+    figure.legend(*shown, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return png(figure)
 
 

@@ -44,6 +44,10 @@ class DriftPolicy(BaseModel):
         0.03, ge=0, lt=1, description="more texts unlike any of the reference that are nobody's concern"
     )
 
+    rollback_alpha: float = Field(
+        0.05, gt=0, lt=1, description="chance of rolling back a champion that is no worse than the one before it"
+    )
+
     most_rows: int = Field(20_000, ge=1000, description="rows of a larger window are drawn at random, for the model")
     label_rows: int = Field(100, gt=0, description="rows that are asked to be labelled")
     governor: Governor = Governor()

@@ -6,6 +6,7 @@ Rows against the contract, its languages among them, are told by the contract; h
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -40,6 +41,10 @@ class TextFacts:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def at(self, rows: NDArray[Any]) -> "TextFacts":
+        """Those rows, by position or mask."""
+        return TextFacts(self.tokens[rows], self.unknown[rows], self.repeated[rows])
 
 
 def text_facts(

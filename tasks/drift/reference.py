@@ -54,24 +54,22 @@ def freeze_reference(
         tasks = {t: replace(of, right=rights(heads[t], found[t], labels[t])) for t, of in seen.tasks.items()}
         parts.append(Seen(seen.embeddings, tasks))
         facts.append(text_facts(snapshot, split, columns, encoder, before))
-    together = _concatenated(parts)
-    texts = TextFacts(
-        *(np.concatenate([getattr(f, name) for f in facts]) for name in ("tokens", "unknown", "repeated"))
-    )
+    together, texts = _concatenated(parts), _concatenated_facts(facts)
     once = np.flatnonzero(~texts.repeated & together.finite)
     if len(once) > MOST_ROWS:
         once = np.sort(np.random.default_rng(SEED).choice(once, MOST_ROWS, replace=False))
-    write_reference(together.at(once), texts, output, once)
+    write_frozen(_frozen(together.at(once), replace(texts.at(once), repeated=texts.repeated)), output)
     return len(once)
 
 
-def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slice(None)) -> None:
-    """Writes rows, and the facts of the texts at those `rows`, as `read_reference` reads them."""
+def write_frozen(frozen: Frozen, output: Path) -> None:
+    """Writes a reference as `read_reference` reads it."""
+    seen, texts = frozen.seen, frozen.texts
     arrays: dict[str, Any] = {
         "embeddings": seen.embeddings,
-        "distances": nearest_distances(seen.embeddings, seen.embeddings, own=True),
-        "tokens": texts.tokens[rows],
-        "unknown": texts.unknown[rows],
+        "distances": seen.distances,
+        "tokens": texts.tokens,
+        "unknown": texts.unknown,
         "repeated": texts.repeated,
     }
     for task, of in seen.tasks.items():
@@ -81,6 +79,18 @@ def write_reference(seen: Seen, texts: TextFacts, output: Path, rows: Any = slic
         if of.shares is not None:
             arrays[f"shares/{task}"] = of.shares
     np.savez(output / FILE, **arrays)
+
+
+def extend_reference(reference: Frozen, windows: Sequence[tuple[Seen, TextFacts]]) -> Frozen:
+    """The reference with the rows of some windows in it, each text once, whose answers nobody has judged."""
+    parts, facts = [reference.seen], [reference.texts]
+    for seen, texts in windows:
+        once = np.flatnonzero(seen.finite & ~texts.repeated)
+        rows = seen.at(once)
+        unjudged = {task: replace(of, right=np.full(len(once), np.nan)) for task, of in rows.tasks.items()}
+        parts.append(Seen(rows.embeddings, {task: unjudged[task] for task in reference.seen.tasks}))
+        facts.append(replace(texts.at(once), repeated=texts.repeated))
+    return _frozen(_concatenated(parts), _concatenated_facts(facts))
 
 
 def read_reference(folder: Path) -> Frozen:
@@ -106,11 +116,22 @@ def read_reference(folder: Path) -> Frozen:
     return Frozen(Seen(there["embeddings"], tasks, there["distances"]), texts)
 
 
+def _frozen(seen: Seen, texts: TextFacts) -> Frozen:
+    return Frozen(replace(seen, distances=nearest_distances(seen.embeddings, seen.embeddings, own=True)), texts)
+
+
+def _concatenated_facts(parts: Sequence[TextFacts]) -> TextFacts:
+    return TextFacts(*(np.concatenate([getattr(f, name) for f in parts]) for name in ("tokens", "unknown", "repeated")))
+
+
 def _concatenated(parts: Sequence[Seen]) -> Seen:
     tasks = {}
-    for task, first in parts[0].tasks.items():
+    for task in parts[0].tasks:
         of = [part.tasks[task] for part in parts]
-        shares = None if first.shares is None else np.concatenate([o.shares for o in of if o.shares is not None])
-        right = np.concatenate([o.right for o in of if o.right is not None])
-        tasks[task] = OfTask(np.concatenate([o.confidences for o in of]), shares, right)
+        shares, right = ([getattr(o, name) for o in of] for name in ("shares", "right"))
+        tasks[task] = OfTask(
+            np.concatenate([o.confidences for o in of]),
+            None if any(part is None for part in shares) else np.concatenate(shares),
+            None if any(part is None for part in right) else np.concatenate(right),
+        )
     return Seen(np.concatenate([part.embeddings for part in parts]), tasks)

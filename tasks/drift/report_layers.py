@@ -11,6 +11,10 @@ from tasks.reporting.sections import Cell, Column, Picture, Section, Table, inte
 def why(decision: DriftDecision) -> Section:
     """The reasons, in the order in which they were found."""
     follows = "A retraining is asked for." if decision.retrain else "No retraining is asked for."
+    if decision.verdict == "UNKNOWN":
+        # The name or path that the pipeline was run by is what the command takes.
+        command = f"graft label {decision.pipeline} --window {decision.window} --output FILE"
+        follows += f" Rows most worth labelling: {command}"
     return Section("why", "Why", follows, sentences=decision.reasons)
 
 
@@ -56,9 +60,9 @@ def harm(evidence: WindowEvidence) -> Section | None:
     tables, drawn = [], []
     if decision.monitors:
         columns = (
-            *(Column("monitor"), Column("from"), Column("rows", "number"), Column("bad", "number")),
-            *(Column("bad share", "number"), Column("allowed", "number"), Column("log e", "number", 2, signed=True)),
-            *(Column("log evidence", "number", 2), Column("alarm at", "number", 2)),
+            *(Column("monitor"), Column("log evidence", "number", 2), Column("alarm at", "number", 2)),
+            *(Column("bad share", "number"), Column("allowed", "number"), Column("bad", "number")),
+            *(Column("rows", "number"), Column("log e", "number", 2, signed=True), Column("from")),
         )
         tables.append(Table(columns, [_of_monitor(monitor, threshold) for monitor in decision.monitors]))
         drawn.append(Picture("monitors", "Evidence that the model became worse, by window", _over_time(evidence)))
@@ -97,9 +101,9 @@ def _of_monitor(monitor: Monitor, threshold: float | None) -> tuple[Cell | str |
     share = monitor.bad / monitor.rows if monitor.rows else None
     alarmed = threshold is not None and monitor.log_evidence >= threshold
     return (
-        *(monitor.name, "labels" if monitor.labelled else "answers alone", monitor.rows, monitor.bad),
-        *(Cell(share, "doubt" if share is not None and share > monitor.allowed else ""), monitor.allowed),
-        *(monitor.log_e, Cell(monitor.log_evidence, "bad" if alarmed else ""), threshold),
+        *(monitor.name, Cell(monitor.log_evidence, "bad" if alarmed else ""), threshold),
+        *(Cell(share, "doubt" if share is not None and share > monitor.allowed else ""), monitor.allowed, monitor.bad),
+        *(monitor.rows, monitor.log_e, "labels" if monitor.labelled else "answers alone"),
     )
 
 

@@ -24,8 +24,9 @@ def texts(evidence: WindowEvidence) -> Section | None:
     drawn, sentences = [], []
     window, reference = evidence.window, evidence.reference
     if len(window.embeddings) and len(reference.embeddings) > 1:
-        caption = "Window and reference, in the two directions in which the reference varies most"
-        drawn.append(Picture("map", caption, pictures.embedding_map(reference.embeddings, window.embeddings)))
+        drawn.append(
+            Picture("map", "Where the texts lie", pictures.embedding_map(reference.embeddings, window.embeddings))
+        )
     if window.texts and reference.texts:
         words = risen_words(window.shown, reference.shown)
         if words:
@@ -55,7 +56,8 @@ def answers(evidence: WindowEvidence) -> Section | None:
         picture = pictures.label_shares(before, {label: now.get(label, 0.0) for label in most}, estimated)
         rest = f", the {len(most)} of {len(moved)} that moved most" if len(moved) > len(most) else ""
         drawn.append(Picture(f"labels_{task}", f"{task}{rest}", picture))
-    note = "Shares of what the model answers move with the texts and with its mistakes; the estimate takes those out."
+    note = "Shares of what the model answers, which move with the texts and with its mistakes."
+    note += " The estimate takes the mistakes out." if evidence.proportions else ""
     return Section("answers", "Label proportions", note, pictures=drawn) if drawn else None
 
 
@@ -69,16 +71,14 @@ def unlike(evidence: WindowEvidence) -> Section | None:
     distances = nearest_distances(window.embeddings[firsts], reference.embeddings)
     usual = float(np.median(nearest_distances(reference.embeddings[::2], reference.embeddings[1::2])))
     farthest = np.argsort(-distances, kind="stable")[:TEXTS_SHOWN]
-    columns = (
-        Column("text", "text"),
-        Column("distance", "number", 2),
-        *(Column(task, "text") for task in evidence.heads),
-    )
+    columns = (Column("text", "text"), Column("answers", "text"), Column("distance", "number", 2))
     rows: list[tuple[Value, ...]] = [
         (
             _cut(shown[firsts[at]]),
+            " · ".join(
+                f"{task}: {_answered(window, int(firsts[at]), task, of)}" for task, of in evidence.heads.items()
+            ),
             float(distances[at] / usual) if usual > 0 else float(distances[at]),
-            *(_answered(window, int(firsts[at]), task, head) for task, head in evidence.heads.items()),
         )
         for at in farthest
     ]

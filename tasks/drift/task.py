@@ -1,6 +1,8 @@
 """Prefect edge of drift."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,12 +22,20 @@ from data_contracts.artifacts import (
     Predictions,
     Reference,
     Release,
-    SourceFiles,
     TrainedModel,
     ValidatedSnapshot,
 )
 from data_contracts.dataset import DatasetContract
-from data_contracts.drift import DriftDecision, DriftReport
+from data_contracts.drift import (
+    Audit,
+    DriftDecision,
+    DriftEntry,
+    DriftReport,
+    Duel,
+    Rebaselined,
+    RolledBack,
+    WatchedWindow,
+)
 from data_contracts.errors import InputError
 from tasks.drift.delivery import (
     REDELIVER_MINUTES,
@@ -35,7 +45,7 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decision_on, decisions_of, learned_windows, retrainings
+from tasks.drift.history import decision_on, decisions_of, learned_windows, rebaselined, retrainings
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -53,16 +63,25 @@ __all__ = [
     "draw_rows",
     "find_learned_windows",
     "find_ledgers",
+    "find_reason_to_roll_back",
     "find_rows_to_label",
     "finish",
     "keep_reference",
+    "latest_report",
     "note_failure",
+    "note_rollback",
     "read_ledger_rows",
+    "replay_policies",
+    "show_drift_report",
+    "take_for_normal",
     "take_up",
     "write_drift_report",
 ]
 if TYPE_CHECKING:
     from tasks.drift.evidence import EvidenceFolders
+    from tasks.drift.measuring import Count
+    from tasks.drift.reference import Frozen
+    from tasks.drift.seen import Numbers
     from tasks.modeling.tokens import TextEncoder
 
 WINDOW = "window"
@@ -119,24 +138,20 @@ def find_learned_windows(pipeline: str) -> tuple[str, ...]:
 def decide(
     name: str,
     pipeline: str,
-    window: str,
-    source: SourceFiles,
-    checked: ValidatedSnapshot,
-    predictions: Predictions,
+    watched: WatchedWindow,
     champion: ModelVersion,
-    fresh_rows: int,
     policy: DriftPolicy,
     text_columns: tuple[str, ...],
-    broken: int,
 ) -> DriftDecision:
     """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept.
 
-    `checked` and `predictions` are of the rows that were drawn; `broken` is how many were against the contract.
+    Labels that come later make another decision on the window, to which they alone add evidence.
     """
     store = open_store()
     ledger = DriftLedger(store, name)
     entries = ledger.entries()
-    known = decision_on(entries, source.digest, None, champion.version)
+    audit = watched.audit
+    known = decision_on(entries, watched.source, audit.source if audit else None, champion.version)
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
@@ -148,33 +163,182 @@ def decide(
 
     folder = store.directory(champion.model.digest)
     before = decisions_of(entries, champion.version)
+    on_it = [decision for decision in before if decision.window_digest == watched.source]
+    reference = read_reference(store.directory(champion.reference.digest))
+    normal = rebaselined(entries, champion.version)
     measured = measure_window(
-        read_reference(store.directory(champion.reference.digest)),
-        see(store.directory(predictions.digest), WINDOW, heads_of(folder)),
-        text_facts(store.directory(checked.digest), WINDOW, text_columns, _text_encoder(folder)),
-        broken,
+        reference,
+        see(store.directory(watched.answers.digest), WINDOW, heads_of(folder)),
+        text_facts(store.directory(watched.drawn.digest), WINDOW, text_columns, _text_encoder(folder)),
+        watched.broken,
         policy,
-        look=1 + sum(decision.shift is not None for decision in before),
+        look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
+        baseline=read_reference(store.directory(normal.reference)).seen if normal else None,
     )
+    if on_it:
+        measured = replace(measured, shift=on_it[-1].shift, counts={})
+    labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
     # Rows that a retraining already learned from are no reason for another one.
-    unlearned = 0 if window in learned_windows(entries) else fresh_rows
-    found = triage(measured, before, policy, fresh_rows=unlearned)
+    unlearned = 0 if watched.name in learned_windows(entries) else watched.fresh_rows
+    found = triage(measured, before, policy, fresh_rows=unlearned, audit=labels)
     decision = DriftDecision(
         pipeline=pipeline,
-        window=window,
-        window_digest=source.digest,
+        window=watched.name,
+        window_digest=watched.source,
+        audit_digest=audit.source if audit else None,
         model_version=champion.version,
         verdict=found.verdict,
         retrain=False,
         reasons=found.reasons,
         shift=measured.shift,
         monitors=found.monitors,
+        duels=duels,
         estimates=dict(measured.estimates),
         measures=dict(measured.measures),
         fresh_rows=unlearned,
         decided_at=datetime.now(UTC),
     )
     return record_decision(ledger, policy.governor, decision, datetime.now(UTC))
+
+
+def _audited(
+    audit: Audit, reference: "Frozen", on_it: list[DriftDecision], champion: ModelVersion, policy: DriftPolicy
+) -> "tuple[dict[str, Count], tuple[Duel, ...]]":
+    """What the labels add, and how the champion does beside the version that it replaced."""
+    from tasks.drift.auditing import audited_rights, count_wrong, duels_of, not_counted_yet
+
+    store = open_store()
+    checked = store.directory(audit.checked.digest)
+
+    def rights_of(version: ModelVersion, answers: Predictions) -> "dict[str, Numbers]":
+        heads = heads_of(store.directory(version.model.digest))
+        return audited_rights(checked, store.directory(answers.digest), heads)
+
+    found = rights_of(champion, audit.answers)
+    duels: tuple[Duel, ...] = ()
+    if audit.replaced is not None and audit.replaced_answers is not None:
+        duels = duels_of(found, rights_of(audit.replaced, audit.replaced_answers))
+    return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
+
+
+def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bool) -> str:
+    """Keeps a benign window as part of what shift is measured against; says so, for people.
+
+    Raises InputError for a window that was not watched, or was found to be something else.
+    """
+    from tasks.drift.quality import text_facts
+    from tasks.drift.reference import extend_reference, read_reference, write_frozen
+    from tasks.drift.seen import see
+
+    store, ledger = open_store(), DriftLedger(open_store(), name)
+    note = store.read_note(_report_note(name, window))
+    if note is None:
+        raise InputError(f"window {window!r} of {name} was not watched yet: `graft watch {name} --window {window}`")
+    decision, report = DriftDecision.model_validate(note["decision"]), DriftReport.model_validate(note["report"])
+    if decision.verdict != "BENIGN":
+        raise InputError(
+            f"window {window!r} was found {decision.verdict}; only a BENIGN one, which shifted and harmed nothing, can "
+            "be taken for normal. `graft drift` lists the windows."
+        )
+    drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
+    entries = ledger.entries()
+    before = rebaselined(entries, decision.model_version)
+    frozen = read_reference(store.directory(before.reference) if before else reference)
+    heads, columns = heads_of(model), tuple(note["text_columns"])
+    seen, facts = see(answers, WINDOW, heads), text_facts(drawn, WINDOW, columns, _text_encoder(model))
+    extended = extend_reference(frozen, [(seen, facts)])
+    said = f"{len(extended.seen)} rows of reference and {window} are what is normal to version {decision.model_version}"
+    if dry_run:
+        return said
+    with store.draft() as draft:
+        write_frozen(extended, draft)
+        digest = store.publish(draft)
+
+    def normal(known: Sequence[DriftEntry]) -> Rebaselined:
+        return Rebaselined(
+            window=window,
+            window_digest=decision.window_digest,
+            model_version=decision.model_version,
+            reference=digest,
+            by=by,
+            reason=reason,
+        )
+
+    ledger.append(normal, datetime.now(UTC))
+    return said
+
+
+@task(cache_policy=NO_CACHE)
+def replay_policies(
+    name: str,
+    champion: ModelVersion,
+    watched: list[WatchedWindow],
+    own: DriftPolicy,
+    policies: list[str],
+    text_columns: tuple[str, ...],
+    days: float,
+    hours: float,
+) -> tuple[list[tuple[str, ...]], DriftReport]:
+    """What each policy makes of the windows: rows of a table, and a page with a picture to choose one from."""
+    from data_contracts.yaml_files import parse_yaml
+    from tasks.drift.auditing import audited_rights
+    from tasks.drift.backtest import PastWindow, harmful_from, replay
+    from tasks.drift.quality import text_facts
+    from tasks.drift.reference import read_reference
+    from tasks.drift.report_backtest import policy_rows, write_backtest
+    from tasks.drift.seen import see
+
+    chosen = {Path(path).stem: parse_yaml(Path(path), DriftPolicy) for path in policies} or {name: own}
+    store = open_store()
+    folder = store.directory(champion.model.digest)
+    heads, encoder = heads_of(folder), _text_encoder(folder)
+    reference = read_reference(store.directory(champion.reference.digest))
+    past = []
+    for window in watched:
+        audit, drawn = window.audit, store.directory(window.drawn.digest)
+        rights = {}
+        if audit is not None:
+            places = store.directory(audit.checked.digest), store.directory(audit.answers.digest)
+            rights = audited_rights(*places, heads)
+        seen = see(store.directory(window.answers.digest), WINDOW, heads)
+        facts = text_facts(drawn, WINDOW, text_columns, encoder)
+        past.append(PastWindow(window.name, window.source, seen, facts, window.broken, window.fresh_rows, rights))
+    now = datetime.now(UTC)
+    replayed = [
+        replay(reference, past, policy, label, start=now, days=days, hours=hours) for label, policy in chosen.items()
+    ]
+    began = harmful_from(reference, past, own.tolerated_drop)
+    accuracies = [of.accuracy(decision) for of, decision in zip(past, replayed[0].decisions, strict=True)]
+    with store.draft() as draft:
+        write_backtest(name, [of.name for of in past], replayed, accuracies, began, output=draft)
+        page = (draft / "report.md").read_text(encoding="utf-8")
+        parents = (champion.model.digest, *(of.source for of in watched))
+        report = DriftReport(digest=store.publish(draft), parents=parents)
+    create_markdown_artifact(page, key=f"{name}-backtest", description=f"{len(past)} windows, {len(chosen)} policies")
+    return policy_rows(replayed, began), report
+
+
+@task(cache_policy=NO_CACHE)
+def find_reason_to_roll_back(name: str, champion: ModelVersion, policy: DriftPolicy) -> str | None:
+    """Why the version before is to be champion again, by the labels of all windows since; None where it is not."""
+    from tasks.drift.auditing import why_roll_back
+
+    return why_roll_back(
+        decisions_of(DriftLedger(open_store(), name).entries(), champion.version), policy.rollback_alpha
+    )
+
+
+@task(cache_policy=NO_CACHE)
+def note_rollback(name: str, champion: ModelVersion, to: ModelVersion, reason: str) -> None:
+    """Keeps in the drift ledger that labels brought the version before back."""
+
+    def rolled_back(entries: Sequence[DriftEntry]) -> RolledBack | None:
+        known = any(
+            isinstance(e.happening, RolledBack) and e.happening.model_version == champion.version for e in entries
+        )
+        return None if known else RolledBack(model_version=champion.version, to=to.version, reason=reason)
+
+    DriftLedger(open_store(), name).append(rolled_back, datetime.now(UTC))
 
 
 @task(cache_policy=NO_CACHE)
@@ -259,10 +423,8 @@ def why_over(run: str, now: datetime) -> str | None:
         # Where a whole machine is gone, nobody is left to say so: the run stays as it was and falls silent.
         resource = EventResourceFilter(id=[f"prefect.flow-run.{run}"])
         beats = client.read_events(EventFilter(event=EventNameFilter(name=[HEARTBEAT]), resource=resource), limit=1)
-    silent = now - beats.events[0].occurred if beats.events else timedelta()
-    if silent <= timedelta(minutes=SILENT_MINUTES):
-        return None
-    return f"flow run {run} has been silent for {silent / timedelta(minutes=1):.0f} minutes"
+    minutes = (now.timestamp() - beats.events[0].occurred.timestamp()) / 60 if beats.events else 0.0
+    return f"flow run {run} has been silent for {minutes:.0f} minutes" if minutes > SILENT_MINUTES else None
 
 
 def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
@@ -274,60 +436,72 @@ def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
 def write_drift_report(
     name: str,
     decision: DriftDecision,
-    checked: ValidatedSnapshot,
-    predictions: Predictions,
+    watched: WatchedWindow,
     champion: ModelVersion,
     contract: DatasetContract,
     text_columns: tuple[str, ...],
     policy: DriftPolicy,
-    rows: int,
 ) -> DriftReport:
     """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
 
-    `rows` is how many the window has, of which `checked` holds those that were drawn. The page is an artifact of the
-    run, too, and noted as the latest on that window, for `graft label`.
+    It is noted as the latest on that window, for `graft label`.
     """
     from tasks.drift.evidence import WindowEvidence, read_seen
     from tasks.drift.labelling import rows_worth_labelling
     from tasks.drift.measuring import label_proportions
-    from tasks.drift.monitors import log_alarm
+    from tasks.drift.monitors import alarm_levels
     from tasks.drift.reference import read_reference
     from tasks.drift.report import make_drift_report
     from tasks.drift.seen import see
     from tasks.modeling.row_files import write_rows
-    from tasks.reporting.page import MARKDOWN
 
     store = open_store()
-    handles = (checked, predictions, champion.reference, champion.model)
+    handles = (watched.drawn, watched.answers, champion.reference, champion.model)
     parents = tuple(handle.digest for handle in handles)
     held_out = (champion.model.parents[0], champion.reference.parents[0])
     folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
     window, reference = read_seen(folders, heads, text_columns)
     earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
+    levels = alarm_levels([monitor.name for monitor in decision.monitors], policy.run_length)
     with store.draft() as draft:
         evidence = WindowEvidence(
             decision,
             heads,
-            rows,
+            watched.rows,
             window,
             reference,
             [of for of in earlier if of.decided_at < decision.decided_at],
-            log_alarm(policy.run_length, decision.monitors),
+            min(levels.values(), default=None),
             label_proportions(read_reference(folders.reference).seen, see(folders.answers, WINDOW, heads), heads),
         )
         make_drift_report(evidence, output=draft)
         chosen = rows_worth_labelling(folders, heads, contract, text_columns, count=policy.label_rows)
         write_rows(chosen, str(draft / "to_label.jsonl"))
-        page = (draft / MARKDOWN).read_text(encoding="utf-8")
         report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
-    note = {"decision": decision.model_dump(mode="json"), "report": report.model_dump(mode="json")}
+    note = {
+        "decision": decision.model_dump(mode="json"),
+        "report": report.model_dump(mode="json"),
+        "text_columns": text_columns,
+    }
     store.write_note(_report_note(name, decision.window), note)
+    return report
+
+
+@task(cache_policy=NO_CACHE)
+def show_drift_report(name: str, decision: DriftDecision, report: DriftReport) -> None:
+    """Artifact of the run: the report, without what is folded on its page."""
+    page = open_store().directory(report.digest) / "report.md"
     create_markdown_artifact(
-        page,
+        page.read_text(encoding="utf-8"),
         key=f"{name}-drift",
         description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
     )
-    return report
+
+
+def latest_report(name: str, window: str) -> DriftReport | None:
+    """The report of the latest decision on a window."""
+    note = open_store().read_note(_report_note(name, window))
+    return DriftReport.model_validate(note["report"]) if note else None
 
 
 def find_rows_to_label(
@@ -339,14 +513,13 @@ def find_rows_to_label(
     """
     from tasks.drift.labelling import rows_worth_labelling
 
-    store = open_store()
-    note = store.read_note(_report_note(name, window))
-    if note is None:
+    store, report = open_store(), latest_report(name, window)
+    if report is None:
         raise InputError(
             f"window {window!r} of {name} was not watched yet, and what to label follows from that. "
             f"`graft watch {name} --window {window}` watches it."
         )
-    *parents, held_out_rows, held_out_answers = DriftReport.model_validate(note["report"]).parents
+    *parents, held_out_rows, held_out_answers = report.parents
     heads = heads_of(store.directory(parents[-1]))
     folders = _evidence_folders(tuple(parents), (held_out_rows, held_out_answers))
     rows = rows_worth_labelling(folders, heads, contract, text_columns, count=count)

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from data_contracts.artifacts import AUDIT
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
-from tasks.ingestion.sources import Source
+from tasks.ingestion.sources import JsonLines, Source
 from tasks.ingestion.splits import TEST, TRAIN, VALIDATION, ByShare, Splits
 
 OWN_SPLITS = (TRAIN, VALIDATION, TEST)
@@ -84,6 +85,9 @@ class DataSettings(BaseModel):
     out_of_domain: dict[SplitName, Source] = Field({}, description="split name: where its rows are")
     windows: WindowSource | None = Field(None, description="production texts without labels, a file a window")
     fresh: WindowSource | None = Field(None, description="rows labelled since, a file a window; a retraining adds them")
+    audit: WindowSource | None = Field(
+        None, description="rows of a window, drawn at random and labelled, which tell how good the answers to it are"
+    )
     cleaning: Cleaning = Cleaning()
 
     @property
@@ -94,7 +98,7 @@ class DataSettings(BaseModel):
 
     @model_validator(mode="after")
     def _splits_have_names_of_their_own(self) -> "DataSettings":
-        taken = [name for name in self.out_of_domain if name in OWN_SPLITS or name.startswith(FRESH)]
+        taken = [name for name in self.out_of_domain if name in (*OWN_SPLITS, AUDIT) or name.startswith(FRESH)]
         if taken:
             raise ValueError(
                 f"out_of_domain: {', '.join(taken)} cannot be called so; {', '.join(OWN_SPLITS)} and {FRESH}... are "
@@ -134,6 +138,25 @@ class PlannedFile(BaseModel):
         """What a SourceFile records."""
         reader = self.source.model_dump(mode="json", exclude={"path"})
         return {**self.model_dump(exclude={"source"}), "address": self.source.path, "reader": reader}
+
+
+def with_windows(data: DataSettings, folder: str | None, labels: str | None) -> DataSettings:
+    """The same with windows, and labelled rows of them, from folders of JSON Lines files, where these are given."""
+
+    def source_in(place: str) -> WindowSource:
+        return WindowSource(source=JsonLines(path=f"{place.rstrip('/')}/{{window}}.jsonl"))
+
+    changes = {} if folder is None else {"windows": source_in(folder)}
+    if labels is not None:
+        changes |= {"audit": source_in(labels), "fresh": source_in(labels)}
+    return data.model_copy(update=changes)
+
+
+def planned_audit(data: DataSettings, window: str) -> list[PlannedFile]:
+    """The file of the window's rows that were labelled to judge the model by; none where there is no such file yet."""
+    if data.audit is None or not data.audit.has(window):
+        return []
+    return [PlannedFile(split=AUDIT, source=data.audit.at(window))]
 
 
 def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: str | None) -> list[PlannedFile]:

@@ -25,7 +25,7 @@ from data_contracts.artifacts import SourceFile
 from data_contracts.cleaning import Cleaning, clean_tagged, clean_texts
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
-from data_contracts.labelling import CHOSEN
+from data_contracts.labelling import AT_RANDOM, CHOSEN
 from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
@@ -94,6 +94,7 @@ def read_file(file: SourceFile, reading: Reading, log: TextIO) -> Iterator[pa.Ta
             raise InputError(f"{file.address} changed while the run was reading it. Run again once it is written.")
         for raw in source.batches(local):
             columns |= raw.columns.keys()
+            raw = at_random(raw) if file.drawn_at_random else raw
             table, problems = _typed(raw, file, reading)
             log.writelines(json.dumps(problem, ensure_ascii=False, default=str) + "\n" for problem in problems)
             first = first or next(iter(problems), None)
@@ -111,6 +112,16 @@ def labelled_rows(table: pa.Table, contract: DatasetContract) -> pa.Table:
     """The rows with any label; all of them where the contract knows of none."""
     given = [pc.is_valid(table.column(column.name)) for column in contract.columns if column.is_label]
     return table.filter(reduce(pc.or_, given)) if given else table
+
+
+def at_random(raw: RawRows) -> RawRows:
+    """The rows that chance chose, of a file of `graft label`; of one that does not say who chose them, all."""
+    if CHOSEN not in raw.columns:
+        return raw
+    kept = [place for place, why in enumerate(_values(raw.columns[CHOSEN])) if why in (None, AT_RANDOM)]
+    given = {name: _values(column) for name, column in raw.columns.items()}
+    columns: dict[str, Any] = {name: [values[place] for place in kept] for name, values in given.items()}
+    return RawRows([raw.numbers[place] for place in kept], columns, raw.unreadable)
 
 
 def split_lines(files: Sequence[SourceFile], reading: Reading, kept: Lines) -> Lines:

@@ -13,7 +13,7 @@ from data_contracts.artifacts import Corrections, Snapshot, SourceFile, SourceFi
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
-from tasks.ingestion.plan import DataSettings, PlannedFile, planned_files
+from tasks.ingestion.plan import DataSettings, PlannedFile, planned_audit, planned_files, with_windows
 from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
@@ -22,6 +22,7 @@ from tasks.storage.home import open_store
 from tasks.storage.store import digest_of
 
 __all__ = [
+    "DataSettings",
     "JsonLines",
     "PlannedFile",
     "count_fresh_rows",
@@ -30,7 +31,9 @@ __all__ = [
     "find_corrections",
     "ingest",
     "keep_corrections",
+    "locate_audit",
     "locate_sources",
+    "past_windows",
     "plan_splits",
     "read_once",
 ]
@@ -41,6 +44,23 @@ LINES, CORRECTED = "lines.json", "corrected.json"
 def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), window: str | None = None) -> SourceFiles:
     """Every file the run will read, with the digest of its bytes."""
     return _located(planned_files(data, fresh_windows, window))
+
+
+def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:
+    """Where windows of the past and their labels are read from, and their names in order."""
+    chosen = with_windows(data, folder, labels)
+    names = chosen.windows.known() if chosen.windows is not None else []
+    if not names:
+        place = folder or "`data.windows` of the pipeline"
+        raise InputError(f"{place} holds no window. Give a folder of JSON Lines files, one a window, with --windows.")
+    return chosen, names
+
+
+@task(cache_policy=NO_CACHE)
+def locate_audit(data: DataSettings, window: str) -> SourceFiles | None:
+    """The window's rows that were labelled to judge the model by, with the digest of their bytes; None without any."""
+    planned = planned_audit(data, window)
+    return _located(planned) if planned else None
 
 
 @cached_task("ingestion")

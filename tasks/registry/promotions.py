@@ -13,6 +13,7 @@ from data_contracts.artifacts import ModelVersion, Promotion, PromotionKind
 from data_contracts.errors import InputError
 
 GATE = "the gate"
+MONITORING = "the monitoring"
 
 
 class Notes(Protocol):

@@ -13,7 +13,7 @@ from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, read_answers, read_ids
 from tasks.modeling.heads import AnyHead
-from tasks.shadow.sequential import ArmsTest, SignTest, compare_arms
+from tasks.modeling.sequential import ArmsTest, SignTest, compare_arms
 
 ROW = "_row"
 CHAMPION, CHALLENGER = "champion", "challenger"

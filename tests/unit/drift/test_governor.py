@@ -94,6 +94,12 @@ def test_windows_without_harm_in_a_row_end_the_episode_and_the_plain_cooldown_is
     story.watch(10, "QUIET")
     story.watch(10.5, "QUIET")
     assert story.watch(11) == ()
+    story.retrained(11, 11, "REJECT")
+    story.watch(12, "QUIET")
+    story.watch(13, "QUIET")
+    # A new episode, which only the cooldown holds up: harm does not make it the old one again.
+    assert [reason.split(",")[0] for reason in story.watch(14)] == ["3.0 days since the last retraining"]
+    assert story.watch(18) == ()
 
 
 def test_a_promoted_version_starts_afresh_and_one_that_comes_back_has_its_candidates_counted() -> None:

@@ -100,7 +100,7 @@ def folders(write_rows: Write, write_model_answers: Write, tmp_path: Path) -> Ev
         snapshot = write_rows(split, text=["old", "older"], intent=["refund", "praise"])
         answers = write_model_answers("m", split, {"intent": ["refund"] * 2}, embeddings=[[0.0, 0.0], [0.1, 0.0]])
     freeze_reference(snapshot, answers, heads, tmp_path)
-    texts = [f"ticket {row % 10}" for row in range(12)]
+    texts = [f"ticket {row * 10 // 12}" for row in range(12)]
     write_rows("window", text=texts, language=["en"] * 12, created_at=["2026-08-10T00:00:00+00:00"] * 12)
     confidences = {"intent": [1 - row / 20 for row in range(12)]}
     write_model_answers(

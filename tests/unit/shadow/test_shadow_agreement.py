@@ -10,6 +10,7 @@ from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, write_answers
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.sequential import SignTest
 from tasks.shadow.agreement import (
     Agreement,
     agreement_of,
@@ -18,7 +19,6 @@ from tasks.shadow.agreement import (
     label_tests,
     outcome_tests,
 )
-from tasks.shadow.sequential import SignTest
 
 HEADS: dict[str, AnyHead] = {
     "mood": SingleLabelHead(column="feeling", labels=("good", "bad")),

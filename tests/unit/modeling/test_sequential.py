@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from tasks.shadow.sequential import OPEN, ArmsTest, SignTest, compare_arms, sign_e_value
+from tasks.modeling.sequential import OPEN, ArmsTest, SignTest, compare_arms, sign_e_value
 
 ALPHA = 0.05
 

@@ -1,0 +1,137 @@
+"""Policies held against windows of the past: when each would have raised the alarm, and trained again.
+
+No model is trained. A retraining counts as promoted, and the reference then holds the windows up to it as well, so that
+what they brought is no news any more; how good that model would be, nobody can know, so accuracy is the champion's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from data_contracts.drift import Decided, DriftDecision, DriftEntry, DriftVerdict, Finished, Happening, TakenUp
+from tasks.drift.accuracy import labelled
+from tasks.drift.auditing import count_wrong
+from tasks.drift.decision import triage
+from tasks.drift.governor import permits
+from tasks.drift.history import decisions_of
+from tasks.drift.measuring import measure_window
+from tasks.drift.policy import DriftPolicy
+from tasks.drift.quality import TextFacts
+from tasks.drift.reference import Frozen, extend_reference
+from tasks.drift.seen import Numbers, Seen
+
+RUN = "backtest"
+
+
+@dataclass(frozen=True)
+class PastWindow:
+    """One window as the champion sees it. `rights` are those of its labelled rows, by task, if there are any."""
+
+    name: str
+    digest: str
+    seen: Seen
+    texts: TextFacts
+    broken: int
+    fresh_rows: int
+    rights: Mapping[str, Numbers]
+
+    def accuracy(self, decision: DriftDecision) -> dict[str, float]:
+        """{task: accuracy}, by labels where there are any, or as estimated."""
+        found = {task: estimate.by_threshold for task, estimate in decision.estimates.items()}
+        known = {t: float(np.nanmean(r)) for t, r in self.rights.items() if not np.isnan(r).all()}
+        return found | known
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What one policy makes of the windows: its decision on each. `hours` are those of all retrainings."""
+
+    policy: str
+    decisions: tuple[DriftDecision, ...]
+    hours: float
+
+    @property
+    def retrained(self) -> list[int]:
+        """Positions of the windows that start a retraining."""
+        return [place for place, decision in enumerate(self.decisions) if decision.retrain]
+
+    def count(self, verdict: DriftVerdict) -> int:
+        """Windows with that verdict."""
+        return sum(decision.verdict == verdict for decision in self.decisions)
+
+    def delay(self, harmful_from: int | None) -> int | None:
+        """Windows from where harm began until it is called harm; None where it never is, or no harm is known."""
+        if harmful_from is None:
+            return None
+        later = enumerate(self.decisions[harmful_from:])
+        return next((place for place, decision in later if decision.verdict == "HARMFUL"), None)
+
+
+def replay(
+    reference: Frozen,
+    windows: Sequence[PastWindow],
+    policy: DriftPolicy,
+    name: str,
+    *,
+    start: datetime,
+    days: float,
+    hours: float,
+) -> Replayed:
+    """The windows one after the other, `days` apart, under one policy; each retraining takes `hours`."""
+    entries: list[DriftEntry] = []
+    version, current, learnt = 1, reference, 0
+
+    def note(at: datetime, happening: Happening) -> None:
+        entries.append(DriftEntry(number=len(entries) + 1, id=RUN, at=at, happening=happening))
+
+    for place, window in enumerate(windows):
+        now = start + timedelta(days=days * place)
+        before = decisions_of(entries, version)
+        look = 1 + sum(decision.shift is not None for decision in before)
+        measured = measure_window(current, window.seen, window.texts, window.broken, policy, look=look)
+        audit = count_wrong(current, window.rights, policy.tolerated_drop)
+        found = triage(measured, before, policy, fresh_rows=window.fresh_rows, audit=audit)
+        decision = DriftDecision(
+            pipeline=name,
+            window=window.name,
+            window_digest=window.digest,
+            model_version=version,
+            verdict=found.verdict,
+            retrain=False,
+            reasons=found.reasons,
+            shift=measured.shift,
+            monitors=found.monitors,
+            estimates=dict(measured.estimates),
+            measures=dict(measured.measures),
+            fresh_rows=window.fresh_rows,
+            decided_at=now,
+        )
+        retrain, against = permits(policy.governor, entries, decision, now)
+        note(
+            now,
+            Decided(
+                decision=decision.model_copy(update={"retrain": retrain, "reasons": (*decision.reasons, *against)})
+            ),
+        )
+        if not retrain:
+            continue
+        key = {"window_digest": window.digest, "model_version": version, "flow_run": RUN}
+        note(now, TakenUp(window=window.name, **key))
+        ended = now + timedelta(hours=hours)
+        note(ended, Finished(verdict="PROMOTE", version=version + 1, hours=hours, **key))
+        current = extend_reference(current, [(of.seen, of.texts) for of in windows[learnt : place + 1]])
+        version, learnt = version + 1, place + 1
+    decisions = tuple(entry.happening.decision for entry in entries if isinstance(entry.happening, Decided))
+    return Replayed(name, decisions, hours * sum(decision.retrain for decision in decisions))
+
+
+def harmful_from(reference: Frozen, windows: Sequence[PastWindow], tolerated: float) -> int | None:
+    """The first window whose labels show less accuracy of any task than is tolerated; None without such labels."""
+    for place, window in enumerate(windows):
+        for task, right in window.rights.items():
+            known = labelled(reference.seen.tasks[task]) if task in reference.seen.tasks else None
+            if known is not None and not np.isnan(right).all() and np.nanmean(right) < known[1].mean() - tolerated:
+                return place
+    return None

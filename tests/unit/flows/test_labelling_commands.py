@@ -1,0 +1,175 @@
+"""`graft label` on a real store: which rows it writes, and what it says of them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from data_contracts.artifacts import Judgement, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
+from data_contracts.dataset import load_contract
+from data_contracts.drift import DriftDecision, DriftVerdict
+from flows.__main__ import app
+from flows.pipeline import load_pipeline
+from flows.terminal import show_decision
+from tasks.drift.reference import freeze_reference
+from tasks.drift.task import latest_report, write_drift_report
+from tasks.modeling.heads import HeadsAdapter, SingleLabelHead
+from tasks.storage.home import open_store
+
+Write = Callable[..., Path]
+CONTRACT = load_contract("support")
+
+
+def publish(*files: Path) -> str:
+    """Publishes copies of files under their names; returns the digest."""
+    store = open_store()
+    with store.draft() as draft:
+        for file in files:
+            (draft / file.name).write_bytes(file.read_bytes())
+        return store.publish(draft)
+
+
+def watched(
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained: Callable[[str], TrainedModel],
+    window: str,
+    texts: list[str],
+    verdict: DriftVerdict,
+) -> DriftDecision:
+    """Writes the report of a decision on a window of these texts, as the watch does."""
+    write_rows, write_model_answers = writers(tmp_path)
+    heads = {"intent": SingleLabelHead(column="intent", labels=("refund", "praise"))}
+    for split in ("validation", "test", "window"):
+        own = texts if split == "window" else ["old", "older"]
+        rows = write_rows(
+            split,
+            text=own,
+            language=["en"] * len(own),
+            created_at=["2026-08-10"] * len(own),
+            intent=["refund"] * len(own),
+        )
+        answers = write_model_answers(
+            "m", split, {"intent": ["refund"] * len(own)}, None, [[float(len(text)), 0.0] for text in own]
+        )
+    freeze_reference(rows, answers, heads, tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(heads, mode="json")}))
+    checked = publish(*rows.glob("window.*"))
+    predictions = publish(*answers.glob("window.*"))
+    held_out = publish(*answers.glob("[tv]*.*"))
+    model = trained(publish(tmp_path / "model.json")).model_copy(update={"parents": (publish(*rows.glob("[tv]*.*")),)})
+    reference = Reference(digest=publish(tmp_path / "reference.npz"), parents=(held_out,), model=model.digest, rows=4)
+    judged = Judgement(digest="1" * 64, verdict="PROMOTE", reasons=(), candidate=model.digest, champion=None)
+    champion = ModelVersion(
+        pipeline="support", version=1, model=model, reference=reference, judgement=judged, run_id="run"
+    )
+    decision = DriftDecision(
+        pipeline="support",
+        window=window,
+        window_digest=checked,
+        model_version=1,
+        verdict=verdict,
+        retrain=False,
+        reasons=("so it is",),
+        decided_at=datetime(2026, 8, 17, tzinfo=UTC),
+    )
+    snapshot = ValidatedSnapshot(
+        digest=checked, contract="support", contract_digest="2" * 64, rows={"window": len(texts)}, quarantined={}
+    )
+    answered = Predictions(digest=predictions, model=model.digest, rows={"window": len(texts)})
+    write_drift_report.fn("support", decision, snapshot, answered, champion, CONTRACT, ("text",))
+    return decision
+
+
+@pytest.fixture
+def graft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Runs a command in a home of its own, and gives the lines that it wrote."""
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GRAFT_STORE", raising=False)
+
+    def run(*arguments: str) -> list[str]:
+        return CliRunner().invoke(app, list(arguments)).output.splitlines()
+
+    return run
+
+
+def test_the_rows_of_a_watched_window_are_written_and_nothing_is_written_over(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    watched(tmp_path, writers, trained_model, "week/9", ["one", "two", "two", "three"], "UNKNOWN")
+    output = tmp_path / "rows.jsonl"
+    ask = ("label", "support", "--window", "week/9", "--output", str(output))
+    said = graft(*ask, "--rows", "2")
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["_chosen"] for row in rows) == ["at random", "most telling"]
+    assert {row["text"] for row in rows} < {"one", "two", "three"}
+    fresh = load_pipeline("support").data.fresh
+    assert fresh is not None
+    assert said == [
+        f"2 rows of week/9 are in {output}: 1 drawn at random, which tell how good the answers are, and 1 that teach "
+        "most.",
+        "To fill in: intent, sentiment, entities, urgency. A row may stay empty, and is then left out.",
+        f"Look whether labels are right: graft contract check support fresh_rows={output}",
+        f"Then put the rows at {fresh.address('week/9')}",
+    ]
+    assert graft(*ask) == [f"graft: {output} exists already; name another file, or take it away."]
+    report = latest_report("support", "week/9")
+    assert report is not None
+    kept = (open_store().directory(report.digest) / "to_label.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line)["text"] for line in kept.splitlines()] == ["one", "two", "three"]
+
+
+def test_a_window_that_nobody_watched_has_no_rows_to_label(graft: Callable[..., list[str]], tmp_path: Path) -> None:
+    (said,) = graft("label", "support", "--window", "week_9", "--output", str(tmp_path / "rows.jsonl"))
+    assert said.startswith("graft: window 'week_9' of support was not watched yet")
+    assert said.endswith("`graft watch support --window week_9` watches it.")
+
+
+def test_what_the_watch_shows_ends_with_how_to_label_and_where_the_report_is(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    decision = watched(tmp_path, writers, trained_model, "week_9", ["one", "two"], "UNKNOWN")
+    show_decision("support", decision, "page")
+    label, report, run = capsys.readouterr().out.splitlines()[-3:]
+    assert label == "Rows most worth labelling: graft label support --window week_9 --output FILE"
+    assert Path(report.removeprefix("Report: ")).is_file()
+    assert run == "Run:    page"
+
+
+def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    watched(tmp_path, writers, trained_model, "week_9", ["one cat", "two cats", "three cats", "four cats"], "UNKNOWN")
+    output = tmp_path / "rows.jsonl"
+    graft("label", "support", "--window", "week_9", "--output", str(output))
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+
+    def check(*labels: dict[str, object]) -> str:
+        """What is said of the file with these labels on its first rows."""
+        filled = [{**row, **(labels[at] if at < len(labels) else {})} for at, row in enumerate(rows)]
+        output.write_text("".join(json.dumps(row) + "\n" for row in filled), encoding="utf-8")
+        return " ".join(graft("contract", "check", "support", f"fresh_rows={output}"))
+
+    whole = {"sentiment": "neutral", "entities": {"tokens": ["one"], "tags": ["O"]}, "urgency": 0.5}
+    tagged = [
+        {**whole, "entities": {"tokens": row["text"].split(), "tags": ["O", "O"]}, "intent": intent}
+        for row, intent in zip(rows, ("refund", None), strict=False)
+    ]
+    # The contract asks for no intent, and what is not filled in at all is no row.
+    assert "PASS   - all 2 rows satisfy it" in check(*tagged)
+    assert "row 1, sentiment: required, found None" in check({**tagged[0], "sentiment": None}, tagged[1])
+    assert "row 1, intent: " in check({**tagged[0], "intent": "refnud"}, tagged[1])
+    assert "all 0 rows" in check(dict.fromkeys(whole), {**dict.fromkeys(whole), "intent": None})
