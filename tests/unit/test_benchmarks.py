@@ -199,7 +199,7 @@ def test_an_environment_that_could_not_be_filled_is_made_anew(tmp_path: Path, mo
 
 def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     random = np.random.default_rng(3)
-    rows = drift_rows()
+    rows = drift_rows(kept=1_500)
     sure = random.uniform(0.5, 1.0, len(rows.label))
     # Rows of HWU64 are far out and doubted.
     far = np.isin(rows.source, [HWU64])
@@ -208,12 +208,12 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     shares[np.arange(len(sure)), np.where(rows.label == UNKNOWN, 0, rows.label)] = sure
     embeddings = random.normal(size=(len(sure), 8)) + 9 * far[:, None]
     seen = replace(rows, shares=shares.astype(np.float32), embeddings=embeddings.astype(np.float32))
-    chosen, rest = reference_of(seen, 0, size=300)
+    chosen, rest = reference_of(seen, 0, size=500)
     watcher = Watcher(seen.take(chosen))
     life, heard = Life(watcher, seen), list[tuple[bool, bool]]()
     before: list[Any] = []
-    for look in range(4):
-        window = np.concatenate([rest[50 * look : 50 * look + 50], seen.of(HWU64)[: 10 * look]])
+    for look in range(6):
+        window = np.concatenate([rest[150 * look : 150 * look + 150], seen.of(HWU64)[:16]])
         measured = measure_window(*watcher.inputs(seen.take(window)), look=look + 1)
         found = triage(measured, before, watcher.policy, fresh_rows=1_000)
         assert measured.shift is not None
@@ -221,5 +221,6 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
         heard.append((harmed, harmed and life.retrains(measured.shift)))
         assert heard[-1] == (found.verdict in ("HARMFUL", "UNKNOWN"), found.verdict == "HARMFUL")
         before.append(SimpleNamespace(monitors=found.monitors))
+    # One window alone is not enough: the evidence adds up.
     assert heard[0] == (False, False)
     assert heard[-1] == (True, True)
