@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.data_peers.task import BAD_EVERY, contract_text
 from benchmarks.data_peers.task import write_rows as write_work
-from benchmarks.drift_peers.aims import Aim, life_aims, told
+from benchmarks.drift_peers.aims import Aim, found_beyond, life_aims
 from benchmarks.drift_peers.graft import Life, Watcher
 from benchmarks.drift_peers.rows import HWU64, NOISED, OUT_OF_SCOPE, POOL, UNKNOWN, Rows, read_rows, write_rows
 from benchmarks.drift_peers.scenarios import SCENARIOS, life_of, reference_of, rising, window_of
@@ -161,9 +161,13 @@ def test_peers_get_the_same_windows_as_graft() -> None:
     assert theirs.items() <= ours.items()
 
 
-def test_a_detector_that_always_alarms_has_told_nothing() -> None:
-    assert told({"unchanged": [True, True], "foreign 10%": [True, True]}, "foreign 10%") == 0
-    assert told({"unchanged": [True, False, False, False], "foreign 10%": [True, True]}, "foreign 10%") == 0.75
+def test_a_peer_that_alarms_on_anything_is_no_rival_and_others_are_held_against_the_same_windows() -> None:
+    ours = {"unchanged": [False] * 4, "foreign 10%": [True, True, False, False]}
+    always = {"unchanged": [True] * 2, "foreign 10%": [True] * 2}
+    half, all_of_them = ({"unchanged": [False] * 2, "foreign 10%": found} for found in ([True, False], [True] * 2))
+    assert found_beyond(ours, [always], "foreign 10%") == 1
+    assert found_beyond(ours, [always, half], "foreign 10%") == 0.5
+    assert found_beyond(ours, [always, half, all_of_them], "foreign 10%") == 0
 
 
 def test_an_aim_is_missed_outside_what_is_allowed() -> None:
