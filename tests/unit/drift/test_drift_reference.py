@@ -4,75 +4,129 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.drift.reference import freeze_reference, read_reference, see
-from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
+from data_contracts.errors import InputError
+from tasks.drift import reference
+from tasks.drift.novelty import nearest_distances
+from tasks.drift.reference import freeze_reference, read_reference, write_reference
+from tasks.modeling.heads import AnyHead, MultiLabelHead, RegressionHead, SingleLabelHead
+from tasks.modeling.label_scores import write_label_scores
+from tasks.modeling.limits import TokenLimit
+from tasks.modeling.tokens import TextEncoder
+from tests.unit.drift.worlds import draw, usual_texts
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
     "intent": SingleLabelHead(column="intent", labels=("a", "b")),
-    "tone": SingleLabelHead(column="tone", labels=("a", "b")),
+    "tone": MultiLabelHead(column="tone", labels=("a", "b")),
     "urgency": RegressionHead(column="urgency"),
 }
 
 
-def answers_of(*answers: str) -> dict[str, list[object]]:
-    return {"intent": list(answers), "tone": list(answers), "urgency": [0.5] * len(answers)}
+@pytest.fixture
+def encoder(tiny_encoder: Path) -> TextEncoder:
+    return TextEncoder(tiny_encoder, TokenLimit())
 
 
-def test_a_reference_comes_back_as_it_was_frozen(write_rows: Write, write_model_answers: Write, tmp_path: Path) -> None:
-    write_rows("validation", intent=["a", None], tone=[None, None], urgency=[0.1, 0.2])
-    snapshot = write_rows("test", intent=["a", "b", "b"], tone=[None] * 3, urgency=[0.1, 0.2, 0.3])
-    write_rows("noisy", intent=["a"], tone=["a"], urgency=[0.1])
-    embeddings = np.arange(10, dtype=np.float32).reshape(5, 2)
-    confidences = {"intent": [0.1, 0.2], "tone": [0.6, 0.7]}
-    write_model_answers("m", "validation", answers_of("a", "a"), confidences, embeddings[:2])
-    confidences = {"intent": [0.3, 0.4, 0.5], "tone": [0.8, 0.9, 1.0]}
-    answers = write_model_answers("m", "test", answers_of("a", "a", "b"), confidences, embeddings[2:])
-    assert freeze_reference(snapshot, answers, HEADS, tmp_path) == 5
-    found = read_reference(tmp_path)
-    assert np.array_equal(found.embeddings, embeddings)
-    assert found.embeddings.dtype == np.float32
-    assert found.confidences["intent"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
-    assert found.confidences["tone"].tolist() == [0.6, 0.7, 0.8, 0.9, 1.0]
-    # The second row has no label, and no row has one for `tone`; a regression has no confidence to watch.
-    assert np.array_equal(found.right["intent"], [1, np.nan, 1, 0, 1], equal_nan=True)
-    assert found.right.keys() == {"intent"}
-    assert found.confidences.keys() == {"intent", "tone"}
+@pytest.fixture
+def held_out(write_rows: Write, write_model_answers: Write) -> Callable[..., tuple[Path, Path]]:
+    """Writes a held-out split; gives the folders of the snapshot and of the answers."""
+
+    def write(
+        split: str, texts: list[str], intents: list[str | None], answers: list[str], confidences: list[float]
+    ) -> tuple[Path, Path]:
+        rows = len(texts)
+        snapshot = write_rows(split, text=texts, intent=intents, tone=[None] * rows, urgency=[0.5] * rows)
+        given = {"intent": answers, "tone": [["a"]] * rows, "urgency": [0.5] * rows}
+        embeddings = [[len(split), ord(text[0]), confidences[place]] for place, text in enumerate(texts)]
+        folder = write_model_answers("m", split, given, {"intent": confidences}, embeddings)
+        scores = [[3, 0] if answer == "a" else [0, 3] for answer in answers]
+        write_label_scores(folder, split, "intent", np.array(scores, np.float32))
+        return snapshot, folder
+
+    return write
 
 
-def test_a_window_is_seen_without_labels(write_model_answers: Write) -> None:
-    answers = write_model_answers("m", "window", answers_of("a", "b"), {"intent": [0.3, 0.4]}, [[1.0], [2.0]])
-    found = see(answers, "window", HEADS)
-    assert found.embeddings.tolist() == [[1.0], [2.0]]
-    assert found.confidences["intent"].tolist() == [0.3, 0.4]
-    assert found.right == {}
-
-
-@pytest.mark.parametrize(
-    ("head", "answers", "labels"),
-    [
-        (OrdinalHead(column="c", labels=("low", "high")), ["low", "low", "high"], ["low", "high", None]),
-        (MultiLabelHead(column="c", labels=("a", "b")), [["a", "b"], ["a"], []], [["b", "a"], ["a", "b"], None]),
-        (
-            TokenTagHead(column="c", labels=("O", "B-X", "I-X")),
-            [["O", "B-X"], ["O"], ["O"]],
-            [{"tokens": ["to", "Hue"], "tags": ["O", "B-X"]}, {"tokens": ["Hue"], "tags": ["B-X"]}, None],
-        ),
-    ],
-    ids=["ordinal", "multi_label", "token_tags"],
-)
-def test_an_answer_counts_as_right_as_a_whole_whatever_its_kind(
-    write_rows: Write,
-    write_model_answers: Write,
-    tmp_path: Path,
-    head: AnyHead,
-    answers: list[object],
-    labels: list[object],
+def test_a_reference_comes_back_as_it_was_frozen(
+    held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
 ) -> None:
-    for split in ("validation", "test"):
-        snapshot = write_rows(split, c=labels)
-        folder = write_model_answers("m", split, {"task": answers}, {"task": [0.9, 0.5, 0.7]}, np.zeros((3, 2)))
-    assert freeze_reference(snapshot, folder, {"task": head}, tmp_path) == 6
+    held_out("noisy", ["x"], ["a"], ["a"], [0.9])
+    held_out("validation", ["u", "v"], ["a", None], ["a", "a"], [0.1, 0.2])
+    snapshot, answers = held_out("test", ["w w", "y", "z"], ["a", "b", "b"], ["a", "a", "b"], [0.3, 0.4, 0.5])
+    assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 5
     found = read_reference(tmp_path)
-    assert np.array_equal(found.right["task"], [1, 0, np.nan] * 2, equal_nan=True)
-    assert found.confidences["task"].tolist() == [0.9, 0.5, 0.7] * 2
+    embeddings = np.array(
+        [[10, ord("u"), 0.1], [10, ord("v"), 0.2], [4, ord("w"), 0.3], [4, ord("y"), 0.4], [4, ord("z"), 0.5]],
+        np.float32,
+    )
+    assert np.array_equal(found.seen.embeddings, embeddings)
+    assert found.seen.embeddings.dtype == np.float32
+    assert found.seen.distances == pytest.approx(nearest_distances(embeddings, embeddings, own=True))
+    # A regression has no confidence to watch; no row has a label for `tone`; the second row has none for `intent`.
+    assert found.seen.tasks.keys() == {"intent", "tone"}
+    intent, tone = found.seen.tasks["intent"], found.seen.tasks["tone"]
+    assert np.array_equal(intent.right, [1, np.nan, 1, 0, 1], equal_nan=True)
+    assert intent.confidences.tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert intent.given is not None
+    assert intent.given.tolist() == [0, 0, 0, 0, 1]
+    assert intent.shares.max(axis=1) == pytest.approx([np.exp(3) / (1 + np.exp(3))] * 5)
+    assert tone.right is None
+    assert tone.shares is None
+    assert found.texts.tokens.tolist() == [3, 3, 4, 3, 3]
+
+
+def test_a_text_is_kept_once_whatever_split_it_is_in(
+    held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
+) -> None:
+    held_out("validation", ["u", "v", "u"], ["a"] * 3, ["a"] * 3, [0.1, 0.2, 0.3])
+    snapshot, answers = held_out("test", ["v", "w"], ["a", "b"], ["a", "b"], [0.4, 0.5])
+    assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 3
+    found = read_reference(tmp_path)
+    assert found.seen.tasks["intent"].confidences.tolist() == [0.1, 0.2, 0.5]
+    assert len(found.texts) == 3
+    # How usual it is that a text comes again is known of all.
+    assert found.texts.repeated.mean() == 2 / 5
+
+
+def test_rows_that_got_no_number_are_left_out(
+    held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
+) -> None:
+    held_out("validation", ["u", "v"], ["a"] * 2, ["a"] * 2, [0.1, float("nan")])
+    snapshot, answers = held_out("test", ["w"], ["a"], ["a"], [0.4])
+    assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 2
+    assert read_reference(tmp_path).seen.finite.all()
+
+
+def test_of_very_many_rows_some_are_drawn_with_all_that_belongs_to_them(
+    held_out: Callable[..., tuple[Path, Path]],
+    encoder: TextEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reference, "MOST_ROWS", 20)
+    # Text number n has n + 1 words, and the n-th confidence.
+    texts = [" ".join([chr(97 + n)] * (n + 1)) for n in range(26)]
+    held_out("validation", texts, ["a"] * 26, ["a"] * 26, [n / 100 for n in range(26)])
+    snapshot, answers = held_out("test", ["?"], ["a"], ["a"], [0.99])
+    assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 20
+    found = read_reference(tmp_path)
+    confidences = found.seen.tasks["intent"].confidences
+    assert len(set(confidences)) == len(found.seen) == len(found.texts) == 20
+    assert confidences.tolist() == sorted(confidences)
+    numbers = np.where(confidences == 0.99, 0, confidences * 100)
+    assert found.texts.tokens == pytest.approx(numbers + 3)
+    assert len(found.seen.distances) == 20
+
+
+def test_a_reference_of_before_there_were_distances_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / reference.FILE, embeddings=np.zeros((2, 2)), **{"confidence/intent": np.ones(2)})
+    with pytest.raises(InputError, match=r"kept by an earlier graft .* Run the pipeline once more, `graft run`"):
+        read_reference(tmp_path)
+
+
+def test_rows_are_written_with_their_own_distances(tmp_path: Path) -> None:
+    rows = draw(np.random.default_rng(3), 30)
+    write_reference(rows, usual_texts(30), tmp_path)
+    found = read_reference(tmp_path)
+    assert found.seen.distances == pytest.approx(nearest_distances(rows.embeddings, rows.embeddings, own=True))
+    assert np.array_equal(found.seen.tasks["intent"].shares, rows.tasks["intent"].shares)
+    assert found.texts.tokens.tolist() == usual_texts(30).tokens.tolist()
