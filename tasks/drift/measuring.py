@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data_contracts.drift import AccuracyEstimate, Shift
-from tasks.drift.accuracy import doubt_threshold, estimate_accuracy, labelled
+from tasks.drift.accuracy import doubt_about, estimate_accuracy
 from tasks.drift.label_shift import estimate_label_shares
 from tasks.drift.monitors import allowed_share
 from tasks.drift.novelty import nearest_distances, scope_threshold
@@ -75,8 +75,8 @@ def measure_window(
         counts=dict(harm_counts(reference, rows, policy)),
         estimates={
             task: found
-            for task, of in rows.tasks.items()
-            if task in reference.seen.tasks and (found := estimate_accuracy(reference.seen.tasks[task], of)) is not None
+            for task in rows.tasks
+            if task in reference.seen.tasks and (found := estimate_accuracy(reference.seen, rows, task)) is not None
         },
         measures=quality,
     )
@@ -99,14 +99,11 @@ def compared(rows: Seen, reference: Seen) -> Seen:
 
 def harm_counts(reference: Frozen, rows: Seen, policy: DriftPolicy) -> Iterator[tuple[str, Count]]:
     """For the monitors that need no labels: doubted answers by task, and texts out of scope."""
-    for task, of in rows.tasks.items():
-        known = labelled(reference.seen.tasks[task]) if task in reference.seen.tasks else None
-        if known is None:
-            continue
-        confidences, right = known
-        threshold = doubt_threshold(confidences, right)
-        allowed = allowed_share(int((confidences < threshold).sum()), len(confidences), policy.tolerated_drop)
-        yield f"accuracy/{task}", Count(int((of.confidences < threshold).sum()), len(rows), allowed)
+    for task in rows.tasks:
+        doubt = doubt_about(reference.seen, task) if task in reference.seen.tasks else None
+        if doubt is not None:
+            allowed = allowed_share(doubt.doubted, doubt.rows, policy.tolerated_drop)
+            yield f"accuracy/{task}", Count(int(doubt.of(rows, task).sum()), len(rows), allowed)
     usual, found = reference.seen.distances, rows.distances
     if usual is not None and found is not None:
         far = scope_threshold(usual)
