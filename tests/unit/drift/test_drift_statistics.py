@@ -82,6 +82,14 @@ def test_ties_lie_on_the_same_side_of_every_cell() -> None:
     assert view.features[:, 0] == pytest.approx(np.array([1, 1, 1, 0, 1, 0, 0, 0]) / 0.5)
 
 
+def test_each_of_64_cells_holds_as_many_rows() -> None:
+    view = only_view(ConfidenceShift(), seen(confidences=np.arange(120)), seen(confidences=np.arange(120, 128)))
+    assert view.features.shape == (128, 63)
+    assert (view.features > 0).sum(axis=0).tolist() == list(range(2, 128, 2))
+    # The first cell holds one row in 64.
+    assert view.features[0, 0] == pytest.approx(1 / np.sqrt(1 / 64 * 63 / 64))
+
+
 def test_entropy_and_novelty_are_looked_at_as_confidence_is() -> None:
     low, high = [[0.99, 0.01]] * 4, [[0.5, 0.5]] * 4
     far = z_of(ConfidenceShift(), seen(confidences=[0.1] * 4), seen(confidences=[0.9] * 4))
