@@ -204,6 +204,14 @@ def test_a_pipeline_with_labels_gives_them_half_of_the_evidence() -> None:
     assert judge(nothing, labelled, enough).verdict == "QUIET"
 
 
+def test_a_monitor_that_does_not_look_at_a_window_keeps_its_share() -> None:
+    nothing = Measured(100, shift=NO_SHIFT, counts={"accuracy/intent": Count(0, 0, 0.1)})
+    other = Triage("QUIET", ("",), (monitored("out_of_scope", 0, 0, 0.1, 0.0),))
+    # The mean of 3000 and 1 is below 2000.
+    assert judge(nothing, counted(math.log(3000))).verdict == "UNKNOWN"
+    assert judge(nothing, other, counted(math.log(3000))).verdict == "QUIET"
+
+
 def test_labelled_monitors_are_carried_and_have_their_own_half() -> None:
     before = Triage("QUIET", ("",), (monitored("audit/intent", 0, 0, 0.1, math.log(3999), labelled=True),))
     nothing = {"intent": Count(0, 0, 0.1)}
