@@ -116,18 +116,17 @@ def _lives(rows: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, li
 
 
 def _peers(rows: Path, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
-    """{library: its tally}, of those for which an environment can be made."""
+    """{library: its tally}, of those for which an environment can be made, and which run in it."""
     found = {}
     for library, module in PEERS.items():
         name = module.__name__.rpartition(".")[2]
-        try:
-            python = environment_of(library.lower(), module.PACKAGES)
-        except SystemExit as failed:
-            print(f"{library} is left out: {failed}", file=sys.stderr)
-            continue
         output = folder / f"{name}.json"
         counts = [str(chosen.peer_windows), str(chosen.slow_windows)]
-        found[library] = _run(library, _module(name, str(rows), str(output), *counts, python=python), output)
+        try:
+            python = environment_of(library.lower(), module.PACKAGES)
+            found[library] = _run(library, _module(name, str(rows), str(output), *counts, python=python), output)
+        except SystemExit as failed:
+            print(f"{library} is left out: {failed}", file=sys.stderr)
     return found
 
 

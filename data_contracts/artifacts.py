@@ -15,6 +15,8 @@ PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
 
 
 VERDICT_FILE = "verdict.json"
+# Splits of rows labelled since the first training, and held out of the next ones, are called so and by their window.
+FRESH = "fresh_"
 # The split of rows of a window that were labelled to tell how good its answers are.
 AUDIT = "audit"
 

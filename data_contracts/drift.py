@@ -44,7 +44,7 @@ class Monitor(Fact):
     """One sequential test that the model became worse: rows of this window counted as bad, and the evidence so far.
 
     bad of `rows` rows count against the model, where `allowed` is the share that is tolerated. `log_e` is the natural
-    logarithm of this window's e-value, `log_evidence` that of the e-CUSUM after it. `labelled` where people's labels
+    logarithm of this window's e-value, `log_evidence` that of the evidence after it. `labelled` where people's labels
     say what is bad.
     """
 
@@ -54,7 +54,8 @@ class Monitor(Fact):
     bad: int
     allowed: float
     log_e: float
-    log_evidence: float
+    bets: tuple[float, ...] = Field(description="log evidence of each size of harm that is bet on")
+    log_evidence: float = Field(description="log of the mean of the bets")
 
 
 class AccuracyEstimate(Fact):

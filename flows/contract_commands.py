@@ -151,8 +151,9 @@ def _check_data(planned: "Sequence[PlannedFile]", contract: "DatasetContract") -
 
 
 def _files_of(given: Sequence[str], kind: str | None, settings: dict[str, Any]) -> "list[PlannedFile]":
+    from data_contracts.artifacts import FRESH
     from tasks.ingestion.endings import source_of
-    from tasks.ingestion.plan import FRESH, PlannedFile
+    from tasks.ingestion.plan import PlannedFile
 
     planned = []
     for entry in given:

@@ -1,7 +1,7 @@
 """What graft aims at, beside what was measured."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from tasks.evaluation.intervals import wilson_interval
 
 SHIFT = "shift, p at most 0.05"
 MIB = 1 << 20
+MOST_FALSE = 0.1
+Alarms = dict[str, list[bool]]  # by scenario, in the order of the draws
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ def window_aims(graft: dict[str, Any], peers: dict[str, dict[str, Any]]) -> Iter
     yield Aim("windows with 10% foreign text found", rate(alarms["foreign 10%"]), least=0.80)
     yield Aim("windows with 20% foreign text found", rate(alarms["foreign 20%"]), least=0.99)
     if "Evidently" in peers:
-        best = max(told(of["alarms"], "foreign 10%") for of in peers["Evidently"].values())
-        text = "10% foreign text found, less false alarms, above Evidently's best by"
-        yield Aim(text, told(alarms, "foreign 10%") - best, least=1e-9)
+        ahead = found_beyond(alarms, [of["alarms"] for of in peers["Evidently"].values()], "foreign 10%")
+        yield Aim("10% foreign text found beyond the best Evidently default (see found_beyond)", ahead, least=0)
     for name, most in ((UNCHANGED, 0.015), ("foreign 10%", 0.035), ("foreign 20%", 0.065)):
         errors = graft["accuracy_errors"]["by_threshold"][name]
         yield Aim(f"mean error of accuracy without labels, {name}", mean_error(errors), most=most)
@@ -76,9 +77,13 @@ def rate(alarms: list[bool]) -> float:
     return sum(alarms) / len(alarms) if alarms else float("nan")
 
 
-def told(alarms: dict[str, list[bool]], scenario: str) -> float:
-    """Share of changed windows that alarm, less that of unchanged ones: 0 for one that always alarms, or never does."""
-    return rate(alarms.get(scenario, [])) - rate(alarms.get(UNCHANGED, []))
+def found_beyond(ours: Alarms, theirs: Iterable[Alarms], scenario: str) -> float:
+    """How much larger a share of the same windows we find than the best of theirs that tells anything.
+
+    One that alarms on more than one unchanged window in ten finds all and tells nothing.
+    """
+    quiet = [of[scenario] for of in theirs if scenario in of and rate(of[UNCHANGED]) <= MOST_FALSE]
+    return min((rate(ours[scenario][: len(of)]) - rate(of) for of in quiet), default=1.0)
 
 
 def mean_error(errors: list[float]) -> float:

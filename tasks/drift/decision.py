@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, Monitor
 from tasks.drift.measuring import Count, Measured
-from tasks.drift.monitors import AUDITED, alarm_levels, alarms, evidence_before, monitored
+from tasks.drift.monitors import AUDITED, alarm_levels, alarms, monitored, monitors_before
 from tasks.drift.policy import DriftPolicy
 
 
@@ -35,15 +35,15 @@ def triage(
     if measured.problems:
         return Triage("BAD_DATA", tuple(measured.problems))
     counted = {**measured.counts, **{f"{AUDITED}{task}": count for task, count in (audit or {}).items()}}
-    before_it = evidence_before([decision.monitors for decision in before])
-    levels = alarm_levels([*before_it, *counted], policy.run_length)
-    # What was enough for an alarm is enough: more would keep the alarm up long after the harm is gone.
-    known = {name: min(log, levels[name]) for name, log in before_it.items()}
+    known = monitors_before([decision.monitors for decision in before])
+    levels = alarm_levels([*known, *counted], policy.run_length)
     monitors = tuple(
-        monitored(name, of.bad, of.rows, of.allowed, known.get(name, 0.0), labelled=name.startswith(AUDITED))
+        monitored(name, of.bad, of.rows, of.allowed, known[name].bets, levels[name])
+        if name in known
+        else monitored(name, of.bad, of.rows, of.allowed)
         for name, of in counted.items()
     )
-    evidence = known | {monitor.name: monitor.log_evidence for monitor in monitors}
+    evidence = {name: monitor.log_evidence for name, monitor in (known | {m.name: m for m in monitors}).items()}
     # A monitor that this window told nothing raises no alarm for it.
     raised = [name for name in alarms(evidence, levels) if name in counted]
     by_labels = [name for name in raised if name.startswith(AUDITED)]

@@ -21,45 +21,55 @@ ODDS = (1.25, 1.5, 2.0, 3.0, 5.0)
 
 
 def allowed_share(bad: int, rows: int, tolerated: float) -> float:
-    """The share of bad rows that is allowed: what the reference's may be at most (97.5%), and what is tolerated above.
+    """The share of bad rows that is allowed: the reference's and what is tolerated above, or what it may be at most.
 
-    The upper end of the interval of Clopper and Pearson (1934, Biometrika 26), so a small reference raises no alarms.
+    The latter is the upper end of the one-sided 95% interval of Clopper and Pearson (1934, Biometrika 26), so that a
+    small reference, whose share is known only so well, raises no alarms.
     """
-    highest = 1.0 if bad >= rows else float(beta.ppf(0.975, bad + 1, rows - bad))
-    return min(0.99, highest + tolerated)
+    highest = 1.0 if bad >= rows else float(beta.ppf(0.95, bad + 1, rows - bad))
+    return min(0.99, max(highest, bad / rows + tolerated))
 
 
-def log_e_value(bad: int, rows: int, allowed: float) -> float:
-    """Natural logarithm of the evidence in one window that more than the allowed share of rows are bad.
-
-    The mean of the likelihood ratios of ODDS, each of which is an e-value under every smaller share, too.
-    """
-    if not rows:
-        return 0.0
+def log_bets(bad: int, rows: int, allowed: float) -> tuple[float, ...]:
+    """Natural logarithms of the likelihood ratios of ODDS in one window, each an e-value under every smaller share."""
     logs = []
     for odds in ODDS:
         share = odds * allowed / (1 - allowed + odds * allowed)
         logs.append(bad * math.log(share / allowed) + (rows - bad) * math.log((1 - share) / (1 - allowed)))
-    return float(logsumexp(logs) - math.log(len(ODDS)))
+    return tuple(logs)
 
 
-def monitored(name: str, bad: int, rows: int, allowed: float, before: float, *, labelled: bool = False) -> Monitor:
-    """The monitor after a window; `before` is its log evidence until then, 0 where there is none."""
-    log_e = log_e_value(bad, rows, allowed)
+def log_mean(logs: Sequence[float]) -> float:
+    """Log of the mean of what these are the logs of."""
+    return float(logsumexp(logs) - math.log(len(logs)))
+
+
+def monitored(
+    name: str, bad: int, rows: int, allowed: float, before: Sequence[float] = (0.0,) * len(ODDS), most: float = math.inf
+) -> Monitor:
+    """The monitor after a window: each bet has an e-CUSUM of its own, and their mean is the evidence.
+
+    `before` are the bets until then. None is carried on with more than makes an evidence of `most` alone: what is
+    enough for an alarm is enough, and more would keep the alarm up long after the harm is gone.
+    """
+    logs = log_bets(bad, rows, allowed)
+    carried = [min(max(0.0, log), most + math.log(len(ODDS))) for log in before]
+    bets = tuple(log + known for log, known in zip(logs, carried, strict=True))
     return Monitor(
         name=name,
-        labelled=labelled,
+        labelled=name.startswith(AUDITED),
         rows=rows,
         bad=bad,
         allowed=allowed,
-        log_e=log_e,
-        log_evidence=log_e + max(0.0, before),
+        log_e=log_mean(logs),
+        bets=bets,
+        log_evidence=log_mean(bets),
     )
 
 
-def evidence_before(looks: Sequence[Sequence[Monitor]]) -> dict[str, float]:
-    """{monitor: log evidence} after the windows so far, oldest first. One that did not look is as it was."""
-    return {monitor.name: monitor.log_evidence for look in looks for monitor in look}
+def monitors_before(looks: Sequence[Sequence[Monitor]]) -> dict[str, Monitor]:
+    """Each monitor as the windows so far, oldest first, left it. One that a window told nothing is as it was."""
+    return {monitor.name: monitor for look in looks for monitor in look}
 
 
 def alarms(evidence: Mapping[str, float], levels: Mapping[str, float]) -> list[str]:

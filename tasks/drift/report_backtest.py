@@ -45,11 +45,9 @@ def write_backtest(
     """Writes `report.html`, the picture and `report.md`. `accuracies` are {task: accuracy} of each window."""
     rows = policy_rows(replayed, harmful_from)
     table = Table([Column(title, "name" if title == "policy" else "number") for title in COLUMNS], rows)
-    where = (
-        "no label says where harm began"
-        if harmful_from is None
-        else f"by labels, harm began in {windows[harmful_from]}"
-    )
+    where = "No label says where harm began"
+    if harmful_from is not None:
+        where = f"By labels, harm began in {windows[harmful_from]}"
     note = (
         f"{where}. No model was trained: a retraining counts as promoted, and what its windows brought is no news from "
         "then on. Accuracy is the champion's, by labels where there are any, else as estimated."

@@ -2,9 +2,11 @@
 
 A kind gives every row numbers, its features, and says how far two means of them are apart. Whatever way rows are
 divided in two, the means of all features follow from one matrix product, by which `shift.py` permutes all kinds at
-once. `z` brings a distance to the scale of its own null, by moments of all rows together, which no division changes.
+once. `z` says how unusual a distance is where there is no shift, in standard deviations of a normal distribution, so
+that the largest of several is fair to all: by moments of all rows together, which no division changes.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, NamedTuple
@@ -12,14 +14,16 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import norm
 
 from tasks.drift.seen import Seen
 
 Rows = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 CELLS = 64
-# Mean and standard deviation, under permutation, of the largest of 63 standardised gaps between cumulative shares.
-LARGEST_GAP = (2.03, 0.55)
+# The largest of 63 standardised gaps between cumulative shares is about that of so many independent ones.
+INDEPENDENT_GAPS = 11
+LARGEST_CHANCE = 0.95
 BANDWIDTH_ROWS = 400
 # Of features that are the same for all rows, rounding leaves a smaller spread than any row that differs.
 LEAST_SPREAD = 1e-6
@@ -157,22 +161,47 @@ def mean_distances(differences: Rows) -> Numbers:
 
 
 def _kernel_view(name: str, task: str | None, mapped: Rows) -> View:
-    total, spread = _moments(mapped)
+    usual = _usual_of(mapped)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return (mean_distances(differences) / over - total) / max(spread, LEAST_SPREAD)
+        return usual.z(mean_distances(differences) / over)
 
     return View(name, task, mapped, z)
 
 
-def _moments(features: Rows) -> tuple[float, float]:
-    """Mean and standard deviation of the squared length of a difference of means, times the rows, where there is none.
+class _Usual(NamedTuple):
+    """How a sum of squares varies where there is no shift: mean, standard deviation, and degrees of freedom."""
 
-    The trace of the features' covariance, and sqrt(2) times its Frobenius norm.
+    mean: float
+    spread: float
+    freedom: float
+
+    def z(self, values: Numbers) -> Numbers:
+        """What is about as unusual of a normal distribution.
+
+        The cube root of Wilson and Hilferty (1931, PNAS 17) of a chi-square of as many degrees of freedom. The sums
+        have a long tail, and standard deviations of theirs would drown whatever else is found.
+        """
+        alike = self.freedom + math.sqrt(2 * self.freedom) * (values - self.mean) / self.spread
+        ninth = 2 / (9 * self.freedom)
+        roots = np.cbrt(np.maximum(alike, 0) / self.freedom)
+        return np.asarray((roots - (1 - ninth)) / math.sqrt(ninth))
+
+
+def _usual_of(features: Rows) -> _Usual:
+    """Of the squared length of a difference of means, times the rows: a weighted sum of chi-squares.
+
+    Its first three cumulants are tr S, 2 tr S^2 and 8 tr S^3 of the features' covariance S, and a chi-square of
+    (tr S^2)^3 / (tr S^3)^2 degrees of freedom is as skew (Liu, Tang and Zhang 2009, Comput. Stat. Data Anal. 53).
     """
     centred = features - features.mean(axis=0)
-    covariance = centred.T @ centred / max(1, len(features) - 1)
-    return float(np.trace(covariance)), float(np.sqrt(2) * np.linalg.norm(covariance))
+    covariance = (centred.T @ centred / max(1, len(features) - 1)).astype(float)
+    squared = covariance @ covariance
+    second, third = float(np.trace(squared)), float((squared * covariance).sum())
+    spread = math.sqrt(2 * second)
+    if spread < LEAST_SPREAD:
+        return _Usual(float(np.trace(covariance)), LEAST_SPREAD, 1.0)
+    return _Usual(float(np.trace(covariance)), spread, second**3 / third**2)
 
 
 def _steps_view(name: str, task: str | None, values: Numbers) -> View:
@@ -185,7 +214,9 @@ def _steps_view(name: str, task: str | None, values: Numbers) -> View:
 
     def z(differences: Rows, over: float) -> Numbers:
         gap = np.abs(differences).max(axis=1, initial=0).astype(float)
-        return np.asarray((gap / np.sqrt(over) - LARGEST_GAP[0]) / LARGEST_GAP[1])
+        # Of so many gaps, each of which may be to either side.
+        chance = np.minimum(2 * INDEPENDENT_GAPS * norm.sf(gap / np.sqrt(over)), LARGEST_CHANCE)
+        return np.asarray(norm.isf(chance))
 
     return View(name, task, scaled.astype(np.float32), z)
 
@@ -196,8 +227,9 @@ def _counts_view(name: str, task: str, given: NDArray[np.int64], labels: int) ->
     # So scaled, squares of differences add up to chi-square.
     scaled = ((given[:, None] == there) / np.sqrt(known[there])).astype(np.float32)
     freedom = max(1, len(there) - 1)
+    usual = _Usual(freedom, math.sqrt(2 * freedom), freedom)
 
     def z(differences: Rows, over: float) -> Numbers:
-        return np.asarray((mean_distances(differences) / over - freedom) / np.sqrt(2 * freedom))
+        return usual.z(mean_distances(differences) / over)
 
     return View(name, task, scaled, z)

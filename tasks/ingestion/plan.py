@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data_contracts.artifacts import AUDIT
+from data_contracts.artifacts import AUDIT, FRESH
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
@@ -15,7 +15,6 @@ from tasks.ingestion.sources import JsonLines, Source
 from tasks.ingestion.splits import TEST, TRAIN, VALIDATION, ByShare, Splits
 
 OWN_SPLITS = (TRAIN, VALIDATION, TEST)
-FRESH = "fresh_"
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.data_peers.task import BAD_EVERY, contract_text
 from benchmarks.data_peers.task import write_rows as write_work
-from benchmarks.drift_peers.aims import Aim, life_aims, told
+from benchmarks.drift_peers.aims import Aim, found_beyond, life_aims
 from benchmarks.drift_peers.graft import Life, Watcher
 from benchmarks.drift_peers.rows import HWU64, NOISED, OUT_OF_SCOPE, POOL, UNKNOWN, Rows, read_rows, write_rows
 from benchmarks.drift_peers.scenarios import SCENARIOS, life_of, reference_of, rising, window_of
@@ -161,9 +161,13 @@ def test_peers_get_the_same_windows_as_graft() -> None:
     assert theirs.items() <= ours.items()
 
 
-def test_a_detector_that_always_alarms_has_told_nothing() -> None:
-    assert told({"unchanged": [True, True], "foreign 10%": [True, True]}, "foreign 10%") == 0
-    assert told({"unchanged": [True, False, False, False], "foreign 10%": [True, True]}, "foreign 10%") == 0.75
+def test_a_peer_that_alarms_on_anything_is_no_rival_and_others_are_held_against_the_same_windows() -> None:
+    ours = {"unchanged": [False] * 4, "foreign 10%": [True, True, False, False]}
+    always = {"unchanged": [True] * 2, "foreign 10%": [True] * 2}
+    half, all_of_them = ({"unchanged": [False] * 2, "foreign 10%": found} for found in ([True, False], [True] * 2))
+    assert found_beyond(ours, [always], "foreign 10%") == 1
+    assert found_beyond(ours, [always, half], "foreign 10%") == 0.5
+    assert found_beyond(ours, [always, half, all_of_them], "foreign 10%") == 0
 
 
 def test_an_aim_is_missed_outside_what_is_allowed() -> None:
@@ -199,7 +203,7 @@ def test_an_environment_that_could_not_be_filled_is_made_anew(tmp_path: Path, mo
 
 def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     random = np.random.default_rng(3)
-    rows = drift_rows()
+    rows = drift_rows(kept=1_500)
     sure = random.uniform(0.5, 1.0, len(rows.label))
     # Rows of HWU64 are far out and doubted.
     far = np.isin(rows.source, [HWU64])
@@ -208,12 +212,12 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     shares[np.arange(len(sure)), np.where(rows.label == UNKNOWN, 0, rows.label)] = sure
     embeddings = random.normal(size=(len(sure), 8)) + 9 * far[:, None]
     seen = replace(rows, shares=shares.astype(np.float32), embeddings=embeddings.astype(np.float32))
-    chosen, rest = reference_of(seen, 0, size=300)
+    chosen, rest = reference_of(seen, 0, size=500)
     watcher = Watcher(seen.take(chosen))
     life, heard = Life(watcher, seen), list[tuple[bool, bool]]()
     before: list[Any] = []
-    for look in range(4):
-        window = np.concatenate([rest[50 * look : 50 * look + 50], seen.of(HWU64)[: 10 * look]])
+    for look in range(6):
+        window = np.concatenate([rest[150 * look : 150 * look + 150], seen.of(HWU64)[:16]])
         measured = measure_window(*watcher.inputs(seen.take(window)), look=look + 1)
         found = triage(measured, before, watcher.policy, fresh_rows=1_000)
         assert measured.shift is not None
@@ -221,5 +225,6 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
         heard.append((harmed, harmed and life.retrains(measured.shift)))
         assert heard[-1] == (found.verdict in ("HARMFUL", "UNKNOWN"), found.verdict == "HARMFUL")
         before.append(SimpleNamespace(monitors=found.monitors))
+    # One window alone is not enough: the evidence adds up.
     assert heard[0] == (False, False)
     assert heard[-1] == (True, True)
