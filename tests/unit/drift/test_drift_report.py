@@ -80,7 +80,14 @@ def decision(verdict: DriftVerdict = "HARMFUL", window: str = "week_2", **facts:
 
 def monitor(log_evidence: float, bad: int = 9) -> Monitor:
     return Monitor(
-        name="audit/intent", labelled=True, rows=30, bad=bad, allowed=0.1, log_e=2.5, log_evidence=log_evidence
+        name="audit/intent",
+        labelled=True,
+        rows=30,
+        bad=bad,
+        allowed=0.1,
+        log_e=2.5,
+        bets=(log_evidence,) * 5,
+        log_evidence=log_evidence,
     )
 
 
