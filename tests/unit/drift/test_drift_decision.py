@@ -240,6 +240,9 @@ def test_a_monitor_that_a_window_tells_nothing_keeps_its_share_and_raises_no_ala
     # The mean of 3000 and 1 is below 2000.
     assert judge(NO_ROWS, counted(3000)).verdict == "UNKNOWN"
     assert judge(NO_ROWS, counted(1, "out_of_scope"), counted(3000)).verdict == "QUIET"
+    # That of 2600 and 1500 is above.
+    assert judge(NO_ROWS, counted(2600, "out_of_scope"), counted(1300)).verdict == "QUIET"
+    assert judge(NO_ROWS, counted(1500, "out_of_scope"), counted(2600)).verdict == "UNKNOWN"
     assert judge(NO_ROWS, counted(1e6, "audit/intent")).verdict == "QUIET"
 
 

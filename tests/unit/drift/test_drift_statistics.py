@@ -59,6 +59,17 @@ def test_every_view_is_on_the_scale_of_its_own_chance(statistic: DriftStatistic)
     assert 0.75 < found.std() < 1.3
 
 
+def test_the_tail_of_a_kernel_distance_is_that_of_a_normal_distribution_whatever_its_freedom() -> None:
+    random = np.random.default_rng(7)
+    many = seen(random.normal(size=(600, 30)))
+    view = only_view(EmbeddingDistance(), many.at(np.arange(500)), many.at(np.arange(500, 600)))
+    found = z_of_permutations(view, 600, 100, 1500)
+    assert found.mean() == pytest.approx(0, abs=0.15)
+    assert found.std() == pytest.approx(1, abs=0.15)
+    # 2.5% of a normal distribution lie beyond 1.96 on either side.
+    assert np.quantile(found, [0.025, 0.975]) == pytest.approx([-1.96, 1.96], abs=0.35)
+
+
 @pytest.mark.parametrize("statistic", KINDS, ids=lambda statistic: statistic.kind)
 def test_rows_that_are_all_alike_have_nothing_that_chance_would_not_do(statistic: DriftStatistic) -> None:
     def alike(rows: int) -> Seen:
