@@ -60,7 +60,7 @@ def measure_window(
     """
     lost = int((~window.finite).sum())
     quality = quality_measures(reference.texts, texts, broken, lost)
-    problems = quality_problems(policy.quality, quality, len(texts) + broken)
+    problems = quality_problems(policy.quality, quality, len(texts))
     rows = compared(window.at(np.flatnonzero(window.finite & ~texts.repeated)), reference.seen)
     if problems or not len(rows):
         return Measured(len(rows), problems or ["no row is left to measure"], measures=quality)

@@ -92,7 +92,7 @@ def quality_measures(reference: TextFacts, window: TextFacts, broken: int, lost:
 
 
 def quality_problems(limits: QualityLimits, measures: Mapping[str, float], rows: int) -> list[str]:
-    """What makes the window bad data, in words."""
+    """What makes the window bad data, in words; `rows` are those that the contract let pass."""
     words = {
         "broken_share": "of the rows break the contract",
         "repeated_share": "of the rows repeat a text of the window, beyond what is usual",

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import ndtri_exp
 from scipy.stats import norm
 
 from tasks.drift.seen import Seen
@@ -215,8 +216,9 @@ def _steps_view(name: str, task: str | None, values: Numbers) -> View:
     def z(differences: Rows, over: float) -> Numbers:
         gap = np.abs(differences).max(axis=1, initial=0).astype(float)
         # Of so many gaps, each of which may be to either side.
-        chance = np.minimum(2 * INDEPENDENT_GAPS * norm.sf(gap / np.sqrt(over)), LARGEST_CHANCE)
-        return np.asarray(norm.isf(chance))
+        chance = math.log(2 * INDEPENDENT_GAPS) + norm.logsf(gap / np.sqrt(over))
+        # In logarithms, since a chance of 0 would make an infinite z, which JSON does not hold.
+        return np.asarray(-ndtri_exp(np.minimum(chance, math.log(LARGEST_CHANCE))))
 
     return View(name, task, scaled.astype(np.float32), z)
 

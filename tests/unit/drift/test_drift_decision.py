@@ -11,7 +11,7 @@ from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, 
 from tasks.drift.decision import Triage, triage
 from tasks.drift.governor import Governor
 from tasks.drift.measuring import Count, Measured, measure_window
-from tasks.drift.monitors import log_e_value, monitored
+from tasks.drift.monitors import log_bets, monitored
 from tasks.drift.policy import DriftPolicy
 from tests.unit.drift.ledgers import judged
 from tests.unit.drift.worlds import draw, frozen, usual_texts
@@ -61,6 +61,13 @@ def evidence(found: Triage) -> dict[str, Monitor]:
     [
         pytest.param(measured(), 20, "QUIET", "the window looks like the reference", id="nothing"),
         pytest.param(measured(shift()), 20, "BENIGN", "the window differs .* nothing to retrain for", id="shift alone"),
+        pytest.param(
+            measured(shift(effect=0.039)),
+            20,
+            "QUIET",
+            r"differs from the reference by less than matters \(0.04\)",
+            id="a shift that is a trifle",
+        ),
         pytest.param(
             measured(shift(), intent=HARM),
             20,
@@ -145,19 +152,31 @@ def test_the_reasons_end_with_the_numbers() -> None:
 
 def test_evidence_is_carried_from_window_to_window() -> None:
     some = Count(16, 100, 0.1)
-    step = log_e_value(16, 100, 0.1)
+    step = np.array(log_bets(16, 100, 0.1))
     first = judge(measured(intent=some))
     second = judge(measured(intent=some), first)
-    assert evidence(first)["accuracy/intent"].log_evidence == pytest.approx(step)
-    assert evidence(second)["accuracy/intent"].log_evidence == pytest.approx(2 * step)
-    assert evidence(second)["out_of_scope"].log_e < 0
+    assert evidence(first)["accuracy/intent"].bets == pytest.approx(step)
+    assert evidence(second)["accuracy/intent"].bets == pytest.approx(step + np.maximum(step, 0))
     assert (first.verdict, second.verdict) == ("QUIET", "QUIET")
     # Small harm is heard when enough of it has come together.
     found = [first]
     while found[-1].verdict == "QUIET":
         found.append(judge(measured(intent=some), *found))
     assert found[-1].verdict == "UNKNOWN"
-    assert math.ceil(math.log(4000) / step) == len(found)
+    assert 3 <= len(found) <= 10
+
+
+def test_an_alarm_is_over_soon_after_the_harm() -> None:
+    # However long it lasted.
+    found = [judge(measured(intent=HARM))]
+    for _ in range(20):
+        found.append(judge(measured(intent=HARM), *found))
+    assert {of.verdict for of in found} == {"UNKNOWN"}
+    quiet = 0
+    while found[-1].verdict != "QUIET":
+        found.append(judge(measured(), *found))
+        quiet += 1
+    assert quiet <= 2
 
 
 def test_a_window_of_bad_data_between_changes_nothing() -> None:
@@ -171,7 +190,8 @@ def test_a_window_of_one_row_counts_for_the_monitors() -> None:
     one = judge(Measured(1, counts={"accuracy/intent": Count(1, 1, 0.1)}))
     monitor = evidence(one)["accuracy/intent"]
     assert (monitor.rows, monitor.bad) == (1, 1)
-    assert monitor.log_evidence == log_e_value(1, 1, 0.1) > 0
+    assert monitor.bets == log_bets(1, 1, 0.1)
+    assert monitor.log_evidence > 0
 
 
 def test_what_each_window_adds_does_not_hang_on_their_order() -> None:
@@ -186,39 +206,50 @@ def test_what_each_window_adds_does_not_hang_on_their_order() -> None:
     assert added((0, 1, 2)) == added((2, 0, 1)) == added((1, 2, 0))
 
 
-def counted(log_evidence: float) -> Triage:
-    """A window before, after which the one monitor stands there."""
-    monitor = monitored("accuracy/intent", 0, 0, 0.1, log_evidence)
-    return Triage("QUIET", ("",), (monitor,))
+NOTHING = Count(0, 0, 0.1)
+NO_ROWS = Measured(100, shift=NO_SHIFT, counts={"accuracy/intent": NOTHING})
+
+
+def counted(evidence: float, name: str = "accuracy/intent") -> Triage:
+    """A window before, after which the monitor has that evidence."""
+    return Triage("QUIET", ("",), (monitored(name, 0, 0, 0.1, (math.log(evidence),) * 5),))
 
 
 def test_a_pipeline_with_labels_gives_them_half_of_the_evidence() -> None:
-    nothing = Measured(100, shift=NO_SHIFT, counts={"accuracy/intent": Count(0, 0, 0.1)})
-    audit = {"intent": Count(0, 0, 0.1)}
-    enough, twice = counted(math.log(2001)), counted(math.log(4001))
-    assert judge(nothing, enough).verdict == "UNKNOWN"
-    assert judge(nothing, enough, audit=audit).verdict == "QUIET"
-    assert judge(nothing, twice, audit=audit).verdict == "UNKNOWN"
+    audit = {"intent": NOTHING}
+    assert judge(NO_ROWS, counted(2001)).verdict == "UNKNOWN"
+    assert judge(NO_ROWS, counted(3999), audit=audit).verdict == "QUIET"
+    assert judge(NO_ROWS, counted(4001), audit=audit).verdict == "UNKNOWN"
     # So it stays after a window without labels: the monitor is there.
-    labelled = Triage("QUIET", ("",), (monitored("audit/intent", 0, 0, 0.1, 0.0, labelled=True),))
-    assert judge(nothing, labelled, enough).verdict == "QUIET"
+    assert judge(NO_ROWS, counted(1, "audit/intent"), counted(3999)).verdict == "QUIET"
+    assert judge(NO_ROWS, counted(1, "audit/intent"), counted(4001)).verdict == "UNKNOWN"
 
 
 def test_labelled_monitors_are_carried_and_have_their_own_half() -> None:
-    before = Triage("QUIET", ("",), (monitored("audit/intent", 0, 0, 0.1, math.log(3999), labelled=True),))
-    nothing = {"intent": Count(0, 0, 0.1)}
-    assert judge(measured(), before, audit=nothing).verdict == "QUIET"
+    before = counted(3999, "audit/intent")
+    assert judge(measured(), before, audit={"intent": NOTHING}).verdict == "QUIET"
     found = judge(measured(), before, audit={"intent": Count(1, 1, 0.1)})
     assert found.verdict == "HARMFUL"
-    assert evidence(found)["audit/intent"].labelled
+    monitor = evidence(found)["audit/intent"]
+    assert monitor.labelled
     assert not evidence(found)["out_of_scope"].labelled
-    assert evidence(found)["audit/intent"].log_evidence == pytest.approx(math.log(3999) + log_e_value(1, 1, 0.1))
+    assert monitor.bets == pytest.approx(np.array(log_bets(1, 1, 0.1)) + math.log(3999))
+
+
+def test_a_monitor_that_a_window_tells_nothing_keeps_its_share_and_raises_no_alarm() -> None:
+    # The mean of 3000 and 1 is below 2000.
+    assert judge(NO_ROWS, counted(3000)).verdict == "UNKNOWN"
+    assert judge(NO_ROWS, counted(1, "out_of_scope"), counted(3000)).verdict == "QUIET"
+    # That of 2600 and 1500 is above.
+    assert judge(NO_ROWS, counted(2600, "out_of_scope"), counted(1300)).verdict == "QUIET"
+    assert judge(NO_ROWS, counted(1500, "out_of_scope"), counted(2600)).verdict == "UNKNOWN"
+    assert judge(NO_ROWS, counted(1e6, "audit/intent")).verdict == "QUIET"
 
 
 def test_the_run_length_is_the_policys() -> None:
-    nothing = Measured(100, shift=NO_SHIFT, counts={"accuracy/intent": Count(0, 0, 0.1)})
-    assert judge(nothing, counted(math.log(101)), policy=DriftPolicy(run_length=100)).verdict == "UNKNOWN"
-    assert judge(nothing, counted(math.log(99)), policy=DriftPolicy(run_length=100)).verdict == "QUIET"
+    often = DriftPolicy(run_length=100)
+    assert judge(NO_ROWS, counted(101), policy=often).verdict == "UNKNOWN"
+    assert judge(NO_ROWS, counted(99), policy=often).verdict == "QUIET"
 
 
 # Measured windows

@@ -9,7 +9,7 @@ from tasks.drift.measuring import Count, Measured, compared, label_proportions, 
 from tasks.drift.monitors import allowed_share
 from tasks.drift.novelty import nearest_distances
 from tasks.drift.policy import DriftPolicy
-from tasks.drift.quality import TextFacts
+from tasks.drift.quality import QualityLimits, TextFacts
 from tasks.drift.reference import Frozen
 from tasks.drift.seen import OfTask, Seen
 from tasks.drift.shift import spent_level
@@ -77,12 +77,26 @@ def test_texts_far_from_the_reference_are_counted_as_out_of_scope(reference: Fro
     assert found.allowed == allowed_share(24, 500, POLICY.tolerated_out_of_scope)
 
 
+def test_a_text_is_out_of_scope_beyond_the_distance_that_is_usual_in_the_reference() -> None:
+    def directions(*degrees: float) -> Seen:
+        return seen(np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], axis=1))
+
+    # Each row of the reference is ten degrees from its nearest.
+    rows = frozen(directions(*range(0, 100, 10)))
+    found = measure(rows, directions(-11, -9, 5, 45, 99, 101, 180))
+    assert found.counts["out_of_scope"] == Count(3, 7, allowed_share(0, 10, POLICY.tolerated_out_of_scope))
+
+
 def test_what_is_tolerated_is_the_policys(reference: Frozen) -> None:
     window = draw(np.random.default_rng(4), 100)
     strict = DriftPolicy(tolerated_drop=0, tolerated_out_of_scope=0)
     usual, less = measure(reference, window).counts, measure(reference, window, policy=strict).counts
-    assert usual["accuracy/intent"].allowed - less["accuracy/intent"].allowed == pytest.approx(0.02)
-    assert usual["out_of_scope"].allowed - less["out_of_scope"].allowed == pytest.approx(0.03)
+    # Less than what the reference's own share may be is never allowed.
+    assert less["out_of_scope"].allowed == allowed_share(24, 500, 0)
+    assert usual["out_of_scope"].allowed == pytest.approx(24 / 500 + 0.03)
+    assert usual["accuracy/intent"].allowed >= less["accuracy/intent"].allowed
+    lax = measure(reference, window, policy=DriftPolicy(tolerated_drop=0.1)).counts
+    assert lax["accuracy/intent"].allowed - usual["accuracy/intent"].allowed > 0.05
 
 
 def test_a_text_that_comes_again_is_no_evidence(reference: Frozen) -> None:
@@ -129,6 +143,13 @@ def test_rows_against_the_contract_count_with_those_that_passed(reference: Froze
     assert measure(reference, window, broken=10).problems == ()
     (problem,) = measure(reference, window, broken=11).problems
     assert problem.startswith("10.9% of the rows break the contract")
+
+
+def test_one_lost_row_is_no_share_however_many_broke_the_contract(reference: Frozen) -> None:
+    window = draw(np.random.default_rng(9), 10)
+    window.embeddings[0] = np.nan
+    lenient = DriftPolicy(quality=QualityLimits(broken_share=0.9))
+    assert measure(reference, window, policy=lenient, broken=15).problems == ()
 
 
 def test_a_window_of_one_row_counts_for_the_monitors_alone(reference: Frozen) -> None:

@@ -86,6 +86,13 @@ def test_shares_are_those_beyond_the_references() -> None:
     )
 
 
+def test_odd_is_shorter_or_longer_than_199_of_200_texts_on_either_side() -> None:
+    reference = facts(list(range(1, 1001)))
+    # Five of the thousand are shorter than 5.995 tokens, and five longer than 995.005.
+    found = quality_measures(reference, facts([5, 6, 995, 996]), broken=0, lost=0)
+    assert found["odd_length_share"] == pytest.approx(2 / 4 - 10 / 1000)
+
+
 def test_a_window_without_rows_is_not_said_to_break_the_contract() -> None:
     nothing = facts([])
     assert quality_measures(usual_texts(50), nothing, broken=0, lost=0) == {"broken_share": 0}

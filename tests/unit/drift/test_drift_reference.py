@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,12 @@ import pytest
 from data_contracts.errors import InputError
 from tasks.drift import reference
 from tasks.drift.novelty import nearest_distances
-from tasks.drift.reference import freeze_reference, read_reference, write_reference
+from tasks.drift.reference import extend_reference, freeze_reference, read_reference, write_frozen
 from tasks.modeling.heads import AnyHead, MultiLabelHead, RegressionHead, SingleLabelHead
 from tasks.modeling.label_scores import write_label_scores
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.tokens import TextEncoder
-from tests.unit.drift.worlds import draw, usual_texts
+from tests.unit.drift.worlds import draw, frozen, usual_texts
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -50,12 +51,12 @@ def test_a_reference_comes_back_as_it_was_frozen(
     held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
 ) -> None:
     held_out("noisy", ["x"], ["a"], ["a"], [0.9])
-    held_out("validation", ["u", "v"], ["a", None], ["a", "a"], [0.1, 0.2])
-    snapshot, answers = held_out("test", ["w w", "y", "z"], ["a", "b", "b"], ["a", "a", "b"], [0.3, 0.4, 0.5])
+    held_out("test", ["u", "v"], ["a", None], ["a", "a"], [0.1, 0.2])
+    snapshot, answers = held_out("validation", ["w w", "y", "z"], ["a", "b", "b"], ["a", "a", "b"], [0.3, 0.4, 0.5])
     assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 5
     found = read_reference(tmp_path)
     embeddings = np.array(
-        [[10, ord("u"), 0.1], [10, ord("v"), 0.2], [4, ord("w"), 0.3], [4, ord("y"), 0.4], [4, ord("z"), 0.5]],
+        [[4, ord("u"), 0.1], [4, ord("v"), 0.2], [10, ord("w"), 0.3], [10, ord("y"), 0.4], [10, ord("z"), 0.5]],
         np.float32,
     )
     assert np.array_equal(found.seen.embeddings, embeddings)
@@ -77,8 +78,8 @@ def test_a_reference_comes_back_as_it_was_frozen(
 def test_a_text_is_kept_once_whatever_split_it_is_in(
     held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
 ) -> None:
-    held_out("validation", ["u", "v", "u"], ["a"] * 3, ["a"] * 3, [0.1, 0.2, 0.3])
-    snapshot, answers = held_out("test", ["v", "w"], ["a", "b"], ["a", "b"], [0.4, 0.5])
+    held_out("test", ["u", "v", "u"], ["a"] * 3, ["a"] * 3, [0.1, 0.2, 0.3])
+    snapshot, answers = held_out("validation", ["v", "w"], ["a", "b"], ["a", "b"], [0.4, 0.5])
     assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 3
     found = read_reference(tmp_path)
     assert found.seen.tasks["intent"].confidences.tolist() == [0.1, 0.2, 0.5]
@@ -90,8 +91,8 @@ def test_a_text_is_kept_once_whatever_split_it_is_in(
 def test_rows_that_got_no_number_are_left_out(
     held_out: Callable[..., tuple[Path, Path]], encoder: TextEncoder, tmp_path: Path
 ) -> None:
-    held_out("validation", ["u", "v"], ["a"] * 2, ["a"] * 2, [0.1, float("nan")])
-    snapshot, answers = held_out("test", ["w"], ["a"], ["a"], [0.4])
+    held_out("test", ["u", "v"], ["a"] * 2, ["a"] * 2, [0.1, float("nan")])
+    snapshot, answers = held_out("validation", ["w"], ["a"], ["a"], [0.4])
     assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 2
     assert read_reference(tmp_path).seen.finite.all()
 
@@ -105,8 +106,8 @@ def test_of_very_many_rows_some_are_drawn_with_all_that_belongs_to_them(
     monkeypatch.setattr(reference, "MOST_ROWS", 20)
     # Text number n has n + 1 words, and the n-th confidence.
     texts = [" ".join([chr(97 + n)] * (n + 1)) for n in range(26)]
-    held_out("validation", texts, ["a"] * 26, ["a"] * 26, [n / 100 for n in range(26)])
-    snapshot, answers = held_out("test", ["?"], ["a"], ["a"], [0.99])
+    held_out("test", texts, ["a"] * 26, ["a"] * 26, [n / 100 for n in range(26)])
+    snapshot, answers = held_out("validation", ["?"], ["a"], ["a"], [0.99])
     assert freeze_reference(snapshot, answers, HEADS, encoder, ["text"], tmp_path) == 20
     found = read_reference(tmp_path)
     confidences = found.seen.tasks["intent"].confidences
@@ -123,10 +124,32 @@ def test_a_reference_of_before_there_were_distances_is_refused(tmp_path: Path) -
         read_reference(tmp_path)
 
 
-def test_rows_are_written_with_their_own_distances(tmp_path: Path) -> None:
+def test_a_reference_is_written_and_read(tmp_path: Path) -> None:
     rows = draw(np.random.default_rng(3), 30)
-    write_reference(rows, usual_texts(30), tmp_path)
+    write_frozen(frozen(rows), tmp_path)
     found = read_reference(tmp_path)
     assert found.seen.distances == pytest.approx(nearest_distances(rows.embeddings, rows.embeddings, own=True))
     assert np.array_equal(found.seen.tasks["intent"].shares, rows.tasks["intent"].shares)
     assert found.texts.tokens.tolist() == usual_texts(30).tokens.tolist()
+
+
+def test_a_reference_is_extended_by_rows_that_nobody_has_judged() -> None:
+    random = np.random.default_rng(5)
+    old, window = frozen(draw(random, 30)), draw(random, 10)
+    window.embeddings[3] = np.nan
+    texts = replace(usual_texts(10), repeated=np.arange(10) == 4)
+    found = extend_reference(old, [(window, texts)])
+    assert len(found.seen) == len(found.texts) == 38
+    right = found.seen.tasks["intent"].right
+    assert right is not None
+    assert np.array_equal(right[:30], old.seen.tasks["intent"].right)
+    assert np.isnan(right[30:]).all()
+    assert found.seen.distances == pytest.approx(
+        nearest_distances(found.seen.embeddings, found.seen.embeddings, own=True)
+    )
+    assert found.texts.repeated.mean() == 1 / 40
+
+
+def test_rows_labelled_since_are_held_out_too_and_what_was_trained_on_or_is_out_of_domain_is_not() -> None:
+    splits = ["fresh_week_2", "noisy", "test", "train", "validation"]
+    assert reference.held_out(splits) == ["fresh_week_2", "test", "validation"]

@@ -17,6 +17,9 @@ from tasks.drift.reference import freeze_reference
 from tasks.drift.report import make_drift_report
 from tasks.drift.report_texts import in_words, label_shares
 from tasks.modeling.heads import AnyHead, MultiLabelHead, RegressionHead, SingleLabelHead, TokenTagHead
+from tasks.modeling.label_scores import write_label_scores
+from tasks.modeling.limits import TokenLimit
+from tasks.modeling.tokens import TextEncoder
 from tasks.modeling.words import words_of
 
 Write = Callable[..., Path]
@@ -77,7 +80,14 @@ def decision(verdict: DriftVerdict = "HARMFUL", window: str = "week_2", **facts:
 
 def monitor(log_evidence: float, bad: int = 9) -> Monitor:
     return Monitor(
-        name="audit/intent", labelled=True, rows=30, bad=bad, allowed=0.1, log_e=2.5, log_evidence=log_evidence
+        name="audit/intent",
+        labelled=True,
+        rows=30,
+        bad=bad,
+        allowed=0.1,
+        log_e=2.5,
+        bets=(log_evidence,) * 5,
+        log_evidence=log_evidence,
     )
 
 
@@ -112,8 +122,8 @@ def rows(texts: list[str], place: float) -> SeenRows:
 @pytest.fixture(scope="module")
 def evidence() -> WindowEvidence:
     """A window about cats in Hue, and one nasty text far away, against a reference about the post."""
-    window = rows([f"cats Hue {number}" for number in range(39)] + [NASTY], 1.0)
-    window.embeddings[39] += 50
+    window = rows([f"cats Hue {number}" for number in range(39)] + [NASTY], 21.0)
+    window.embeddings[39] *= -1
     return WindowEvidence(
         decision(
             shift=SHIFT, monitors=(monitor(8.25),), estimates={"intent": ESTIMATE}, measures={"broken share": 0.0125}
@@ -121,7 +131,7 @@ def evidence() -> WindowEvidence:
         HEADS,
         1_040,
         window,
-        rows([f"post Hue {number % 7}" for number in range(80)], 0.0),
+        rows([f"post Hue {number % 7}" for number in range(80)], 20.0),
         earlier=(decision("QUIET", "week_1", monitors=(monitor(0.5, 2),)),),
         threshold=7.6,
         proportions={"intent": {"refund": 0.9, "praise": 0.1}},
@@ -240,7 +250,7 @@ def test_answers_are_shown_in_words() -> None:
 
 
 def test_evidence_is_read_from_the_store_and_does_without_rows_that_are_gone(
-    write_rows: Write, write_model_answers: Write, tmp_path: Path
+    write_rows: Write, write_model_answers: Write, tmp_path: Path, tiny_encoder: Path
 ) -> None:
     heads = {"intent": HEADS["intent"]}
     for split, text in (("validation", "a"), ("test", "b"), ("window", "w")):
@@ -248,16 +258,19 @@ def test_evidence_is_read_from_the_store_and_does_without_rows_that_are_gone(
         answers = write_model_answers(
             "m", split, {"intent": ["refund", "praise"]}, {"intent": [0.75, 0.5]}, [[1.0, 2.0], [3.0, 4.0]]
         )
-    freeze_reference(snapshot, answers, heads, tmp_path)
+        write_label_scores(answers, split, "intent", np.array([[1, 0], [0, 1]], np.float32))
+    encoder = TextEncoder(tiny_encoder, TokenLimit())
+    freeze_reference(snapshot, answers, heads, encoder, ("text", "reply"), tmp_path)
     whole = EvidenceFolders(snapshot, answers, tmp_path, snapshot, answers)
     window, reference = read_seen(whole, heads, ("text", "reply"))
     assert (window.texts, window.seconds, window.shown) == (["w", ""], ["x", "y"], ["w / x", "y"])
     assert window.confidences["intent"].tolist() == [0.75, 0.5]
     assert reference.shown == ["a / x", "y", "b / x", "y"]
     assert reference.answers == {"intent": ["refund", "praise"] * 2}
-    assert reference.embeddings.tolist() == [[1, 2], [3, 4]] * 2
+    # The second row of both splits is the same.
+    assert reference.embeddings.tolist() == [[1, 2], [3, 4], [1, 2]]
     _, reference = read_seen(replace(whole, held_out_rows=None, held_out_answers=None), heads, ("text",))
-    assert (reference.texts, reference.answers, len(reference.embeddings)) == ((), {}, 4)
+    assert (reference.texts, reference.answers, len(reference.embeddings)) == ((), {}, 3)
 
 
 def test_of_many_rows_some_are_drawn_from_all_files_alike(write_rows: Write) -> None:

@@ -14,12 +14,14 @@ from data_contracts.errors import InputError
 from data_contracts.labelling import AT_RANDOM, CHOSEN, MOST_TELLING
 from tasks.drift.evidence import EvidenceFolders
 from tasks.drift.labelling import choose_rows, first_of_each, rows_worth_labelling, uncertainties
-from tasks.drift.novelty import nearest_distances
 from tasks.drift.reference import freeze_reference
 from tasks.ingestion.plan import DataSettings, planned_files
 from tasks.ingestion.reading import Reading, read_file, read_sources
 from tasks.ingestion.task import locate_sources
 from tasks.modeling.heads import AnyHead, SingleLabelHead
+from tasks.modeling.label_scores import write_label_scores
+from tasks.modeling.limits import TokenLimit
+from tasks.modeling.tokens import TextEncoder
 
 Write = Callable[..., Path]
 CONTRACT = load_contract("support")
@@ -30,24 +32,15 @@ def points(*places: tuple[float, float]) -> Any:
     return np.array(places, np.float32)
 
 
-def test_the_distance_to_the_nearest_row_of_the_reference() -> None:
-    reference = points((1000, 1000), (1003, 1004))
-    assert nearest_distances(points((1000, 1000), (1003, 1005), (997, 996)), reference) == pytest.approx([0, 1, 5])
-    assert nearest_distances(points((3, 4)), reference[:0]).tolist() == [0]
-    many = np.random.default_rng(3).normal(size=(2_500, 4)).astype(np.float32)
-    by_hand = np.sqrt(((many[2_400] - many[:50]) ** 2).sum(axis=1)).min()
-    assert nearest_distances(many, many[:50])[2_400] == pytest.approx(by_hand, abs=1e-3)
-
-
 def test_what_teaches_most_is_unsure_and_far_from_the_reference_and_not_all_about_the_same() -> None:
     random = np.random.default_rng(1)
-    near, reference = random.normal(size=(200, 2)), random.normal(size=(300, 2)).astype(np.float32)
-    far = [centre + random.normal(scale=0.1, size=(20, 2)) for centre in ([30, 0], [0, 30], [-30, 0])]
+    near, reference = (10 * np.eye(4)[0] + random.normal(size=(rows, 4)) for rows in (200, 300))
+    far = [30 * np.eye(4)[axis] + random.normal(scale=0.1, size=(20, 4)) for axis in (1, 2, 3)]
     window = np.concatenate([near, *far]).astype(np.float32)
     # The third cluster is as far, and the model is sure of it; some near rows are as unsure.
     uncertainty = np.concatenate([np.linspace(0, 1, 200), np.full(40, 0.9), np.zeros(20)])
     for seed in range(5):
-        chosen = choose_rows(window, reference, uncertainty, count=4, seed=seed)
+        chosen = choose_rows(window, reference.astype(np.float32), uncertainty, count=4, seed=seed)
         telling = {position for position, why in chosen if why == MOST_TELLING}
         assert {(position - 200) // 20 for position in telling} == {0, 1}
 
@@ -93,13 +86,14 @@ def test_the_first_of_each_text() -> None:
 
 
 @pytest.fixture
-def folders(write_rows: Write, write_model_answers: Write, tmp_path: Path) -> EvidenceFolders:
+def folders(write_rows: Write, write_model_answers: Write, tmp_path: Path, tiny_encoder: Path) -> EvidenceFolders:
     """A window of twelve rows in which two texts stand twice, and a reference of four rows."""
     heads: dict[str, AnyHead] = {"intent": SingleLabelHead(column="intent", labels=("refund", "praise"))}
     for split in ("validation", "test"):
-        snapshot = write_rows(split, text=["old", "older"], intent=["refund", "praise"])
+        snapshot = write_rows(split, text=[f"old {split}", f"older {split}"], intent=["refund", "praise"])
         answers = write_model_answers("m", split, {"intent": ["refund"] * 2}, embeddings=[[0.0, 0.0], [0.1, 0.0]])
-    freeze_reference(snapshot, answers, heads, tmp_path)
+        write_label_scores(answers, split, "intent", np.array([[1, 0]] * 2, np.float32))
+    freeze_reference(snapshot, answers, heads, TextEncoder(tiny_encoder, TokenLimit()), ("text",), tmp_path)
     texts = [f"ticket {row * 10 // 12}" for row in range(12)]
     write_rows("window", text=texts, language=["en"] * 12, created_at=["2026-08-10T00:00:00+00:00"] * 12)
     confidences = {"intent": [1 - row / 20 for row in range(12)]}
