@@ -210,7 +210,7 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     sure[far] = 0.1
     shares = np.repeat((1 - sure)[:, None] / 29, 30, axis=1)
     shares[np.arange(len(sure)), np.where(rows.label == UNKNOWN, 0, rows.label)] = sure
-    embeddings = random.normal(size=(len(sure), 8)) + 9 * far[:, None]
+    embeddings = random.normal(size=(len(sure), 8)) + np.where(far, -9, 9)[:, None]
     seen = replace(rows, shares=shares.astype(np.float32), embeddings=embeddings.astype(np.float32))
     chosen, rest = reference_of(seen, 0, size=500)
     watcher = Watcher(seen.take(chosen))

@@ -20,7 +20,9 @@ HEADS: dict[str, AnyHead] = {
 
 
 def audit_monitor(bad: int, rows: int) -> Monitor:
-    return Monitor(name="audit/intent", labelled=True, rows=rows, bad=bad, allowed=0.2, log_e=0.0, log_evidence=0.0)
+    return Monitor(
+        name="audit/intent", labelled=True, rows=rows, bad=bad, allowed=0.2, log_e=0.0, bets=(), log_evidence=0.0
+    )
 
 
 def test_an_answer_is_right_wrong_or_unlabelled_and_a_number_is_none_of_it(

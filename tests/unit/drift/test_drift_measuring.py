@@ -60,11 +60,11 @@ def test_an_unchanged_window_is_measured_in_all_layers_and_nothing_stands_out(re
     )
 
 
-def test_doubted_answers_are_counted_below_the_confidence_that_the_reference_fails_below() -> None:
+def test_as_many_answers_are_doubted_as_the_reference_has_wrong() -> None:
     tenths = np.arange(1, 11) / 10
-    rows = Frozen(seen(confidences=tenths, right=[0, 1, 0] + [1] * 7, distances=[0.1] * 10), usual_texts(10))
+    rows = Frozen(seen(confidences=tenths, right=[0, 1, 0] + [1] * 7, distances=[2**0.5] * 10), usual_texts(10))
     found = measure(rows, seen(confidences=[0.1, 0.2, 0.29, 0.3, 0.9]))
-    # Two of ten are wrong, so answers below 0.3 are doubted.
+    # No row is nearer than any other. Two of ten are wrong, so answers less sure than the third are doubted.
     assert found.counts["accuracy/intent"] == Count(3, 5, allowed_share(2, 10, POLICY.tolerated_drop))
 
 
