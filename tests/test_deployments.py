@@ -84,7 +84,7 @@ def test_parameters_of_a_deployment_are_parameters_of_its_flow(name: str) -> Non
 def test_what_needs_a_gpu_is_on_the_gpu_pool_and_nothing_else() -> None:
     pools = {name: entry["work_pool"]["name"] for name, entry in DEPLOYMENTS.items()}
     on_gpu = {name for name, pool in pools.items() if pool == "gpu"}
-    assert on_gpu == {"fine-tune", "assess", "predict", "cross-validate", "single-tasks", "score"}
+    assert on_gpu == {"fine-tune", "assess", "predict", "cross-validate", "single-tasks", "score", "backtest"}
     assert set(pools.values()) == {"cpu", "gpu"}
 
 

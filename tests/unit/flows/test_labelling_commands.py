@@ -5,19 +5,23 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from data_contracts.artifacts import Judgement, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
 from data_contracts.dataset import load_contract
-from data_contracts.drift import DriftDecision, DriftVerdict
+from data_contracts.drift import DriftDecision, DriftVerdict, WatchedWindow
 from flows.__main__ import app
 from flows.pipeline import load_pipeline
 from flows.terminal import show_decision
-from tasks.drift.reference import freeze_reference
+from tasks.drift.policy import DriftPolicy
+from tasks.drift.reference import write_frozen
 from tasks.drift.task import latest_report, write_drift_report
 from tasks.modeling.heads import HeadsAdapter, SingleLabelHead
+from tasks.modeling.label_scores import write_label_scores
 from tasks.storage.home import open_store
+from tests.unit.drift.worlds import frozen, seen
 
 Write = Callable[..., Path]
 CONTRACT = load_contract("support")
@@ -55,13 +59,15 @@ def watched(
         answers = write_model_answers(
             "m", split, {"intent": ["refund"] * len(own)}, None, [[float(len(text)), 0.0] for text in own]
         )
-    freeze_reference(rows, answers, heads, tmp_path)
+        write_label_scores(answers, split, "intent", np.tile(np.float32([2, 0]), (len(own), 1)))
+    embeddings = [[float(len(text)), 0.0] for text in ("old", "older")]
+    write_frozen(frozen(seen(embeddings, [0.9, 0.9], [[0.9, 0.1]] * 2, [1, 1])), tmp_path)
     (tmp_path / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(heads, mode="json")}))
     checked = publish(*rows.glob("window.*"))
     predictions = publish(*answers.glob("window.*"))
     held_out = publish(*answers.glob("[tv]*.*"))
     model = trained(publish(tmp_path / "model.json")).model_copy(update={"parents": (publish(*rows.glob("[tv]*.*")),)})
-    reference = Reference(digest=publish(tmp_path / "reference.npz"), parents=(held_out,), model=model.digest, rows=4)
+    reference = Reference(digest=publish(tmp_path / "reference.npz"), parents=(held_out,), model=model.digest, rows=2)
     judged = Judgement(digest="1" * 64, verdict="PROMOTE", reasons=(), candidate=model.digest, champion=None)
     champion = ModelVersion(
         pipeline="support", version=1, model=model, reference=reference, judgement=judged, run_id="run"
@@ -80,7 +86,10 @@ def watched(
         digest=checked, contract="support", contract_digest="2" * 64, rows={"window": len(texts)}, quarantined={}
     )
     answered = Predictions(digest=predictions, model=model.digest, rows={"window": len(texts)})
-    write_drift_report.fn("support", decision, snapshot, answered, champion, CONTRACT, ("text",))
+    of_window = WatchedWindow(
+        name=window, source=checked, drawn=snapshot, answers=answered, rows=len(texts), broken=0, fresh_rows=0
+    )
+    write_drift_report.fn("support", decision, of_window, champion, CONTRACT, ("text",), DriftPolicy())
     return decision
 
 
