@@ -184,6 +184,8 @@ def show_decision(name: str, decision: DriftDecision, page: str) -> None:
         print(f"  graft drift {decision.pipeline}")
     elif decision.verdict == "UNKNOWN":
         print(f"Rows most worth labelling: graft label {decision.pipeline} --window {decision.window} --output FILE")
+    elif decision.verdict == "BENIGN":
+        print(f"If so it is from now on: graft rebaseline {decision.pipeline} --window {decision.window} --reason TEXT")
     if (report := latest_report(name, decision.window)) is not None:
         print(f"Report: {open_store().directory(report.digest) / 'report.html'}")
     print(f"Run:    {page}")

@@ -1,6 +1,6 @@
 """What a window is, from what was measured of it and of those before: the triage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, Monitor
@@ -48,13 +48,18 @@ def triage(
     raised = [name for name in alarms(evidence, levels) if name in counted]
     by_labels = [name for name in raised if name.startswith(AUDITED)]
     by_doubt = [name for name in raised if not name.startswith(AUDITED)]
-    verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows)
+    verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows, audit or {})
     said = [*reasons, *_shift_in_words(measured, policy), *_estimates_in_words(measured.estimates)]
     return Triage(verdict, tuple(said), monitors)
 
 
 def _verdict(
-    measured: Measured, by_labels: list[str], by_doubt: list[str], policy: DriftPolicy, fresh_rows: int
+    measured: Measured,
+    by_labels: list[str],
+    by_doubt: list[str],
+    policy: DriftPolicy,
+    fresh_rows: int,
+    audited: Collection[str],
 ) -> tuple[DriftVerdict, list[str]]:
     needed = policy.governor.minimum_fresh_rows
     shift = measured.shift
@@ -74,6 +79,10 @@ def _verdict(
         return "HARMFUL", [f"{harm}, the window has shifted, and {fresh_rows} labelled rows are there to learn from"]
     if shift is not None and shifted and shift.effect < policy.smallest_effect:
         return "QUIET", [f"the window differs from the reference by less than matters ({policy.smallest_effect})"]
+    if shifted and (suspected := _suspected(measured, audited, policy)):
+        return "UNKNOWN", [
+            f"the window differs from the reference, and {suspected} may suffer: label some of the window"
+        ]
     if shifted:
         return "BENIGN", [
             "the window differs from the reference, and no task is seen to suffer: nothing to retrain for"
@@ -82,6 +91,17 @@ def _verdict(
         few = f"{measured.rows} good rows are too few to test for shift ({policy.minimum_rows}); they count for harm"
         return "UNKNOWN", [few]
     return "QUIET", ["the window looks like the reference"]
+
+
+def _suspected(measured: Measured, audited: Collection[str], policy: DriftPolicy) -> str:
+    """Tasks whose estimated accuracy falls by more than is tolerated, and than such estimates are off.
+
+    Of `audited` ones labels have told more than an estimate.
+    """
+    found = {task: of for task, of in measured.estimates.items() if task not in audited}
+    return ", ".join(
+        task for task, of in found.items() if of.reference - of.by_threshold > max(of.error, policy.tolerated_drop)
+    )
 
 
 def _shift_in_words(measured: Measured, policy: DriftPolicy) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,6 +119,27 @@ def test_every_verdict_has_its_reason(window: Measured, fresh_rows: int, verdict
     found = judge(window, fresh_rows=fresh_rows)
     assert found.verdict == verdict
     assert re.search(reason, found.reasons[0])
+
+
+def test_a_shift_with_an_estimate_that_falls_asks_for_labels_and_labels_settle_it() -> None:
+    def with_estimate(fallen: float, error: float = 0.06) -> Measured:
+        estimate = AccuracyEstimate(reference=0.9, by_threshold=0.9 - fallen, by_confidence=0.9, error=error)
+        return replace(measured(shift()), estimates={"intent": estimate})
+
+    assert judge(with_estimate(0.07)).verdict == "UNKNOWN"
+    assert judge(with_estimate(0.07)).reasons[0] == (
+        "the window differs from the reference, and intent may suffer: label some of the window"
+    )
+    # Within what such estimates are off, or what is tolerated.
+    assert judge(with_estimate(0.05)).verdict == "BENIGN"
+    assert judge(with_estimate(0.015, error=0.01)).verdict == "BENIGN"
+    assert judge(with_estimate(0.07), audit={"intent": FINE}).verdict == "BENIGN"
+    assert judge(with_estimate(0.07), audit={"tone": FINE}).verdict == "UNKNOWN"
+
+
+def test_a_shift_smaller_than_matters_is_quiet() -> None:
+    assert judge(measured(shift(effect=0.039))).verdict == "QUIET"
+    assert judge(measured(shift(effect=0.04))).verdict == "BENIGN"
 
 
 def test_labels_that_show_harm_decide_whatever_else_is_seen() -> None:
