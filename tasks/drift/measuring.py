@@ -31,8 +31,8 @@ class Count:
 class Measured:
     """What one window was measured to be.
 
-    `problems` say why it is bad data, in which case nothing else was measured. `shift` is None for a window too small
-    for the test. `counts` are for the monitors, by name.
+    `problems` say why it is bad data, in which case nothing else was measured. Of a window too small for the test there
+    is no `shift`, and nothing is estimated. `counts` are for the monitors, by name.
     """
 
     rows: int
@@ -64,8 +64,9 @@ def measure_window(
     rows = compared(window.at(np.flatnonzero(window.finite & ~texts.repeated)), reference.seen)
     if problems or not len(rows):
         return Measured(len(rows), problems or ["no row is left to measure"], measures=quality)
-    shift = None
+    shift, estimates = None, {}
     if len(rows) >= policy.minimum_rows:
+        estimates = dict(_estimates(reference.seen, rows))
         usual = baseline if baseline is not None else reference.seen
         level = spent_level(look, policy.alpha, policy.looks)
         shift = measure_shift(usual, rows, policy.statistics, level=level, permutations=policy.permutations)
@@ -73,13 +74,16 @@ def measure_window(
         rows=len(rows),
         shift=shift,
         counts=dict(harm_counts(reference, rows, policy)),
-        estimates={
-            task: found
-            for task in rows.tasks
-            if task in reference.seen.tasks and (found := estimate_accuracy(reference.seen, rows, task)) is not None
-        },
+        estimates=estimates,
         measures=quality,
     )
+
+
+def _estimates(reference: Seen, rows: Seen) -> Iterator[tuple[str, AccuracyEstimate]]:
+    for task in rows.tasks:
+        found = estimate_accuracy(reference, rows, task) if task in reference.tasks else None
+        if found is not None:
+            yield task, found
 
 
 def label_proportions(reference: Seen, window: Seen, heads: Mapping[str, AnyHead]) -> dict[str, dict[str, float]]:
