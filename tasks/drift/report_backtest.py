@@ -69,7 +69,7 @@ def write_backtest(
         for number, of in enumerate(replayed)
     ]
     sections = [Section("policies", "Policies", note, tables=[table], pictures=[picture]), *why]
-    facts = f"{len(windows)} windows, {len(replayed)} policies"
+    facts = f"{len(windows)} windows, {len(replayed)} {'policy' if len(replayed) == 1 else 'policies'}"
     write_page(Page(f"{pipeline}, back-test", "BACKTEST", "", facts, sections), output, in_markdown=("policies",))
 
 
