@@ -6,7 +6,7 @@ from datetime import datetime
 from data_contracts.artifacts import Approval, ModelVersion, Opponent, Outcome, Promotion, PromotionKind
 from data_contracts.errors import InputError
 from tasks.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
-from tasks.registry.promotions import GATE, in_words, next_entry, why_not_again
+from tasks.registry.promotions import GATE, MONITORING, in_words, next_entry, why_not_again
 from tasks.registry.versions import Registry
 
 logger = logging.getLogger(__name__)
@@ -108,6 +108,21 @@ def rollback(
         )
     entry = next_entry(last, version, "rollback", by, reason.strip(), at)
     return entry if dry_run else _decide(registry, entry)
+
+
+def replaced_by(registry: Registry, champion: ModelVersion) -> ModelVersion | None:
+    """The version that the champion replaced by its judgement; None where a person chose otherwise, or none was."""
+    last = registry.ledger.last()
+    if last is None or last.version != champion.version or last.kind not in ("promote", "approval"):
+        return None
+    return None if last.previous is None else registry.version(last.previous)
+
+
+def bring_back(registry: Registry, champion: ModelVersion, to: ModelVersion, reason: str, at: datetime) -> None:
+    """A rollback for a reason that was measured; nothing where another version is champion by now."""
+    last = registry.ledger.last()
+    if last is not None and last.version == champion.version:
+        rollback(registry, to.version, MONITORING, reason, at)
 
 
 def adopt(registry: Registry, at: datetime) -> None:

@@ -56,7 +56,7 @@ from tasks.registry.passport import (
     write_passport,
 )
 from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_approved, promote_if_won
-from tasks.registry.promotions import MONITORING, PromotionLedger
+from tasks.registry.promotions import PromotionLedger
 from tasks.registry.reproducing import WeightDifference, compare_weights
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
 from tasks.registry.versions import Registry, RunRecord
@@ -186,25 +186,13 @@ def require_champion(pipeline: str) -> ModelVersion:
 @task(cache_policy=NO_CACHE)
 def find_replaced(champion: ModelVersion) -> ModelVersion | None:
     """The version that lost to this champion at the gate; None where a person chose otherwise, or none was before."""
-    registry = open_registry(champion.pipeline)
-    last = registry.ledger.last()
-    if (
-        last is None
-        or last.version != champion.version
-        or last.kind not in ("promote", "approval")
-        or last.previous is None
-    ):
-        return None
-    return registry.version(last.previous)
+    return promoting.replaced_by(open_registry(champion.pipeline), champion)
 
 
 @task(cache_policy=NO_CACHE)
 def roll_back_champion(champion: ModelVersion, to: ModelVersion, reason: str) -> None:
     """Makes the version before champion again, for a reason that was measured, unless another one is champion now."""
-    registry = open_registry(champion.pipeline)
-    last = registry.ledger.last()
-    if last is not None and last.version == champion.version:
-        promoting.rollback(registry, to.version, MONITORING, reason, datetime.now(UTC))
+    promoting.bring_back(open_registry(champion.pipeline), champion, to, reason, datetime.now(UTC))
 
 
 def promote_by_hand(pipeline: str, version: int, by: str, reason: str) -> Promotion:

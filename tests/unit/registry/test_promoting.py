@@ -11,11 +11,13 @@ from data_contracts.artifacts import Approval, Opponent, Verdict
 from data_contracts.errors import InputError
 from tasks.registry.promoting import (
     adopt,
+    bring_back,
     mend,
     outcome_without_asking,
     override,
     promote_if_approved,
     promote_if_won,
+    replaced_by,
     rollback,
 )
 from tasks.registry.promotions import PromotionLedger
@@ -70,6 +72,31 @@ def test_a_challenger_that_is_promoted_is_challenger_no_longer(desk: Desk) -> No
     assert desk.release("b", "PROMOTE", number=2).version.aliases == ("champion",)
     assert desk.aliases() == {2: ("champion",), 1: ("previous",)}
     assert desk.aliases_of_mlflow() == {"champion": 2, "previous": 1}
+
+
+def test_a_champion_that_labels_show_to_be_worse_gives_way_to_the_one_it_replaced(desk: Desk) -> None:
+    first = desk.release("a").version
+    assert replaced_by(desk.registry, first) is None
+    second = desk.release("b").version
+    before = replaced_by(desk.registry, second)
+    assert before is not None
+    assert before.version == 1
+    bring_back(desk.registry, second, before, "labels: 2 against 12", NOW)
+    assert desk.champions() == [1, 2, 1]
+    last = desk.registry.ledger.last()
+    assert last is not None
+    assert (last.kind, last.by, last.reason) == ("rollback", "the monitoring", "labels: 2 against 12")
+    # Once it is back, there is nothing to bring back, and nobody else is touched.
+    assert replaced_by(desk.registry, before) is None
+    bring_back(desk.registry, second, before, "again", NOW)
+    assert desk.champions() == [1, 2, 1]
+
+
+def test_a_champion_that_a_person_chose_is_not_brought_down_by_labels(desk: Desk) -> None:
+    desk.release("a")
+    chosen = desk.release("b", "HOLD").version
+    override(desk.registry, 2, "ann", "the rows are stale", NOW)
+    assert replaced_by(desk.registry, chosen) is None
 
 
 def test_the_champion_itself_stays_champion_whatever_it_is_judged_now(desk: Desk) -> None:
