@@ -99,8 +99,10 @@ def cross_validate(
 
 @app.command()
 def watch(
-    window: Annotated[str, typer.Option("--window", help="Name of the window, as in week_2.")],
     pipeline: PIPELINE = "support",
+    window: Annotated[
+        str | None, typer.Option("--window", help="Name of a window, as in week_2; by default all that came since.")
+    ] = None,
     overrides: SET = None,
     debug: DEBUG = False,
 ) -> None:
@@ -108,6 +110,10 @@ def watch(
     from flows.pipeline import load_pipeline
 
     def call() -> "State[Any]":
+        if window is None:
+            from flows.watch_windows import watch_windows
+
+            return watch_windows(pipeline, overrides, return_state=True)
         from flows.watch_drift import watch_drift
 
         return watch_drift(window, pipeline, overrides, return_state=True)
@@ -115,8 +121,11 @@ def watch(
     with failures(debug):
         # What is wrong with it is said before a server is started.
         name = load_pipeline(pipeline, overrides).name
-        decision, page = run_flow(debug, call)
-        terminal.show_decision(name, decision, page)
+        found, page = run_flow(debug, call)
+        if window is None and not found:
+            print(f"Every window of {name} was judged before, and no labels came since: nothing to do.")
+        for decision in [found] if window is not None else found:
+            terminal.show_decision(name, decision, page)
 
 
 @app.command()

@@ -82,6 +82,21 @@ def learned_windows(entries: Sequence[DriftEntry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found.decision.window for found in retrainings(entries) if found.taken_up))
 
 
+def windows_to_watch(
+    entries: Sequence[DriftEntry], windows: Sequence[str], labelled: Sequence[str], model_version: int
+) -> list[str]:
+    """Of the windows that are there, those that nobody has judged yet, and those whose first labels came since.
+
+    A window that was judged with an earlier version is old news; labels of a window say something of the version that
+    answered it, until a retraining learnt from them.
+    """
+    judged = {decision.window for decision in decisions(entries)}
+    of_version = decisions_of(entries, model_version)
+    with_labels = {decision.window for decision in of_version if decision.audit_digest is not None}
+    late = {decision.window for decision in of_version} & set(labelled) - with_labels - set(learned_windows(entries))
+    return [window for window in windows if window not in judged or window in late]
+
+
 def rebaselined(entries: Sequence[DriftEntry], model_version: int) -> Rebaselined | None:
     """The latest window that a person took for what is normal to that version, if any."""
     found = [entry.happening for entry in entries if isinstance(entry.happening, Rebaselined)]

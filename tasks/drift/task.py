@@ -45,7 +45,7 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decision_on, decisions_of, learned_windows, rebaselined, retrainings
+from tasks.drift.history import decision_on, decisions_of, learned_windows, rebaselined, retrainings, windows_to_watch
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -65,6 +65,7 @@ __all__ = [
     "find_ledgers",
     "find_reason_to_roll_back",
     "find_rows_to_label",
+    "find_windows_to_watch",
     "finish",
     "keep_reference",
     "latest_report",
@@ -132,6 +133,12 @@ def draw_rows(checked: ValidatedSnapshot, most_rows: int) -> ValidatedSnapshot:
 def find_learned_windows(pipeline: str) -> tuple[str, ...]:
     """Windows whose freshly labelled rows belong to training, as the ledger has it."""
     return learned_windows(DriftLedger(open_store(), pipeline).entries())
+
+
+@task(cache_policy=NO_CACHE)
+def find_windows_to_watch(name: str, windows: list[str], labelled: list[str], champion: ModelVersion) -> list[str]:
+    """Windows that nobody has judged yet, and those whose first labels came since, in order."""
+    return windows_to_watch(DriftLedger(open_store(), name).entries(), windows, labelled, champion.version)
 
 
 @task(cache_policy=NO_CACHE)

@@ -29,6 +29,7 @@ __all__ = [
     "digest_of_sources",
     "digest_today",
     "find_corrections",
+    "find_windows",
     "ingest",
     "keep_corrections",
     "locate_audit",
@@ -44,6 +45,14 @@ LINES, CORRECTED = "lines.json", "corrected.json"
 def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), window: str | None = None) -> SourceFiles:
     """Every file the run will read, with the digest of its bytes."""
     return _located(planned_files(data, fresh_windows, window))
+
+
+@task(cache_policy=NO_CACHE)
+def find_windows(data: DataSettings) -> tuple[list[str], list[str]]:
+    """Names of the windows that are there, and of those that people have labelled rows of; both in order."""
+    if data.windows is None:
+        raise InputError("the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML.")
+    return data.windows.known(), data.audit.known() if data.audit is not None else []
 
 
 def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:

@@ -14,6 +14,8 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
+from tasks.drift.governor import Governor
+from tasks.drift.statistics import DriftStatistic
 from tasks.evaluation.edits import AnyEdit
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.probes import AnyCase, Probes
@@ -24,8 +26,8 @@ from tasks.training.weighting import LossWeighting
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DATA, TRAINING, EVALUATION = (
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training", "evaluation")
+DATA, TRAINING, EVALUATION, DRIFT = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("data", "training", "evaluation", "drift")
 )
 BLOCKS = [b for path in DOCUMENTS for b in re.findall(r"```yaml\n(.*?)```", path.read_text("utf-8"), flags=re.DOTALL)]
 CODE = re.compile(r"```.*?```|`[^`\n]+`", flags=re.DOTALL)
@@ -69,6 +71,12 @@ def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> No
 
 def test_every_setting_of_the_gate_is_explained() -> None:
     assert [name for name in GatePolicy.model_fields if f"`{name}`" not in EVALUATION] == []
+
+
+def test_every_view_of_a_window_and_every_setting_of_the_governor_is_explained() -> None:
+    kinds = [kind.model_fields["kind"].default for kind in get_args(get_args(DriftStatistic)[0])]
+    assert len(kinds) >= 6
+    assert [name for name in (*kinds, *Governor.model_fields) if f"`{name}`" not in DRIFT] == []
 
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if "graft " in path.read_text(encoding="utf-8")])
