@@ -24,13 +24,15 @@ WINDOW = "window"
 @dataclass(frozen=True)
 class SeenRows:
     """Rows and what a model makes of them: texts, embeddings (rows, width), and by task the answers and the confidences
-    (rows,); `seconds` are the second texts where rows are pairs. What is not known is empty."""
+    (rows,); `seconds` are the second texts where rows are pairs, `others` what else rows say, by column. What is not
+    known is empty."""
 
     texts: Sequence[str] = ()
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     answers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     confidences: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     seconds: Sequence[str] = ()
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def shown(self) -> list[str]:
@@ -76,13 +78,13 @@ class EvidenceFolders:
 
 
 def read_seen(
-    folders: EvidenceFolders, heads: Mapping[str, AnyHead], columns: Sequence[str]
+    folders: EvidenceFolders, heads: Mapping[str, AnyHead], columns: Sequence[str], others: Sequence[str] = ()
 ) -> tuple[SeenRows, SeenRows]:
-    """Window and reference; `columns` are those of texts, one or two."""
-    window = read_rows_seen(folders.checked, folders.answers, (WINDOW,), heads, columns)
+    """Window and reference; `columns` are those of texts, one or two, and `others` those of which slices are made."""
+    window = read_rows_seen(folders.checked, folders.answers, (WINDOW,), heads, columns, others)
     before = SeenRows()
     if folders.held_out_rows is not None:
-        before = read_rows_seen(folders.held_out_rows, folders.held_out_answers, HELD_OUT, heads, columns)
+        before = read_rows_seen(folders.held_out_rows, folders.held_out_answers, HELD_OUT, heads, columns, others)
     # What the window was held against, which stays where held-out rows are gone.
     kept = read_reference(folders.reference).seen.embeddings
     (positions,) = drawn_positions([len(kept)])
@@ -90,18 +92,26 @@ def read_seen(
 
 
 def read_rows_seen(
-    snapshot: Path, answers: Path | None, splits: Sequence[str], heads: Mapping[str, AnyHead], columns: Sequence[str]
+    snapshot: Path,
+    answers: Path | None,
+    splits: Sequence[str],
+    heads: Mapping[str, AnyHead],
+    columns: Sequence[str],
+    others: Sequence[str] = (),
 ) -> SeenRows:
     """The rows of some splits through a model, of which MOST_ROWS drawn at random where there are more.
 
-    `columns` are those of texts, one or two. Splits without a row are not there, and are left out.
+    `columns` are those of texts, one or two, and `others` are kept as words. Splits without a row are not there, and
+    are left out.
     """
     drawn = _drawn_from(snapshot, splits)
     texts, *seconds = (
         [text or "" for path, positions in drawn for text in rows_at(path, positions, [column]).column(0).to_pylist()]
         for column in columns
     )
-    seen = SeenRows(texts, seconds=seconds[0] if seconds else ())
+    tables = [rows_at(path, positions, others) for path, positions in drawn]
+    kept = {name: _words(tables, name) for name in others if all(name in table.column_names for table in tables)}
+    seen = SeenRows(texts, seconds=seconds[0] if seconds else (), others=kept)
     drawn = _drawn_from(answers, splits) if answers else []
     if not drawn:
         return seen
@@ -141,6 +151,10 @@ def rows_at(path: Path, positions: NDArray[np.intp], columns: Sequence[str] | No
             taken += [batch.take(pa.array(positions[low:high] - start))] if high > low else []
             start += batch.num_rows
     return pa.Table.from_batches(taken, schema=schema)
+
+
+def _words(tables: Sequence[pa.Table], name: str) -> list[str]:
+    return [str(value) for table in tables for value in table.column(name).to_pylist() if value is not None]
 
 
 def _drawn_from(folder: Path, splits: Sequence[str]) -> list[tuple[Path, NDArray[np.intp]]]:

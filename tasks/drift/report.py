@@ -44,6 +44,7 @@ def _sections(evidence: WindowEvidence) -> Iterator[Section | None]:
     yield report_layers.harm(evidence)
     yield report_layers.shift(evidence.decision)
     yield report_texts.texts(evidence)
+    yield report_texts.slices(evidence)
     yield report_texts.answers(evidence)
     yield report_texts.unlike(evidence)
     yield report_layers.quality(evidence.decision)

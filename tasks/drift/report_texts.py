@@ -10,11 +10,13 @@ from tasks.drift import pictures
 from tasks.drift.evidence import SeenRows, WindowEvidence
 from tasks.drift.labelling import first_of_each
 from tasks.drift.novelty import nearest_distances
+from tasks.drift.slices import length_quarters, moved_slices
 from tasks.drift.words import risen_words
 from tasks.modeling.heads import AnyHead
 from tasks.reporting.sections import Column, Picture, Section, Table, Value
 
 TEXTS_SHOWN = 12
+WHICH_ROWS = "Which rows tell them apart"
 LABELS_SHOWN = 12
 CHARACTERS_SHOWN = 300
 
@@ -38,6 +40,23 @@ def texts(evidence: WindowEvidence) -> Section | None:
         if drawn or sentences
         else None
     )
+
+
+def slices(evidence: WindowEvidence) -> Section | None:
+    """Kinds of rows, by their columns and the length of their texts, that have become more or less frequent."""
+    window, reference = evidence.window, evidence.reference
+    if not window.texts or not reference.texts:
+        return None
+    sides = [{**side.others, "length": length_quarters(side.shown, reference.shown)} for side in (window, reference)]
+    moved = moved_slices(*sides)
+    if not moved:
+        return Section(
+            "slices", "Which rows tell them apart", sentences=["No slice moved by more than chance explains."]
+        )
+    columns = (Column("slice"), Column("window", "number"), Column("reference", "number"), Column("z", "number", 1))
+    rows = [(of.name, of.window, of.reference, of.z) for of in moved]
+    note = "Shares of rows; z is how far a share has moved, in standard deviations."
+    return Section("slices", WHICH_ROWS, note, tables=[Table(columns, rows)])
 
 
 def answers(evidence: WindowEvidence) -> Section | None:

@@ -86,6 +86,8 @@ if TYPE_CHECKING:
     from tasks.modeling.tokens import TextEncoder
 
 WINDOW = "window"
+# Columns of these types say of what kind a row is.
+SLICED = ("string", "boolean")
 EVENT = "graft.drift.confirmed"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 # A run on a worker sends one every three minutes.
@@ -467,7 +469,9 @@ def write_drift_report(
     parents = tuple(handle.digest for handle in handles)
     held_out = (champion.model.parents[0], champion.reference.parents[0])
     folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
-    window, reference = read_seen(folders, heads, text_columns)
+    others = [c.name for c in contract.columns if c.logical_type in SLICED and not c.is_label]
+    others = [name for name in others if name not in text_columns]
+    window, reference = read_seen(folders, heads, text_columns, others)
     earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
     levels = alarm_levels([monitor.name for monitor in decision.monitors], policy.run_length)
     with store.draft() as draft:

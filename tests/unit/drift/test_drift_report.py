@@ -155,7 +155,7 @@ def test_the_page_fetches_nothing_and_obeys_no_markup_of_a_text(folder: Path) ->
 
 def test_verdict_reasons_and_every_layer_are_there_in_order(folder: Path) -> None:
     page = Page(folder)
-    assert page.anchors == ["why", "harm", "shift", "texts", "answers", "unlike", "quality"]
+    assert page.anchors == ["why", "harm", "shift", "texts", "slices", "answers", "unlike", "quality"]
     assert "support, week_2 HARMFUL" in page.text
     assert "1,040 rows against version 3" in page.text
     assert "audit of <i>intent</i>: 9 of 30 wrong" in page.text
