@@ -15,7 +15,7 @@ QUARTERS = ("shortest quarter", "second quarter", "third quarter", "longest quar
 
 @dataclass(frozen=True)
 class MovedSlice:
-    """A slice, such as `language: vi`, its share of rows on both sides, and by how many standard deviations it moved."""
+    """A slice, such as `language: vi`, its share of rows on both sides, and how many standard deviations it moved."""
 
     name: str
     window: float
