@@ -3,7 +3,7 @@
 An event only hints that there is something to do, and may be lost or arrive many times; the ledger says what to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from data_contracts.drift import (
@@ -27,13 +27,17 @@ LONGEST_WAIT = timedelta(days=1)
 AGAINST = "no retraining: "
 
 
-def record_decision(ledger: DriftLedger, policy: Governor, found: DriftDecision, now: datetime) -> DriftDecision:
+def record_decision(
+    ledger: DriftLedger, policy: Governor, find: Callable[[Sequence[DriftEntry]], DriftDecision], now: datetime
+) -> DriftDecision:
     """The decision as it stands in the ledger: with the governor's word or, of a window judged before, as it was then.
 
-    `found` says what the window is; whether to retrain is for the governor.
+    `find` says what the window is after all that the ledger holds, and is asked again where another window was judged
+    meanwhile, so that no evidence is lost; whether to retrain is for the governor.
     """
 
     def judged(entries: Sequence[DriftEntry]) -> Decided | None:
+        found = find(entries)
         if _known(entries, found) is not None:
             return None
         retrain, against = permits(policy, entries, found, now)
@@ -41,7 +45,8 @@ def record_decision(ledger: DriftLedger, policy: Governor, found: DriftDecision,
         return Decided(decision=found.model_copy(update={"retrain": retrain, "reasons": reasons}))
 
     ledger.append(judged, now)
-    decision = _known(ledger.entries(), found)
+    entries = ledger.entries()
+    decision = _known(entries, find(entries))
     assert decision is not None
     return decision
 

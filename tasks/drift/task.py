@@ -187,27 +187,31 @@ def decide(
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
     labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
-    # Rows that a retraining already learned from are no reason for another one.
-    unlearned = 0 if watched.name in learned_windows(entries) else watched.fresh_rows
-    found = triage(measured, before, policy, fresh_rows=unlearned, audit=labels)
-    decision = DriftDecision(
-        pipeline=pipeline,
-        window=watched.name,
-        window_digest=watched.source,
-        audit_digest=audit.source if audit else None,
-        model_version=champion.version,
-        verdict=found.verdict,
-        retrain=False,
-        reasons=found.reasons,
-        shift=measured.shift,
-        monitors=found.monitors,
-        duels=duels,
-        estimates=dict(measured.estimates),
-        measures=dict(measured.measures),
-        fresh_rows=unlearned,
-        decided_at=datetime.now(UTC),
-    )
-    return record_decision(ledger, policy.governor, decision, datetime.now(UTC))
+
+    def find(known: Sequence[DriftEntry]) -> DriftDecision:
+        # Rows that a retraining already learned from are no reason for another one.
+        unlearned = 0 if watched.name in learned_windows(known) else watched.fresh_rows
+        earlier = decisions_of(known, champion.version)
+        found = triage(measured, earlier, policy, fresh_rows=unlearned, audit=labels)
+        return DriftDecision(
+            pipeline=pipeline,
+            window=watched.name,
+            window_digest=watched.source,
+            audit_digest=audit.source if audit else None,
+            model_version=champion.version,
+            verdict=found.verdict,
+            retrain=False,
+            reasons=found.reasons,
+            shift=measured.shift,
+            monitors=found.monitors,
+            duels=duels,
+            estimates=dict(measured.estimates),
+            measures=dict(measured.measures),
+            fresh_rows=unlearned,
+            decided_at=datetime.now(UTC),
+        )
+
+    return record_decision(ledger, policy.governor, find, datetime.now(UTC))
 
 
 def _audited(

@@ -1,7 +1,7 @@
 """From a decision to the end of its retraining: each step is written once, however many ask for it at once."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_contracts.drift import Decided, Finished, TakenUp
+from data_contracts.drift import Decided, DriftDecision, DriftEntry, Finished, TakenUp
 from data_contracts.errors import InputError
 from tasks.drift import task
 from tasks.drift.delivery import (
@@ -25,7 +25,7 @@ from tasks.drift.ledger import DriftLedger
 from tasks.drift.task import announce, close_lost, deliver_again, find_ledgers, finish, note_failure, take_up
 from tasks.storage.home import open_store
 from tasks.storage.store import Store
-from tests.unit.drift.ledgers import day, judged
+from tests.unit.drift.ledgers import always, day, judged
 from tests.unit.drift.retraining_process import claim_at_once, deliver_at_once
 
 # A forkserver would keep the environment that it began with, without the address of the bucket.
@@ -45,7 +45,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def ledger(store: Store) -> DriftLedger:
     """A ledger in which the retraining for week_2 is decided."""
     ledger = DriftLedger(store, "support")
-    assert record_decision(ledger, POLICY, judged("week_2"), day(0)).retrain
+    assert record_decision(ledger, POLICY, always(judged("week_2")), day(0)).retrain
     return ledger
 
 
@@ -63,13 +63,13 @@ def kinds(ledger: DriftLedger) -> list[str]:
 
 def test_a_decision_gets_the_governors_word_and_its_reasons_against(store: Store) -> None:
     ledger = DriftLedger(store, "support")
-    refused = record_decision(ledger, POLICY, judged("week_2", fresh=20), day(0))
+    refused = record_decision(ledger, POLICY, always(judged("week_2", fresh=20)), day(0))
     assert not refused.retrain
     assert refused.reasons == (
         "so it was found",
         "no retraining: 20 freshly labelled rows, 50 are asked for: label 30 more",
     )
-    permitted = record_decision(ledger, POLICY, judged("week_3"), day(1))
+    permitted = record_decision(ledger, POLICY, always(judged("week_3")), day(1))
     assert (permitted.retrain, permitted.reasons) == (True, ("so it was found",))
     assert [e.happening for e in ledger.entries()] == [Decided(decision=refused), Decided(decision=permitted)]
 
@@ -79,10 +79,10 @@ def test_a_window_judged_again_stays_as_it_was_judged_first_and_new_labels_or_ve
 ) -> None:
     first = ledger.entries()[0].happening
     assert isinstance(first, Decided)
-    assert record_decision(ledger, POLICY, judged("week_2", "QUIET", at=9), day(9)) == first.decision
+    assert record_decision(ledger, POLICY, always(judged("week_2", "QUIET", at=9)), day(9)) == first.decision
     assert kinds(ledger) == ["decided"]
-    assert not record_decision(ledger, POLICY, judged("week_2", audit="a" * 64), day(9)).retrain
-    assert not record_decision(ledger, POLICY, judged("week_2", version=2), day(99)).retrain
+    assert not record_decision(ledger, POLICY, always(judged("week_2", audit="a" * 64)), day(9)).retrain
+    assert not record_decision(ledger, POLICY, always(judged("week_2", version=2)), day(99)).retrain
     assert kinds(ledger) == ["decided"] * 3
 
 
@@ -114,8 +114,25 @@ def test_the_run_that_took_a_retraining_up_goes_on_when_it_is_run_again_and_othe
     assert kinds(ledger) == ["decided", "taken_up"]
 
 
+def test_what_a_window_is_follows_from_what_was_judged_while_it_was_measured(store: Store) -> None:
+    ledger = DriftLedger(store, "support")
+    asked: list[int] = []
+
+    def find(entries: Sequence[DriftEntry]) -> DriftDecision:
+        asked.append(len(entries))
+        if not entries:
+            # Another process is faster.
+            record_decision(DriftLedger(store, "support"), POLICY, always(judged("week_1", "QUIET")), day(0))
+        return judged("week_2", "QUIET").model_copy(update={"reasons": (f"after {len(entries)}",)})
+
+    found = record_decision(ledger, POLICY, find, day(0))
+    assert found.reasons == ("after 1",)
+    assert asked[:2] == [0, 1]
+    assert kinds(ledger) == ["decided"] * 2
+
+
 def test_a_decision_that_the_ledger_does_not_hold_starts_nothing(ledger: DriftLedger) -> None:
-    record_decision(ledger, POLICY, judged("week_3", "BENIGN"), day(1))
+    record_decision(ledger, POLICY, always(judged("week_3", "BENIGN")), day(1))
     for stranger in (judged("week_9"), judged("week_2", version=2), judged("week_3")):
         with pytest.raises(InputError, match=r"holds no decision to retrain because of week_.*`graft watch` judges"):
             take_up_retraining(ledger, stranger, "run", day(1))
@@ -131,7 +148,7 @@ def test_of_many_events_for_one_decision_exactly_one_starts_a_training(
     processes, threads = (2, 10) if bucket else (4, 250)
     cache = tmp_path / "fetched"
     ledger = DriftLedger(Store(root, cache=cache), "support")
-    record_decision(ledger, POLICY, judged("week_2"), day(0))
+    record_decision(ledger, POLICY, always(judged("week_2")), day(0))
     started = run_at_once(processes, deliver_at_once, lambda number: (root, cache, threads, f"process-{number}"))
     (winner,) = [run for runs in started for run in runs]
     assert [e.happening.flow_run for e in ledger.entries() if isinstance(e.happening, TakenUp)] == [winner]

@@ -13,7 +13,7 @@ from tasks.drift.delivery import record_decision, take_up_retraining
 from tasks.drift.governor import Governor
 from tasks.drift.ledger import DriftLedger
 from tasks.storage.home import open_store
-from tests.unit.drift.ledgers import day, judged
+from tests.unit.drift.ledgers import always, day, judged
 
 
 def test_a_run_that_fails_crashes_or_is_cancelled_leaves_its_failure_in_the_ledger(
@@ -22,7 +22,7 @@ def test_a_run_that_fails_crashes_or_is_cancelled_leaves_its_failure_in_the_ledg
     monkeypatch.setenv("GRAFT_HOME", str(tmp_path))
     monkeypatch.delenv("GRAFT_STORE", raising=False)
     ledger, run = DriftLedger(open_store(), "support"), uuid4()
-    decision = record_decision(ledger, Governor(), judged("week_2"), day(0))
+    decision = record_decision(ledger, Governor(), always(judged("week_2")), day(0))
     take_up_retraining(ledger, decision, str(run), day(1))
     # Parameters come from the server as JSON.
     parameters = {"drift": decision.model_dump(mode="json")}
