@@ -5,9 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,3 +161,13 @@ def services(shop: Shop, first_run: Outcome) -> Iterator[Outcome]:
 
 def _without_labels(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("text", "language", "created_at")}
+
+
+def wait_for(look: Callable[[], Any], enough: Callable[[Any], bool], what: str, seconds: float = 900) -> Any:
+    """What there is to see once it is enough."""
+    deadline = time.monotonic() + seconds
+    while not enough(found := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not {what} after {seconds} s: {found}")
+        time.sleep(1)
+    return found

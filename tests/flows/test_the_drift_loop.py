@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +15,7 @@ from data_contracts.drift import Decided, DriftDecision, Finished
 from tasks.drift.ledger import DriftLedger
 from tasks.drift.task import EVENT
 from tasks.storage.store import Store
-from tests.flows.conftest import PIPELINE, Outcome, Shop
+from tests.flows.conftest import PIPELINE, Outcome, Shop, wait_for
 
 RETRAIN_SECONDS = 900
 QUIET_SECONDS = 15
@@ -137,14 +135,4 @@ def end_of(ledger: DriftLedger) -> Finished:
         lambda: [e.happening for e in ledger.entries() if isinstance(e.happening, Finished)], bool, "an end"
     )
     found: Finished = ends[0]
-    return found
-
-
-def wait_for(look: Callable[[], Any], enough: Callable[[Any], bool], what: str) -> Any:
-    """What there is to see once it is enough."""
-    deadline = time.monotonic() + RETRAIN_SECONDS
-    while not enough(found := look()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not {what} after {RETRAIN_SECONDS} s: {found}")
-        time.sleep(2)
     return found
