@@ -255,6 +255,9 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
         )
     drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
     entries = ledger.entries()
+    taken = [e.happening for e in entries if isinstance(e.happening, Rebaselined)]
+    if (decision.window_digest, decision.model_version) in {(of.window_digest, of.model_version) for of in taken}:
+        raise InputError(f"window {window!r} of {name} was taken for normal before: `graft drift` shows when and why")
     before = rebaselined(entries, decision.model_version)
     frozen = read_reference(store.directory(before.reference) if before else reference)
     heads, columns = heads_of(model), tuple(note["text_columns"])

