@@ -18,12 +18,15 @@ def resampled_sums(table: NDArray[np.float64], draws: int, seed: int = SEED) -> 
     """
     random = np.random.default_rng(seed)
     _, first, counts = np.unique(_fingerprints(table, random), return_index=True, return_counts=True)
-    kinds = table[first]
+    kinds = np.ascontiguousarray(table[first].T)
     found = np.empty((draws, table.shape[1]))
-    step = max(1, COUNTS_AT_ONCE // len(kinds))
+    step = max(1, COUNTS_AT_ONCE // len(counts))
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        found[start : start + size] = random.multinomial(len(table), counts / len(table), size=size) @ kinds
+        drawn = random.multinomial(len(table), counts / len(table), size=size).astype(float)
+        for column in range(table.shape[1]):
+            # By column, since a product of matrices may add up equal columns in different orders.
+            found[start : start + size, column] = drawn @ kinds[column]
     return found
 
 

@@ -223,7 +223,8 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
         assert measured.shift is not None
         harmed = life.harmed(window)
         heard.append((harmed, harmed and life.retrains(measured.shift)))
-        assert heard[-1] == (found.verdict in ("HARMFUL", "UNKNOWN"), found.verdict == "HARMFUL")
+        doubts = found.reasons[0].startswith("the model doubts itself")
+        assert heard[-1] == (doubts, found.verdict == "HARMFUL")
         before.append(SimpleNamespace(monitors=found.monitors))
     # One window alone is not enough: the evidence adds up.
     assert heard[0] == (False, False)

@@ -20,7 +20,9 @@ from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.report import Evidence, make_report
 from tasks.modeling.answering import answer_rows
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, heads_of
+from tasks.modeling.limits import TokenLimit
 from tasks.modeling.predicting import predict_splits
+from tasks.modeling.tokens import TextEncoder
 from tasks.tokenization.encoding import encode_splits
 from tasks.tokenization.settings import Tokenization
 from tasks.training.loop import fine_tune
@@ -168,7 +170,12 @@ def test_a_model_of_such_heads_is_scored_judged_reported_and_referred_to(
         "changes", "gap", "confusion_haste", "reliability_haste", "reliability_topics",
     }  # fmt: skip
 
-    assert freeze_reference(snapshot, answers, heads, tmp_path / "reference") == 96
-    seen = read_reference(tmp_path / "reference")
-    assert {task: int(np.isnan(right).sum()) for task, right in seen.right.items()} == {"topics": 2, "haste": 2}
-    assert min(np.nanmean(right) for right in seen.right.values()) > 0.8
+    encoder = TextEncoder(model / "encoder", TokenLimit(max_tokens=8))
+    rows = freeze_reference(snapshot, answers, heads, encoder, ["text"], tmp_path / "reference")
+    seen = read_reference(tmp_path / "reference").seen
+    assert rows == len(seen) <= 96
+    rights = {task: of.right for task, of in seen.tasks.items() if of.right is not None}
+    assert rights.keys() == {"topics", "haste"}
+    assert min(np.nanmean(right) for right in rights.values()) > 0.8
+    # Of a list of labels there are no shares.
+    assert (seen.tasks["topics"].shares, np.shape(seen.tasks["haste"].shares)) == (None, (rows, 3))

@@ -15,9 +15,11 @@ from tasks.evaluation.baselines import answer_with_baselines
 from tasks.evaluation.scoring import score_splits
 from tasks.modeling.answering import answer_rows
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead, heads_of
+from tasks.modeling.limits import TokenLimit
 from tasks.modeling.network import load_network, new_network
 from tasks.modeling.predicting import predict_splits
 from tasks.modeling.tokenized import read_tokens
+from tasks.modeling.tokens import TextEncoder
 from tasks.training.loop import fine_tune
 from tasks.training.rows import read_rows
 from tasks.training.trunk import trunk_of
@@ -55,7 +57,11 @@ def test_entailment_and_similarity_are_learnt_beside_single_texts_and_come_out_o
     scores = {score.metric: score for score in score_splits(snapshot, tmp_path / "answers", answered, ["test"])}
     assert scores["pearson"].value > 0.9
     assert (scores["accuracy"].rows, scores["pearson"].rows) == (16, 64)
-    assert freeze_reference(snapshot, tmp_path / "answers", answered, tmp_path / "reference") == 160
+    encoder = TextEncoder(model / "encoder", TokenLimit(max_tokens=8))
+    columns = ["text", "context"]
+    frozen = freeze_reference(snapshot, tmp_path / "answers", answered, encoder, columns, tmp_path / "reference")
+    # Each pair once: both splits hold the same.
+    assert frozen == len({(row["text"], row.get("context")) for row in pair_rows})
     # What a window is held against is what the encoder makes of both texts.
     embeddings = np.load(tmp_path / "answers" / "test.npy")
     assert len(np.unique(embeddings[:64].round(6), axis=0)) > 2
