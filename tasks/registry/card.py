@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.registry.passport import Passport
 CARD, TEMPLATE = "README.md", "card.md"
 IN_DOMAIN = "test"
 OUT_OF_SCOPE = "out_of_scope"
+GROUPS_SHOWN = 3
 MARKS = re.compile(r"([\\`*_\[\]|~#])")
 KINDS = {
     "single_label": "gives a text one of {labels} labels",
@@ -42,11 +44,17 @@ def write_card(folder: Path, version: Version, task: str, head: AnyHead, scores:
     """Writes `README.md`; `scores` is the folder of the version's assessment."""
     entries = json.loads((scores / "scores.json").read_text(encoding="utf-8"))
     of_task = [entry for entry in entries if entry["task"] == task]
-    (folder / CARD).write_text(card(version, task, head, of_task), encoding="utf-8")
+    (folder / CARD).write_text(card(version, task, head, of_task, _worst_groups(scores, task)), encoding="utf-8")
 
 
-def card(version: Version, task: str, head: AnyHead, scores: list[dict[str, Any]]) -> str:
-    """The card as Markdown; `scores` are entries {task, split, metric, value, rows, primary, low, high} of the task."""
+def card(
+    version: Version, task: str, head: AnyHead, scores: list[dict[str, Any]], groups: Sequence[dict[str, Any]] = ()
+) -> str:
+    """The card as Markdown; `scores` are entries {task, split, metric, value, rows, primary, low, high} of the task.
+
+    `groups` are those of rows in domain that the task does clearly worse in: {slice, group, value, rows, gap, low,
+    high}, the worst first.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -80,9 +88,18 @@ def card(version: Version, task: str, head: AnyHead, scores: list[dict[str, Any]
         ),
         scope=[entry for entry in primary if _is_scope(entry)],
         others=[entry for entry in scores if entry["split"] == IN_DOMAIN and not entry.get("primary")],
+        groups=groups,
         max_tokens=passport.model.max_tokens,
         in_windows=passport.settings.get("tokenization", {}).get("beyond") == "windows",
     )
+
+
+def _worst_groups(scores: Path, task: str) -> list[dict[str, Any]]:
+    """Groups of enough rows in domain whose gap is below 0 beyond chance; none where slices were not measured."""
+    file = scores / "slices.json"
+    entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    worse = [e for e in entries if e["task"] == task and e["split"] == IN_DOMAIN and e["judged"] and e["high"] < 0]
+    return sorted(worse, key=lambda entry: float(entry["gap"]))[:GROUPS_SHOWN]
 
 
 def plain(text: Any) -> str:

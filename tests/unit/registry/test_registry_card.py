@@ -1,5 +1,6 @@
 """The model card of an exported folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
-from tasks.registry.card import Version, card, plain
+from tasks.registry.card import Version, card, plain, write_card
 from tests.unit.registry.chains import Chain, make_chain
 
 INTENT = SingleLabelHead(column="intent", labels=("refund", "a|b", "<script>alert(1)</script>"))
@@ -109,6 +110,29 @@ def test_text_of_others_stands_in_the_card_as_text(chain: Chain) -> None:
 )
 def test_each_kind_of_head_is_told_how_to_be_read(chain: Chain, head: AnyHead, said: str) -> None:
     assert said in written(chain, head)
+
+
+def test_the_groups_that_it_does_worse_in_are_named_the_worst_first(chain: Chain, tmp_path: Path) -> None:
+    def group(name: str, gap: float, high: float, **others: Any) -> dict[str, Any]:
+        told = {"task": "intent", "split": "test", "slice": "language", "group": name, "value": 0.8 + gap, "rows": 40}
+        return {**told, "gap": gap, "low": gap - 0.1, "high": high, "judged": True, **others}
+
+    groups = [
+        group("vi", -0.1, -0.02),
+        group("de", -0.3, -0.2),
+        group("fr", -0.2, 0.01),
+        group("it", -0.4, -0.3, judged=False),
+        group("pl", -0.4, -0.3, split="noisy"),
+        group("ru", -0.4, -0.3, task="tone"),
+    ]
+    (tmp_path / "scores.json").write_text(json.dumps(SCORES), encoding="utf-8")
+    (tmp_path / "slices.json").write_text(json.dumps(groups), encoding="utf-8")
+    write_card(tmp_path, Version(3, chain.digest, chain.passport), "intent", INTENT, tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line.startswith("- It does worse")] == [
+        "- It does worse in domain where language is de (40 rows): 0.500, -0.300 [-0.400, -0.200] beside all rows.",
+        "- It does worse in domain where language is vi (40 rows): 0.700, -0.100 [-0.200, -0.020] beside all rows.",
+    ]
 
 
 def test_what_was_not_measured_is_said(chain: Chain) -> None:
