@@ -47,7 +47,7 @@ class WindowEvidence:
     """A decision on a window, and what it was taken on.
 
     `rows` is how many the window has, of which `window` may hold a part. `earlier` are decisions with the same model
-    version, oldest first; `threshold` is the log evidence at which a monitor raises an alarm. The parts of `reference`
+    version, oldest first; `levels` are the log evidence at which each monitor raises an alarm. The parts of `reference`
     need not be of the same rows: texts and answers tell how rows used to be, embeddings what is near. `proportions` are
     {task: {label: estimated share}} of the window.
     """
@@ -58,7 +58,7 @@ class WindowEvidence:
     window: SeenRows = SeenRows()
     reference: SeenRows = SeenRows()
     earlier: Sequence[DriftDecision] = ()
-    threshold: float | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
     proportions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 

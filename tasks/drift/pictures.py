@@ -76,13 +76,13 @@ def label_shares(
     return png(figure)
 
 
-def evidence_over_time(looks: Sequence[str], evidence: Mapping[str, Sequence[float]], threshold: float | None) -> bytes:
-    """Log evidence of each monitor at each look, NaN where it did not look, and the threshold of the alarm."""
+def evidence_over_time(looks: Sequence[str], evidence: Mapping[str, Sequence[float]], levels: Sequence[float]) -> bytes:
+    """Log evidence of each monitor at each look, NaN where it did not look, and the levels of an alarm."""
     names = list(looks)[-LOOKS:]
     figure = new_figure(7.2, 3.2)
     panel = figure.subplots()
-    if threshold is not None:
-        panel.axhline(threshold, color=BAD, lw=1, ls="--", label="alarm")
+    for number, level in enumerate(levels):
+        panel.axhline(level, color=BAD, lw=1, ls="--", label="" if number else "alarm")
     for number, (monitor, values) in enumerate(evidence.items()):
         style = LINES[number // len(COLOURS) % len(LINES)]
         shown = list(values)[-LOOKS:]

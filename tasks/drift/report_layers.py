@@ -56,7 +56,7 @@ def shift(decision: DriftDecision) -> Section | None:
 
 def harm(evidence: WindowEvidence) -> Section | None:
     """Layer C: whether the model has become worse, and its accuracy as far as that can be told without labels."""
-    decision, threshold = evidence.decision, evidence.threshold
+    decision = evidence.decision
     tables, drawn = [], []
     if decision.monitors:
         columns = (
@@ -64,7 +64,9 @@ def harm(evidence: WindowEvidence) -> Section | None:
             *(Column("bad share", "number"), Column("allowed", "number"), Column("bad", "number")),
             *(Column("rows", "number"), Column("log e", "number", 2, signed=True), Column("from")),
         )
-        tables.append(Table(columns, [_of_monitor(monitor, threshold) for monitor in decision.monitors]))
+        tables.append(
+            Table(columns, [_of_monitor(monitor, evidence.levels.get(monitor.name)) for monitor in decision.monitors])
+        )
         drawn.append(Picture("monitors", "Evidence that the model became worse, by window", _over_time(evidence)))
     if decision.estimates:
         estimated = (
@@ -91,17 +93,18 @@ def harm(evidence: WindowEvidence) -> Section | None:
     if not tables:
         return None
     note = (
-        "Evidence adds up over the windows that one model version saw, and does not fall below 0. Bad are rows that "
-        "count against the model, of which so many are allowed."
+        "Evidence adds up over the windows that one model version saw; what speaks for the model is not carried on. Bad "
+        "are rows that count against it, of which so many are allowed. An alarm is raised where one monitor alone has "
+        "this much, or several together."
     )
     return Section("harm", "Has the model become worse?", note, pictures=drawn, tables=tables)
 
 
-def _of_monitor(monitor: Monitor, threshold: float | None) -> tuple[Cell | str | int | float | None, ...]:
+def _of_monitor(monitor: Monitor, level: float | None) -> tuple[Cell | str | int | float | None, ...]:
     share = monitor.bad / monitor.rows if monitor.rows else None
-    alarmed = threshold is not None and monitor.log_evidence >= threshold
+    alarmed = level is not None and monitor.log_evidence >= level
     return (
-        *(monitor.name, Cell(monitor.log_evidence, "bad" if alarmed else ""), threshold),
+        *(monitor.name, Cell(monitor.log_evidence, "bad" if alarmed else ""), level),
         *(Cell(share, "doubt" if share is not None and share > monitor.allowed else ""), monitor.allowed, monitor.bad),
         *(monitor.rows, monitor.log_e, "labels" if monitor.labelled else "answers alone"),
     )
@@ -118,5 +121,5 @@ def _over_time(evidence: WindowEvidence) -> bytes:
     return pictures.evidence_over_time(
         [decision.window for decision in looks],
         {name: [of.get(name, nan) for of in found] for name in names},
-        evidence.threshold,
+        sorted(set(evidence.levels.values())),
     )

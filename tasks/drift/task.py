@@ -480,7 +480,7 @@ def write_drift_report(
     others = [name for name in others if name not in text_columns]
     window, reference = read_seen(folders, heads, text_columns, others)
     earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
-    levels = alarm_levels([monitor.name for monitor in decision.monitors], policy.run_length)
+    monitors = {monitor.name for of in (*earlier, decision) for monitor in of.monitors}
     with store.draft() as draft:
         evidence = WindowEvidence(
             decision,
@@ -489,7 +489,7 @@ def write_drift_report(
             window,
             reference,
             [of for of in earlier if of.decided_at < decision.decided_at],
-            min(levels.values(), default=None),
+            alarm_levels(monitors, policy.run_length),
             label_proportions(read_reference(folders.reference).seen, see(folders.answers, WINDOW, heads), heads),
         )
         make_drift_report(evidence, output=draft)

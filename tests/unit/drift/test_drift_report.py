@@ -133,7 +133,7 @@ def evidence() -> WindowEvidence:
         window,
         rows([f"post Hue {number % 7}" for number in range(80)], 20.0),
         earlier=(decision("QUIET", "week_1", monitors=(monitor(0.5, 2),)),),
-        threshold=7.6,
+        levels={"audit/intent": 7.6, "accuracy/intent": 8.3},
         proportions={"intent": {"refund": 0.9, "praise": 0.1}},
     )
 
