@@ -93,9 +93,9 @@ def harm(evidence: WindowEvidence) -> Section | None:
     if not tables:
         return None
     note = (
-        "Evidence adds up over the windows that one model version saw; what speaks for the model is not carried on. Bad "
-        "are rows that count against it, of which so many are allowed. An alarm is raised where one monitor alone has "
-        "this much, or several together."
+        "Evidence adds up over the windows that one model version saw; what speaks for the model is not carried on. "
+        "Bad are rows that count against it, of which so many are allowed. An alarm is raised where one monitor alone "
+        "has this much, or several together."
     )
     return Section("harm", "Has the model become worse?", note, pictures=drawn, tables=tables)
 
