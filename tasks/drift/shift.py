@@ -52,7 +52,7 @@ def measure_shift(
     if any(statistic.kind == "novelty_shift" for statistic in statistics):
         reference, window = apart
     both = joined(reference, window)
-    views = [view for statistic in statistics for view in statistic.views(both, len(reference))]
+    views = [view for statistic in statistics for view in statistic.views(both)]
     if not views:
         kinds = ", ".join(statistic.kind for statistic in statistics)
         raise InputError(

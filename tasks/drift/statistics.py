@@ -31,7 +31,7 @@ LEAST_SPREAD = 1e-6
 
 
 class View(NamedTuple):
-    """What a kind makes of all rows, reference first: its name, the task it is of, features (rows, d), and their z.
+    """What a kind makes of all rows: its name, the task it is of, features (rows, d), and their z.
 
     `z` maps differences of means (draws, d), with 1 / rows + 1 / rows of the two parts, to (draws,).
     """
@@ -48,8 +48,8 @@ class Statistic(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @abstractmethod
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
-        """Of rows of which so many, the first, are the reference's."""
+    def views(self, both: Seen) -> Iterator[View]:
+        """Of the rows of both sides together."""
 
 
 class EmbeddingDistance(Statistic):
@@ -62,7 +62,7 @@ class EmbeddingDistance(Statistic):
     features: int = Field(256, ge=16)
     seed: int = 7
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One, of all tasks."""
         yield _kernel_view(self.kind, None, fourier_features(both.embeddings, self.features, self.seed))
 
@@ -74,7 +74,7 @@ class OutputDistance(Statistic):
     features: int = Field(128, ge=16)
     seed: int = 8
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One for each task whose answer is one label."""
         for task, of in both.tasks.items():
             if of.shares is not None:
@@ -91,7 +91,7 @@ class ConfidenceShift(Statistic):
 
     kind: Literal["confidence_shift"] = "confidence_shift"
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One for each task."""
         for task, of in both.tasks.items():
             yield _steps_view(f"{self.kind}/{task}", task, of.confidences)
@@ -102,7 +102,7 @@ class EntropyShift(Statistic):
 
     kind: Literal["entropy_shift"] = "entropy_shift"
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One for each task whose answer is one label."""
         for task, of in both.tasks.items():
             if (entropy := of.entropy) is not None:
@@ -114,7 +114,7 @@ class NoveltyShift(Statistic):
 
     kind: Literal["novelty_shift"] = "novelty_shift"
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One, of all tasks, where distances are known."""
         if both.distances is not None:
             yield _steps_view(self.kind, None, both.distances)
@@ -128,7 +128,7 @@ class LabelMix(Statistic):
 
     kind: Literal["label_mix"] = "label_mix"
 
-    def views(self, both: Seen, reference: int) -> Iterator[View]:
+    def views(self, both: Seen) -> Iterator[View]:
         """One for each task whose answer is one label."""
         for task, of in both.tasks.items():
             if (given := of.given) is not None and of.shares is not None:

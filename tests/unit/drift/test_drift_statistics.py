@@ -31,7 +31,7 @@ KINDS: tuple[DriftStatistic, ...] = (
 
 
 def only_view(statistic: DriftStatistic, reference: Seen, window: Seen) -> View:
-    (view,) = statistic.views(joined(reference, window), len(reference))
+    (view,) = statistic.views(joined(reference, window))
     return view
 
 
@@ -167,7 +167,7 @@ def test_every_kind_looks_at_the_tasks_that_it_can() -> None:
         np.zeros((3, 2), np.float32),
         {"intent": OfTask(np.ones(3), np.full((3, 2), 0.5, np.float32)), "topics": OfTask(np.ones(3))},
     )
-    named = {view.name: view.task for statistic in KINDS for view in statistic.views(both, 2)}
+    named = {view.name: view.task for statistic in KINDS for view in statistic.views(both)}
     assert named == {
         "embedding_distance": None,
         "output_distance/intent": "intent",
