@@ -19,8 +19,8 @@ def watch_windows(pipeline: str = "support", overrides: list[str] | None = None)
         overrides: Changed settings, one a line, as in `drift.alpha=0.01`.
     """
     plan = load_pipeline(pipeline, overrides)
-    windows, labelled = find_windows(plan.data)
-    due = find_windows_to_watch(plan.name, windows, labelled, require_champion(plan.name))
+    windows, labelled, fresh = find_windows(plan.data)
+    due = find_windows_to_watch(plan.name, windows, labelled, fresh, require_champion(plan.name))
     # A window that cannot be read, which fails in the end, keeps nobody from hearing of the others.
     judged = [watch_drift(window, pipeline, overrides, return_state=True) for window in due]
     return [state.result() for state in judged]

@@ -25,12 +25,14 @@ def triage(
     *,
     fresh_rows: int,
     audit: Mapping[str, Count] | None = None,
+    told: Collection[str] = (),
 ) -> Triage:
     """The verdict on a window after those `before`, oldest first, of the same version.
 
     `audit` counts wrong answers among rows of the window that were labelled at random, by task. Labels that show harm
     decide; without them it takes harm, a shift that is no trifle, and rows to learn from. A pipeline with labels
     gives one half of the evidence to them, since no other monitor sees that the same texts mean something else now.
+    `told` are monitors that this window was counted for by an earlier decision on it.
     """
     if measured.problems:
         return Triage("BAD_DATA", tuple(measured.problems))
@@ -45,7 +47,7 @@ def triage(
     )
     evidence = {name: monitor.log_evidence for name, monitor in (known | {m.name: m for m in monitors}).items()}
     # A monitor that this window told nothing raises no alarm for it.
-    raised = [name for name in alarms(evidence, levels) if name in counted]
+    raised = [name for name in alarms(evidence, levels) if name in counted or name in told]
     by_labels = [name for name in raised if name.startswith(AUDITED)]
     by_doubt = [name for name in raised if not name.startswith(AUDITED)]
     verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows, audit or {})

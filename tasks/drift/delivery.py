@@ -17,7 +17,7 @@ from data_contracts.drift import (
 )
 from data_contracts.errors import InputError
 from tasks.drift.governor import Governor, permits
-from tasks.drift.history import Retraining, decision_on, retraining_for
+from tasks.drift.history import Retraining, retraining_for, settled
 from tasks.drift.ledger import DriftLedger
 
 REDELIVER_MINUTES = 10.0
@@ -127,7 +127,7 @@ def finish_retraining(
 
 
 def _known(entries: Sequence[DriftEntry], found: DriftDecision) -> DriftDecision | None:
-    return decision_on(entries, found.window_digest, found.audit_digest, found.model_version)
+    return settled(entries, found.window_digest, found.audit_digest, found.model_version, found.fresh_rows)
 
 
 def _required(entries: Sequence[DriftEntry], decision: DriftDecision) -> Retraining:

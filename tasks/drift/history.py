@@ -53,10 +53,23 @@ def decisions_of(entries: Sequence[DriftEntry], model_version: int) -> list[Drif
 def decision_on(
     entries: Sequence[DriftEntry], window_digest: str, audit_digest: str | None, model_version: int
 ) -> DriftDecision | None:
-    """The decision on those bytes, with those labelled rows and that version, if it was taken."""
+    """The latest decision on those bytes, with those labelled rows and that version, if one was taken."""
     wanted = (window_digest, audit_digest, model_version)
-    found = (d for d in decisions(entries) if (d.window_digest, d.audit_digest, d.model_version) == wanted)
-    return next(found, None)
+    found = [d for d in decisions(entries) if (d.window_digest, d.audit_digest, d.model_version) == wanted]
+    return found[-1] if found else None
+
+
+def is_open(decision: DriftDecision) -> bool:
+    """Whether labelled rows to learn from would change what follows: harm was seen or suspected, and nobody trains."""
+    return decision.verdict in ("UNKNOWN", "HARMFUL") and not decision.retrain
+
+
+def settled(
+    entries: Sequence[DriftEntry], window_digest: str, audit_digest: str | None, model_version: int, fresh_rows: int
+) -> DriftDecision | None:
+    """The latest such decision, unless it is open and more rows were labelled since than it knew of."""
+    found = decision_on(entries, window_digest, audit_digest, model_version)
+    return None if found is not None and is_open(found) and fresh_rows > found.fresh_rows else found
 
 
 def retrainings(entries: Sequence[DriftEntry]) -> list[Retraining]:
@@ -83,9 +96,15 @@ def learned_windows(entries: Sequence[DriftEntry]) -> tuple[str, ...]:
 
 
 def windows_to_watch(
-    entries: Sequence[DriftEntry], windows: Sequence[str], labelled: Sequence[str], model_version: int
+    entries: Sequence[DriftEntry],
+    windows: Sequence[str],
+    labelled: Sequence[str],
+    fresh: Sequence[str],
+    model_version: int,
 ) -> list[str]:
-    """Of the windows that are there, those that nobody has judged yet, and those whose first labels came since.
+    """Of the windows that are there, those that nobody has judged yet, and those that labels came for since.
+
+    `labelled` are windows with audited rows, `fresh` those with rows to learn from, which an open decision waits for.
 
     A window that was judged with an earlier version is old news; labels of a window say something of the version that
     answered it, until a retraining learnt from them.
@@ -93,7 +112,9 @@ def windows_to_watch(
     judged = {decision.window for decision in decisions(entries)}
     of_version = decisions_of(entries, model_version)
     with_labels = {decision.window for decision in of_version if decision.audit_digest is not None}
-    late = {decision.window for decision in of_version} & set(labelled) - with_labels - set(learned_windows(entries))
+    waiting = {window for window, decision in {d.window: d for d in of_version}.items() if is_open(decision)}
+    audited = {decision.window for decision in of_version} & set(labelled) - with_labels
+    late = (audited | waiting & set(fresh)) - set(learned_windows(entries))
     return [window for window in windows if window not in judged or window in late]
 
 

@@ -45,7 +45,7 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decision_on, decisions_of, learned_windows, rebaselined, retrainings, windows_to_watch
+from tasks.drift.history import decisions_of, learned_windows, rebaselined, retrainings, settled, windows_to_watch
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -138,9 +138,11 @@ def find_learned_windows(pipeline: str) -> tuple[str, ...]:
 
 
 @task(cache_policy=NO_CACHE)
-def find_windows_to_watch(name: str, windows: list[str], labelled: list[str], champion: ModelVersion) -> list[str]:
-    """Windows that nobody has judged yet, and those whose first labels came since, in order."""
-    return windows_to_watch(DriftLedger(open_store(), name).entries(), windows, labelled, champion.version)
+def find_windows_to_watch(
+    name: str, windows: list[str], labelled: list[str], fresh: list[str], champion: ModelVersion
+) -> list[str]:
+    """Windows that nobody has judged yet, and those that labels came for since, in order."""
+    return windows_to_watch(DriftLedger(open_store(), name).entries(), windows, labelled, fresh, champion.version)
 
 
 @task(cache_policy=NO_CACHE)
@@ -154,13 +156,15 @@ def decide(
 ) -> DriftDecision:
     """The decision on a window, written to the ledger; one already taken for the same bytes and model is kept.
 
-    Labels that come later make another decision on the window, to which they alone add evidence.
+    Labels that come later make another decision on the window: audited ones, which alone add evidence, and rows to
+    learn from, where a decision is open.
     """
     store = open_store()
     ledger = DriftLedger(store, name)
     entries = ledger.entries()
     audit = watched.audit
-    known = decision_on(entries, watched.source, audit.source if audit else None, champion.version)
+    labels_of = audit.source if audit else None
+    known = settled(entries, watched.source, labels_of, champion.version, _unlearned(watched, entries))
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
@@ -186,18 +190,18 @@ def decide(
     )
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
+    told = {monitor.name for decision in on_it for monitor in decision.monitors}
     labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
 
     def find(known: Sequence[DriftEntry]) -> DriftDecision:
-        # Rows that a retraining already learned from are no reason for another one.
-        unlearned = 0 if watched.name in learned_windows(known) else watched.fresh_rows
+        unlearned = _unlearned(watched, known)
         earlier = decisions_of(known, champion.version)
-        found = triage(measured, earlier, policy, fresh_rows=unlearned, audit=labels)
+        found = triage(measured, earlier, policy, fresh_rows=unlearned, audit=labels, told=told)
         return DriftDecision(
             pipeline=pipeline,
             window=watched.name,
             window_digest=watched.source,
-            audit_digest=audit.source if audit else None,
+            audit_digest=labels_of,
             model_version=champion.version,
             verdict=found.verdict,
             retrain=False,
@@ -212,6 +216,11 @@ def decide(
         )
 
     return record_decision(ledger, policy.governor, find, datetime.now(UTC))
+
+
+def _unlearned(watched: WatchedWindow, entries: Sequence[DriftEntry]) -> int:
+    # Rows that a retraining already learned from are no reason for another one.
+    return 0 if watched.name in learned_windows(entries) else watched.fresh_rows
 
 
 def _audited(

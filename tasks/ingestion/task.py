@@ -48,11 +48,12 @@ def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), wind
 
 
 @task(cache_policy=NO_CACHE)
-def find_windows(data: DataSettings) -> tuple[list[str], list[str]]:
-    """Names of the windows that are there, and of those that people have labelled rows of; both in order."""
+def find_windows(data: DataSettings) -> tuple[list[str], list[str], list[str]]:
+    """Names, in order, of the windows that are there, those with audited rows, and those with rows to learn from."""
     if data.windows is None:
         raise InputError("the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML.")
-    return data.windows.known(), data.audit.known() if data.audit is not None else []
+    audited, fresh = (source.known() if source is not None else [] for source in (data.audit, data.fresh))
+    return data.windows.known(), audited, fresh
 
 
 def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:

@@ -148,6 +148,18 @@ def test_labels_that_show_harm_decide_whatever_else_is_seen() -> None:
         assert (found.verdict, found.reasons[0]) == ("HARMFUL", "labels show that intent became worse")
 
 
+def test_rows_to_learn_from_that_come_later_turn_a_question_into_harm_and_count_nothing_twice() -> None:
+    window = measured(shift(), intent=HARM)
+    asked = judge(window, fresh_rows=0)
+    assert asked.verdict == "UNKNOWN"
+    again = replace(window, counts={})
+    earlier = [decided(asked, 1)]
+    found = triage(again, earlier, POLICY, fresh_rows=20, told=[monitor.name for monitor in asked.monitors])
+    assert (found.verdict, found.monitors) == ("HARMFUL", ())
+    # To another window, which told nothing, the alarm does not belong.
+    assert triage(again, earlier, POLICY, fresh_rows=20).verdict == "BENIGN"
+
+
 def test_labels_that_show_no_harm_do_not_hide_doubt() -> None:
     assert judge(measured(shift(), intent=HARM), audit={"intent": FINE}).verdict == "HARMFUL"
     assert judge(measured(shift()), audit={"intent": FINE}).verdict == "BENIGN"

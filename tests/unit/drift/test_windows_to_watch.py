@@ -1,8 +1,8 @@
 import pytest
 
-from data_contracts.drift import Decided, DriftEntry, TakenUp
+from data_contracts.drift import Decided, DriftEntry, DriftVerdict, TakenUp
 from tasks.drift.governor import Governor
-from tasks.drift.history import windows_to_watch
+from tasks.drift.history import settled, windows_to_watch
 from tests.unit.drift.ledgers import Story, judged
 
 AUDIT = "b" * 64
@@ -15,17 +15,20 @@ def ledger(*happenings: object) -> list[DriftEntry]:
     return story.entries
 
 
-def decided(window: str, *, version: int = 1, audit: str | None = None, retrain: bool = False) -> Decided:
-    return Decided(decision=judged(window, version=version, audit=audit, retrain=retrain))
+def decided(window: str, *, version: int = 1, audit: str | None = None, verdict: DriftVerdict = "QUIET") -> Decided:
+    return Decided(decision=judged(window, verdict, version=version, audit=audit))
 
 
 def test_windows_that_nobody_has_judged_are_watched_in_order() -> None:
-    assert windows_to_watch([], ["week_1", "week_2"], [], 1) == ["week_1", "week_2"]
-    assert windows_to_watch(ledger(decided("week_1")), ["week_1", "week_2", "week_3"], [], 1) == ["week_2", "week_3"]
+    assert windows_to_watch([], ["week_1", "week_2"], [], [], 1) == ["week_1", "week_2"]
+    assert windows_to_watch(ledger(decided("week_1")), ["week_1", "week_2", "week_3"], [], [], 1) == [
+        "week_2",
+        "week_3",
+    ]
 
 
 def test_a_window_judged_with_an_earlier_version_is_old_news() -> None:
-    assert windows_to_watch(ledger(decided("week_1")), ["week_1"], ["week_1"], 2) == []
+    assert windows_to_watch(ledger(decided("week_1")), ["week_1"], ["week_1"], [], 2) == []
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ def test_a_window_judged_with_an_earlier_version_is_old_news() -> None:
 )
 def test_a_window_is_watched_again_when_its_first_labels_came(audit: str | None, due: list[str]) -> None:
     entries = ledger(decided("week_1"), *([decided("week_1", audit=audit)] if audit else []))
-    assert windows_to_watch(entries, ["week_1"], ["week_1"], 1) == due
+    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1) == due
 
 
 def test_labels_that_a_retraining_learnt_from_judge_nobody() -> None:
@@ -42,4 +45,28 @@ def test_labels_that_a_retraining_learnt_from_judge_nobody() -> None:
         Decided(decision=decision),
         TakenUp(window="week_1", window_digest=decision.window_digest, model_version=1, flow_run="run"),
     )
-    assert windows_to_watch(entries, ["week_1"], ["week_1"], 1) == []
+    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "due"),
+    [("UNKNOWN", ["week_1"]), ("HARMFUL", ["week_1"]), ("QUIET", []), ("BENIGN", []), ("BAD_DATA", [])],
+)
+def test_a_window_that_waits_for_rows_to_learn_from_is_watched_again_when_there_are_some(
+    verdict: DriftVerdict, due: list[str]
+) -> None:
+    entries = ledger(decided("week_1", verdict=verdict))
+    assert windows_to_watch(entries, ["week_1"], [], ["week_1"], 1) == due
+    assert windows_to_watch(entries, ["week_1"], [], [], 1) == []
+
+
+def test_only_an_open_decision_and_more_rows_make_another_one() -> None:
+    asked = judged("week_1", "UNKNOWN", fresh=20)
+    key = (asked.window_digest, None, 1)
+    entries = ledger(Decided(decision=asked))
+    assert settled(entries, *key, 20) == asked
+    assert settled(entries, *key, 21) is None
+    trained = judged("week_1", "HARMFUL", fresh=21, retrain=True)
+    assert settled(ledger(Decided(decision=asked), Decided(decision=trained)), *key, 99) == trained
+    quiet = judged("week_1", "BENIGN", fresh=0)
+    assert settled(ledger(Decided(decision=quiet)), *key, 99) == quiet
