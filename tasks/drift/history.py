@@ -124,6 +124,12 @@ def rebaselined(entries: Sequence[DriftEntry], model_version: int) -> Rebaseline
     return next((happened for happened in reversed(found) if happened.model_version == model_version), None)
 
 
+def was_rebaselined(entries: Sequence[DriftEntry], decision: DriftDecision) -> bool:
+    """Whether that window was taken for normal to that version already."""
+    found = [entry.happening for entry in entries if isinstance(entry.happening, Rebaselined)]
+    return key_of(decision) in {(of.window_digest, of.model_version) for of in found}
+
+
 def verdicts_since(entries: Sequence[DriftEntry], model_version: int) -> dict[str, DriftVerdict]:
     """{window digest: latest verdict} of a version's windows, in order of judgement, from behind the last one that a
     retraining was decided on: what was acted on is no evidence for acting again."""

@@ -45,7 +45,15 @@ from tasks.drift.delivery import (
     record_decision,
     take_up_retraining,
 )
-from tasks.drift.history import decisions_of, learned_windows, rebaselined, retrainings, settled, windows_to_watch
+from tasks.drift.history import (
+    decisions_of,
+    learned_windows,
+    rebaselined,
+    retrainings,
+    settled,
+    was_rebaselined,
+    windows_to_watch,
+)
 from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -81,8 +89,9 @@ __all__ = [
 if TYPE_CHECKING:
     from tasks.drift.evidence import EvidenceFolders
     from tasks.drift.measuring import Count
+    from tasks.drift.quality import TextFacts
     from tasks.drift.reference import Frozen
-    from tasks.drift.seen import Numbers
+    from tasks.drift.seen import Numbers, Seen
     from tasks.modeling.tokens import TextEncoder
 
 WINDOW = "window"
@@ -170,9 +179,7 @@ def decide(
         return known
     from tasks.drift.decision import triage
     from tasks.drift.measuring import measure_window
-    from tasks.drift.quality import text_facts
     from tasks.drift.reference import read_reference
-    from tasks.drift.seen import see
 
     folder = store.directory(champion.model.digest)
     before = decisions_of(entries, champion.version)
@@ -181,8 +188,7 @@ def decide(
     normal = rebaselined(entries, champion.version)
     measured = measure_window(
         reference,
-        see(store.directory(watched.answers.digest), WINDOW, heads_of(folder)),
-        text_facts(store.directory(watched.drawn.digest), WINDOW, text_columns, _text_encoder(folder)),
+        *_as_seen(store.directory(watched.drawn.digest), store.directory(watched.answers.digest), folder, text_columns),
         watched.broken,
         policy,
         look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
@@ -248,9 +254,7 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
 
     Raises InputError for a window that was not watched, or was found to be something else.
     """
-    from tasks.drift.quality import text_facts
     from tasks.drift.reference import extend_reference, read_reference, write_frozen
-    from tasks.drift.seen import see
 
     store, ledger = open_store(), DriftLedger(open_store(), name)
     note = store.read_note(_report_note(name, window))
@@ -264,14 +268,11 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
         )
     drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
     entries = ledger.entries()
-    taken = [e.happening for e in entries if isinstance(e.happening, Rebaselined)]
-    if (decision.window_digest, decision.model_version) in {(of.window_digest, of.model_version) for of in taken}:
+    if was_rebaselined(entries, decision):
         raise InputError(f"window {window!r} of {name} was taken for normal before: `graft drift` shows when and why")
     before = rebaselined(entries, decision.model_version)
     frozen = read_reference(store.directory(before.reference) if before else reference)
-    heads, columns = heads_of(model), tuple(note["text_columns"])
-    seen, facts = see(answers, WINDOW, heads), text_facts(drawn, WINDOW, columns, _text_encoder(model))
-    extended = extend_reference(frozen, [(seen, facts)])
+    extended = extend_reference(frozen, [_as_seen(drawn, answers, model, tuple(note["text_columns"]))])
     said = f"{len(extended.seen)} rows of reference and {window} are what is normal to version {decision.model_version}"
     if dry_run:
         return said
@@ -279,7 +280,9 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
         write_frozen(extended, draft)
         digest = store.publish(draft)
 
-    def normal(known: Sequence[DriftEntry]) -> Rebaselined:
+    def normal(known: Sequence[DriftEntry]) -> Rebaselined | None:
+        if was_rebaselined(known, decision):
+            return None
         return Rebaselined(
             window=window,
             window_digest=decision.window_digest,
@@ -308,25 +311,22 @@ def replay_policies(
     from data_contracts.yaml_files import parse_yaml
     from tasks.drift.auditing import audited_rights
     from tasks.drift.backtest import PastWindow, harmful_from, replay
-    from tasks.drift.quality import text_facts
     from tasks.drift.reference import read_reference
     from tasks.drift.report_backtest import policy_rows, write_backtest
-    from tasks.drift.seen import see
 
     chosen = {Path(path).stem: parse_yaml(Path(path), DriftPolicy) for path in policies} or {name: own}
     store = open_store()
     folder = store.directory(champion.model.digest)
-    heads, encoder = heads_of(folder), _text_encoder(folder)
+    heads = heads_of(folder)
     reference = read_reference(store.directory(champion.reference.digest))
     past = []
     for window in watched:
-        audit, drawn = window.audit, store.directory(window.drawn.digest)
-        rights = {}
+        audit, rights = window.audit, {}
         if audit is not None:
             places = store.directory(audit.checked.digest), store.directory(audit.answers.digest)
             rights = audited_rights(*places, heads)
-        seen = see(store.directory(window.answers.digest), WINDOW, heads)
-        facts = text_facts(drawn, WINDOW, text_columns, encoder)
+        places = store.directory(window.drawn.digest), store.directory(window.answers.digest)
+        seen, facts = _as_seen(*places, folder, text_columns)
         past.append(PastWindow(window.name, window.source, seen, facts, window.broken, window.fresh_rows, rights))
     now = datetime.now(UTC)
     replayed = [
@@ -583,6 +583,14 @@ def _send(name: str, decision: DriftDecision) -> None:
 
 def _times(count: int) -> str:
     return "first time" if count == 1 else f"{count}. time"
+
+
+def _as_seen(drawn: Path, answers: Path, model: Path, text_columns: tuple[str, ...]) -> "tuple[Seen, TextFacts]":
+    """A window's rows as the model sees them, and what their texts are like."""
+    from tasks.drift.quality import text_facts
+    from tasks.drift.seen import see
+
+    return see(answers, WINDOW, heads_of(model)), text_facts(drawn, WINDOW, text_columns, _text_encoder(model))
 
 
 def _text_encoder(model: Path) -> "TextEncoder":
