@@ -1,12 +1,14 @@
 """Rows end to end: an encoder reads the real tokens of a batch as one row, so that nothing is spent on padding.
 
 Every layer but attention looks at one token at a time and does not notice; attention is told where rows begin. On a
-GPU that is a kernel for rows of different length. Elsewhere rows are laid side by side for attention alone, where
-padding costs least: of a BERT layer a token takes 12 * width * width multiplications, and 2 * width for each that it
-attends to.
+GPU that is a kernel for rows of different length. On a CPU rows of one length, which stand together, are taken at a
+time: they are another view of the states, so nothing is copied, padded or masked. Elsewhere rows are laid side by side
+for attention alone, where padding costs least: of a BERT layer a token takes 12 * width * width multiplications, and
+2 * width for each that it attends to.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,15 +24,16 @@ HALF = (torch.bfloat16, torch.float16)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows of a batch stand, end to end and side by side.
+    """Where the rows of a batch stand: end to end from the shortest on, and side by side in the order of the batch.
 
     `mask` is (rows, longest), `places` (tokens,) where each token stands in the flattened mask, and `ends` (rows + 1,)
-    counts the tokens before each row and behind the last.
+    counts the tokens before each row and behind the last. `lengths` is {tokens: rows that have so many}.
     """
 
     mask: Tensor
     places: Tensor
     ends: Tensor
+    lengths: dict[int, int]
 
     def side_by_side(self, states: Tensor) -> Tensor:
         """(tokens, ...) to (rows, longest, ...), with zeros behind the shorter rows."""
@@ -45,8 +48,10 @@ class Layout:
 
 def layout_of(mask: Tensor) -> Layout:
     """The layout of a batch, from its (rows, longest) mask with 1 for real tokens."""
-    ends = functional.pad(mask.sum(dim=1).cumsum(dim=0), (1, 0)).int()
-    return Layout(mask.bool(), mask.flatten().nonzero().squeeze(1), ends)
+    lengths, order = mask.sum(dim=1).sort(stable=True)
+    real, everywhere = mask.bool(), torch.arange(mask.numel(), device=mask.device).reshape(mask.shape)
+    ends = functional.pad(lengths.cumsum(dim=0), (1, 0)).int()
+    return Layout(real, everywhere[order][real[order]], ends, Counter(lengths.tolist()))
 
 
 def pack(encoder: nn.Module) -> bool:
@@ -139,6 +144,8 @@ Kernel = Callable[[Tensor, Tensor, Tensor, _How], Tensor]
 
 def _kernel_for(query: Tensor, dropout: float) -> Kernel:
     """FlashAttention where it is installed, else what torch has of it, which knows no dropout, else padding."""
+    if query.device.type == "cpu":
+        return _length_by_length
     if not query.is_cuda or query.dtype not in HALF:
         return _side_by_side
     from transformers.utils import is_flash_attn_2_available
@@ -148,17 +155,39 @@ def _kernel_for(query: Tensor, dropout: float) -> Kernel:
     return _side_by_side if dropout else _varlen_attention
 
 
+def _length_by_length(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
+    lengths = how.layout.lengths
+    sizes = [rows * tokens for tokens, rows in lengths.items()]
+    parts = zip(*(torch.split(of, sizes) for of in (query, key, value)), strict=True)
+    found = []
+    for (tokens, rows), of_length in zip(lengths.items(), parts, strict=True):
+        states = [part.unflatten(0, (rows, tokens)) for part in of_length]
+        mask = None if how.reach is None or how.reach >= tokens - 1 else _near(tokens, how.reach, query.device)
+        found.append(_attention(states, mask, how).flatten(0, 1))
+    return torch.cat(found)
+
+
 def _side_by_side(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
-    grouped, layout = query.shape[1] != key.shape[1], how.layout
-    mask = layout.mask[:, None, None, :]
+    layout, mask = how.layout, how.layout.mask[:, None, None, :]
     if how.reach is not None:
-        at = torch.arange(mask.shape[-1], device=mask.device)
-        mask = mask & ((at[:, None] - at).abs() <= how.reach)
-    query, key, value = (layout.side_by_side(of).transpose(1, 2) for of in (query, key, value))
+        mask = mask & _near(mask.shape[-1], how.reach, mask.device)
+    return layout.end_to_end(_attention([layout.side_by_side(of) for of in (query, key, value)], mask, how))
+
+
+def _attention(states: Sequence[Tensor], mask: Tensor | None, how: _How) -> Tensor:
+    """(rows, tokens, heads, width) from queries, keys and values of that shape."""
+    query, key, value = (of.transpose(1, 2) for of in states)
+    grouped = query.shape[1] != key.shape[1]
     found = functional.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, dropout_p=how.dropout, scale=how.scaling, enable_gqa=grouped
     )
-    return layout.end_to_end(found.transpose(1, 2))
+    return found.transpose(1, 2)
+
+
+def _near(tokens: int, reach: int, device: torch.device) -> Tensor:
+    """(tokens, tokens), which are at most so far apart."""
+    at = torch.arange(tokens, device=device)
+    return (at[:, None] - at).abs() <= reach
 
 
 def _varlen_attention(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:

@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutput
 
+from tasks.modeling import packing
 from tasks.modeling.encoder import set_dropout
 from tasks.modeling.inference import mask_of, pad
 from tasks.modeling.packing import Layout, attend, layout_of, pack, packed_states, unpack
@@ -46,8 +47,12 @@ def alone(encoder: nn.Module, row: list[int]) -> Tensor:
     return states
 
 
+@pytest.mark.parametrize("kernel", ["_length_by_length", "_side_by_side"])
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "modernbert", "eurobert"])
-def test_states_and_gradients_are_those_of_each_row_by_itself(name: str) -> None:
+def test_states_and_gradients_are_those_of_each_row_by_itself(
+    name: str, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "_kernel_for", lambda *_: getattr(packing, kernel))
     encoder = encoders()[name]
     set_dropout(encoder, 0.0)
     expected = torch.cat([alone(encoder, row) for row in IDS])
@@ -117,12 +122,13 @@ def test_attention_of_another_kind_is_refused(others: dict[str, object]) -> None
 
 
 def test_a_layout_says_where_rows_stand() -> None:
-    layout = layout_of(torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1]]))
-    assert layout.places.tolist() == [0, 1, 3, 6, 7, 8]
-    assert layout.ends.tolist() == [0, 2, 3, 6]
+    layout = layout_of(torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 1, 0]]))
+    assert layout.places.tolist() == [3, 0, 1, 9, 10, 6, 7, 8]
+    assert layout.ends.tolist() == [0, 1, 3, 5, 8]
     assert layout.ends.dtype == torch.int32  # as the kernels want it
-    tokens = torch.arange(1, 7)
-    assert layout.side_by_side(tokens).tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6]]
+    assert layout.lengths == {1: 1, 2: 2, 3: 1}
+    tokens = torch.arange(1, 9)
+    assert layout.side_by_side(tokens).tolist() == [[2, 3, 0], [1, 0, 0], [6, 7, 8], [4, 5, 0]]
     assert layout.end_to_end(layout.side_by_side(tokens)).tolist() == tokens.tolist()
     assert isinstance(layout, Layout)
 

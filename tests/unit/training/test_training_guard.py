@@ -70,13 +70,14 @@ def everything_in_one_row(mask: Tensor) -> packing.Layout:
     class Wrong(packing.Layout):
         def side_by_side(self, states: Tensor) -> Tensor:
             if states.shape[1:] == (32,):
-                return packing.Layout(mask, mask.flatten().nonzero().squeeze(1), self.ends).side_by_side(states)
+                places = mask.flatten().nonzero().squeeze(1)
+                return packing.Layout(mask, places, self.ends, self.lengths).side_by_side(states)
             return super().side_by_side(states)
 
         def end_to_end(self, states: Tensor) -> Tensor:
             return states[mask.bool()] if states.shape[:2] == mask.shape else super().end_to_end(states)
 
-    return Wrong(torch.ones(1, real, dtype=torch.bool), torch.arange(real), torch.tensor([0, real]))
+    return Wrong(torch.ones(1, real, dtype=torch.bool), torch.arange(real), torch.tensor([0, real]), {real: 1})
 
 
 class TakesPaddingForText(BertModel):
