@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tasks.modeling.encoder import layer_stack
 from tasks.modeling.inference import batches_by_length, lower_precision, mask_of, pad
-from tasks.modeling.packing import packed_states
+from tasks.modeling.packing import layout_of, packed_states
 from tasks.training.guard import ROWS_COMPARED, difference
 from tasks.training.kept_states import RowStates, keep_states
 
@@ -63,11 +63,11 @@ class Trunk:
 
     def states(self, rows: Sequence[int], input_ids: Tensor, mask: Tensor) -> Tensor:
         """Last hidden states of remembered rows: (rows, tokens, width)."""
-        found = [self._rows.at(row) for row in rows]
+        given = nn.utils.rnn.pad_sequence([self._rows.at(row) for row in rows], batch_first=True).to(mask.device)
         if self._packed:
-            self._given.states = torch.cat(found)[None].to(mask.device)
+            self._given.states = layout_of(mask).end_to_end(given)[None]
             return packed_states(self._upper, input_ids, mask)
-        self._given.states = nn.utils.rnn.pad_sequence(found, batch_first=True).to(mask.device)
+        self._given.states = given
         result: Tensor = self._upper(input_ids=input_ids, attention_mask=mask).last_hidden_state
         return result
 
