@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measuring import Clock, report
 from benchmarks.training_peers.work import (
+    ENCODER_DROPOUT,
     ENCODER_LEARNING_RATE,
     HEAD_DROPOUT,
     HEAD_LEARNING_RATE,
@@ -58,6 +59,7 @@ def train(
     heads = {name: SingleLabelHead(column=name, labels=tuple(of), dropout=HEAD_DROPOUT) for name, of in labels.items()}
     settings: dict[str, Any] = {"epochs": epochs, "rows_per_step": ROWS_PER_STEP, "precision": precision, "seed": SEED}
     settings |= {"encoder_learning_rate": ENCODER_LEARNING_RATE, "head_learning_rate": HEAD_LEARNING_RATE}
+    settings |= {"encoder_dropout": ENCODER_DROPOUT}
     # The peers have imported everything and loaded their encoder before their time begins.
     load_encoder(encoder)
     folders = {"checkpoints": folder / "scratch", "curves": folder / "curves", "output": output}

@@ -7,6 +7,7 @@ import sys
 
 from benchmarks.measuring import Clock, report
 from benchmarks.training_peers.work import (
+    ENCODER_DROPOUT,
     ENCODER_LEARNING_RATE,
     HEAD_LEARNING_RATE,
     MAX_TOKENS,
@@ -30,7 +31,7 @@ def main(rows: int, epochs: int) -> None:
         model = SetFitModel.from_pretrained(
             str(source), use_differentiable_head=True, head_params={"out_features": len(work.labels[name])}
         )
-        set_dropout(model.model_body, 0.0)
+        set_dropout(model.model_body, ENCODER_DROPOUT)
         texts, labels = [text for text, _ in found], [label for _, label in found]
         clock = Clock()
         model.fit(

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.measuring import Clock, report
 from benchmarks.training_peers.work import (
+    ENCODER_DROPOUT,
     ENCODER_LEARNING_RATE,
     HEAD_DROPOUT,
     MAX_TOKENS,
@@ -55,7 +56,7 @@ def main(folder: Path, rows: int, epochs: int) -> None:
     }
     model = tasknet.Model(tasks, settings)
     for network in model.task_models_list:
-        set_dropout(network.base_model, 0.0)
+        set_dropout(network.base_model, ENCODER_DROPOUT)
         network.dropout.p = HEAD_DROPOUT
     trainer = tasknet.Trainer(model, tasks, settings)
     clock = Clock()

@@ -15,6 +15,8 @@ MAX_TOKENS = 64
 ROWS_PER_STEP = 32
 ENCODER_LEARNING_RATE, HEAD_LEARNING_RATE = 2e-4, 1e-3
 HEAD_DROPOUT = 0.1
+# Of the states inside the encoder; attention's weights have none.
+ENCODER_DROPOUT = 0.1
 SEED = 13
 FEW = 8
 

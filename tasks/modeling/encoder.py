@@ -17,6 +17,8 @@ PACKAGE = "package:"
 WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 # These count positions from behind the padding id on, so that the first two are no token's.
 POSITIONS_FROM_TWO = ("roberta", "xlm-roberta", "camembert", "mpnet")
+# Where encoders keep the share of dropout of attention's weights: a module, or a number.
+OF_ATTENTION = ("attention_dropout", "attn_dropout")
 WANTED = ("*.json", "*.txt", "*.model", "*.spm", "*.safetensors", "*.bin")
 
 
@@ -107,7 +109,7 @@ def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
 
 
 def freeze(encoder: "nn.Module", layers: int) -> None:
-    """Excludes the embeddings and the first `layers` layers from training.
+    """Excludes the embeddings and the first `layers` layers from training, and from dropout: they always say the same.
 
     Raises InputError where the encoder's layers cannot be told apart or are fewer.
     """
@@ -120,6 +122,7 @@ def freeze(encoder: "nn.Module", layers: int) -> None:
         )
     for part in (embeddings, *stack[:layers]):
         part.requires_grad_(False)
+        set_dropout(part, 0.0)
 
 
 def layer_stack(encoder: "nn.Module") -> tuple[str, "nn.ModuleList"]:
@@ -131,15 +134,24 @@ def layer_stack(encoder: "nn.Module") -> tuple[str, "nn.ModuleList"]:
 
 
 def set_dropout(encoder: "nn.Module", share: float) -> None:
-    """Sets every dropout inside the encoder, that of attention included."""
+    """Sets every dropout of the states inside the encoder, and that of attention's weights to 0.
+
+    With that, torch has no kernel for rows of different length on a GPU, and on a CPU writes all of the weights out.
+    """
     from torch import nn
 
     for module in encoder.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
-        for name in ("dropout_prob", "attention_dropout"):
+        for name, part in module.named_children():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0 if _of_attention(module, name) else share
+        for name in OF_ATTENTION:
             if isinstance(getattr(module, name, None), float):
-                setattr(module, name, share)
+                setattr(module, name, 0.0)
+
+
+def _of_attention(module: "nn.Module", name: str) -> bool:
+    """Whether a part of the module is the dropout of its attention's weights, by the names that transformers gives."""
+    return name in OF_ATTENTION or (name == "dropout" and type(module).__name__.endswith("SelfAttention"))
 
 
 def _package_folder(package: str) -> Path:

@@ -178,9 +178,9 @@ class _Trainer:
 
     def _trunk(self) -> Trunk | None:
         frozen, recipe = self.recipe.frozen_layers, self.recipe
-        if not frozen or recipe.encoder_dropout or self.sharded:
+        if not frozen or self.sharded:
             return None
-        self.network.train()
+        self.network.eval()
         rows = self.rows.tokens
         return trunk_of(
             *(self.network.encoder, frozen, rows.input_ids, self.pad_id, recipe.tokens_per_batch),

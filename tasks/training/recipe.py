@@ -32,13 +32,16 @@ class Recipe(BaseModel):
     encoder_learning_rate: float = Field(2e-4, gt=0, le=1)
     head_learning_rate: float = Field(1e-3, gt=0, le=1, description="fresh layers learn faster than pre-trained ones")
     encoder_dropout: float = Field(
-        0.0,
+        0.1,
         ge=0,
         lt=1,
-        description="inside the encoder; on a CPU it halves the speed, and heads have a dropout of their own",
+        description="of the states that layers give each other, as encoders are pre-trained with; heads have their own",
     )
     frozen_layers: int | None = Field(
-        None, ge=0, description="0 keeps the embeddings as they are, n also the first n layers; empty trains everything"
+        None,
+        ge=0,
+        description="0 keeps the embeddings as they are, n also the first n layers, without dropout; empty trains "
+        "everything",
     )
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps; the learning rate rises in a line")

@@ -264,12 +264,12 @@ def test_training_labels_that_nothing_can_be_learnt_from_are_refused_before_any_
 def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
     train: Train, tiny_encoder: Path, toy_splits: Path, toy_heads: dict[str, AnyHead], tmp_path: Path
 ) -> None:
-    facts = train("default", epochs=2, tokens_per_batch=64)
+    facts = train("default", epochs=2, tokens_per_batch=64, encoder_dropout=0.1)
     rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", toy_heads)
     heads = {task: head.fit(rows.labels[task]) for task, head in toy_heads.items()}
     torch.manual_seed(13)
     network = new_network(tiny_encoder, heads).train()
-    set_dropout(network.encoder, 0.0)
+    set_dropout(network.encoder, 0.1)
     network.packed = pack(network.encoder)
     pre_trained = network.encoder.get_input_embeddings().weight.detach().clone()  # type: ignore[operator]
     groups = [

@@ -66,14 +66,14 @@ def test_a_file_of_ceilings_that_is_damaged_is_refused_with_a_remedy(tmp_path: P
 
 def test_a_setup_is_told_from_others_by_what_memory_hangs_on_and_not_by_what_it_does_not() -> None:
     plain = setup_of(Recipe(), "d" * 64, 128, 1)
-    assert "encoder dddddddddddd, 128 tokens, precision auto, dropout 0, frozen layers None, fixed" in plain
+    assert "encoder dddddddddddd, 128 tokens, precision auto, dropout 0.1, frozen layers None, fixed" in plain
     for same in (Recipe(tokens_per_batch=8), Recipe(epochs=3), Recipe(processes=2)):
         assert setup_of(same, "d" * 64, 128, 2) == plain
     others = [
         setup_of(Recipe(), "e" * 64, 128, 1),
         setup_of(Recipe(), "d" * 64, 256, 1),
         setup_of(Recipe(precision="bf16"), "d" * 64, 128, 1),
-        setup_of(Recipe(encoder_dropout=0.1), "d" * 64, 128, 1),
+        setup_of(Recipe(encoder_dropout=0.2), "d" * 64, 128, 1),
         setup_of(Recipe(frozen_layers=1), "d" * 64, 128, 1),
         setup_of(Recipe.model_validate({"loss_weighting": {"kind": "pcgrad"}}), "d" * 64, 128, 1),
         setup_of(Recipe(sharding="full"), "d" * 64, 128, 2),
