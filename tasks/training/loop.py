@@ -22,7 +22,7 @@ from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tasks.training.curves import Curves
 from tasks.training.guard import choose_packing
 from tasks.training.job import Report, TrainingFacts, say_nothing
-from tasks.training.optimiser import new_optimiser, set_learning_rates
+from tasks.training.optimiser import new_optimiser, set_learning_rates, without_denormals
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
 from tasks.training.projector import write_projector
 from tasks.training.ranks import ALONE, Ranks
@@ -72,7 +72,8 @@ def fine_tune(
     texts = TextEncoder(encoder, limit)
     network = _network_to_train(encoder, heads, recipe, labelled, texts.pad_id)
     trainer = _Trainer(network, recipe, labelled, texts.pad_id, checkpoints, curves, ranks)
-    progress = trainer.run(validation, report)
+    with without_denormals():
+        progress = trainer.run(validation, report)
     if missed := progress.best_missed:
         logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
     if ranks.is_first:

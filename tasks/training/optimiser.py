@@ -1,5 +1,7 @@
 """The optimiser: fused AdamW, in which parts of the network learn at their own rates."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,6 +28,21 @@ def parameter_groups(network: MultiTaskNetwork, recipe: Recipe) -> list[dict[str
             chosen = [p for p in part.parameters() if p.requires_grad and (p.ndim > 1) == matrices]
             groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
     return groups
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Has a CPU take numbers below 1e-38 for 0, in all threads of this process.
+
+    The mean gradient of a token that is not seen any more falls below that after some 700 steps of AdamW. A processor
+    computes with such numbers in microcode: a step of 6,000 embeddings of width 384 took 82 ms with them, and 3 without
+    (one core with AVX-512).
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def set_learning_rates(optimiser: torch.optim.Optimizer, rates: list[float], factor: float) -> None:

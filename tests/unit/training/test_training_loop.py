@@ -86,6 +86,14 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others
     assert not same(weights(tmp_path / "first"), weights(tmp_path / "other"))
 
 
+def test_training_takes_denormal_numbers_for_zero_and_leaves_them_to_others(train: Train) -> None:
+    seen = []
+    train("toys", epochs=1, report=lambda *_: seen.append(float(torch.tensor(1e-40) * 1)))
+    assert len(seen) == 5
+    assert set(seen) == {0.0}
+    assert float(torch.tensor(1e-40) * 1) > 0
+
+
 def test_the_cut_into_micro_batches_does_not_change_the_weights(train: Train, tmp_path: Path) -> None:
     train("whole", epochs=2, tokens_per_batch=4096)
     train("cut", epochs=2, tokens_per_batch=16)
