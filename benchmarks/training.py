@@ -43,10 +43,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="runs of each contestant, in turn; the fastest counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each contestant; 1 where others run")
     parser.add_argument("--bf16", action="store_true", help="also in bf16, which takes long without units for it")
+    parser.add_argument("--only", nargs="+", choices=list(PACKAGES), help="beside graft, in place of all")
     chosen = parser.parse_args()
     # Read by torch when it is imported, which is in the processes of the contestants.
     os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
     contestants = CONTESTANTS | (IN_BF16 if chosen.bf16 else {})
+    if chosen.only:
+        contestants = {name: of for name, of in contestants.items() if of[0] in (*chosen.only, OURS)}
     found: dict[str, list[Outcome]] = {name: [] for name in contestants}
     for turn in range(chosen.repeats):
         for name, (program, *settings) in contestants.items():
