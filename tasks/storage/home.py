@@ -18,7 +18,7 @@ class Home:
     @property
     def prefect_database(self) -> str:
         """Connection URL of the database that every server graft starts shares."""
-        return os.environ.get(
+        return _given(
             "PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{self.root / 'prefect' / 'prefect.db'}"
         )
 
@@ -50,13 +50,13 @@ class Home:
 
 def open_home() -> Home:
     """The home that GRAFT_HOME names, by default ~/.graft; GRAFT_STORE and MLFLOW_TRACKING_URI move its parts."""
-    root = Path(os.environ.get("GRAFT_HOME", "~/.graft")).expanduser().resolve()
+    root = Path(_given("GRAFT_HOME", "~/.graft")).expanduser().resolve()
     with readable_write_errors(str(root)):
         root.mkdir(parents=True, exist_ok=True)
     return Home(
         root=root,
-        store_root=os.environ.get("GRAFT_STORE", str(root / "store")),
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}"),
+        store_root=_given("GRAFT_STORE", str(root / "store")),
+        tracking_uri=_given("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}"),
     )
 
 
@@ -64,3 +64,8 @@ def open_store() -> Store:
     """The store of the current home."""
     home = open_home()
     return Store(home.store_root, cache=home.root / "fetched")
+
+
+def _given(variable: str, default: str) -> str:
+    """What an environment variable says; an empty one says nothing, as `VARIABLE=` in a file of settings means."""
+    return os.environ.get(variable) or default

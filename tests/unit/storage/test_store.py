@@ -249,6 +249,17 @@ def test_everything_lies_below_the_home_unless_its_parts_are_moved(
     assert open_home().tracking_uri == "http://tracking:5000"
 
 
+def test_an_empty_variable_says_nothing_of_where_the_home_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("GRAFT_HOME", "GRAFT_STORE", "MLFLOW_TRACKING_URI", "PREFECT_API_DATABASE_CONNECTION_URL"):
+        monkeypatch.setenv(variable, "")
+    home = open_home()
+    assert home.root == tmp_path / ".graft"
+    assert home.store_root == str(tmp_path / ".graft" / "store")
+    assert home.tracking_uri == f"sqlite:///{tmp_path / '.graft' / 'mlflow.db'}"
+    assert home.prefect_database == f"sqlite+aiosqlite:///{tmp_path / '.graft' / 'prefect' / 'prefect.db'}"
+
+
 def test_a_note_is_created_once_and_stays_what_it_was(store: Store) -> None:
     assert store.create_note("promotions/shop/000001", {"version": 1})
     assert not store.create_note("promotions/shop/000001", {"version": 2})
