@@ -35,15 +35,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="training rows at most, drawn at random, for a quick look")
     parser.add_argument("--recipe", default="{}", help="JSON of other settings, to try them on validation")
     parser.add_argument("--without-single", action="store_true", help="leaves out the trainings of one task each")
-    parser.add_argument("--plain", action="store_true", help="also a plain loop of one task each, six epochs")
+    parser.add_argument("--plain", action="store_true", help="also a plain loop, for labels of texts, six epochs")
     parser.add_argument("--test", action="store_true", help="reads the test split; without, scores are of validation")
     chosen = parser.parse_args()
     together = [] if len(chosen.tasks) == 1 else [chosen.tasks]
     alone = [] if chosen.without_single and together else [[task] for task in chosen.tasks]
+    of_texts = [[task] for task in chosen.tasks if not TASKS[task].of_words]
     runs = {
         (program, tuple(tasks), seed): _run(program, tasks, seed, chosen)
         for seed in chosen.seeds
-        for program, sets in (("graft", [*together, *alone]), (PLAIN, alone if chosen.plain else []))
+        for program, sets in (("graft", [*together, *alone]), (PLAIN, of_texts if chosen.plain else []))
         for tasks in sets
     }
     figures = {"split": "test" if chosen.test else "validation", "seeds": chosen.seeds, "epochs": chosen.epochs}
