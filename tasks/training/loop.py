@@ -127,9 +127,7 @@ class _Trainer:
         self.checkpoint = checkpoints / "checkpoint.pt"
         self.curves = Curves(curves if ranks.is_first else None, self.device)
         self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and has_fast_bf16(self.device))
-        self.labelled = rows.labelled
-        counts = {task: len(labels) for task, labels in self.labelled.items()}
-        self.gradients = recipe.loss_weighting.gradients(network, recipe.seed, counts).to(self.device)
+        self.gradients = recipe.loss_weighting.gradients(network, recipe.seed).to(self.device)
         self.optimiser = new_optimiser(network, self.gradients, recipe)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]
         choose_packing(self.network, rows.tokens.input_ids, pad_id, bf16=self.bf16)
@@ -137,6 +135,7 @@ class _Trainer:
         self.network.packed = ranks.total({"packed": self.network.packed})["packed"] == ranks.count
         learning = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
         self.parts = {**learning, "curves": self.curves}
+        self.labelled = rows.labelled
         self.progress = Progress()
         self.scores = "no epoch has ended yet"
         self.total_steps = len(self._plan(0)) * recipe.epochs

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LossWeights(BaseModel):
-    """What all kinds share: the `loss_weight` of each head, and how much the number of a task's labels says."""
+    """What all kinds share: the `loss_weight` of each head."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,22 +23,10 @@ class LossWeights(BaseModel):
         "and of 200 labels begin alike; by default the loss is what the head says",
     )
 
-    rows_exponent: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="a weight is multiplied by the task's rows / those of the largest, to this power: 0 for tasks that "
-        "count alike, however small, 1 for labels that do, and 0.5 for what is in between",
-    )
-
-    def weights(self, heads: Mapping[str, AnyHead], rows: Mapping[str, int] | None = None) -> dict[str, float]:
-        """{task: weight}, by how many rows have a label of each task where that is known and asked for."""
-        most = max(rows.values()) if rows else 1
+    def weights(self, heads: Mapping[str, AnyHead]) -> dict[str, float]:
+        """{task: weight}."""
         return {
-            task: head.loss_weight
-            / (head.loss_of_guessing if self.normalise else 1.0)
-            * ((rows[task] / most) ** self.rows_exponent if rows else 1.0)
-            for task, head in heads.items()
+            task: head.loss_weight / (head.loss_of_guessing if self.normalise else 1.0) for task, head in heads.items()
         }
 
 
@@ -47,13 +35,11 @@ class FixedWeighting(LossWeights):
 
     kind: Literal["fixed"] = "fixed"
 
-    def gradients(
-        self, network: "MultiTaskNetwork", seed: int, rows: Mapping[str, int] | None = None
-    ) -> "StepGradients":
+    def gradients(self, network: "MultiTaskNetwork", seed: int) -> "StepGradients":
         """What adds up the gradients of a training's steps."""
         from tasks.training.gradients import StepGradients
 
-        return StepGradients(self.weights(network.heads, rows))
+        return StepGradients(self.weights(network.heads))
 
 
 class UncertaintyWeighting(LossWeights):
@@ -61,13 +47,11 @@ class UncertaintyWeighting(LossWeights):
 
     kind: Literal["uncertainty"] = "uncertainty"
 
-    def gradients(
-        self, network: "MultiTaskNetwork", seed: int, rows: Mapping[str, int] | None = None
-    ) -> "StepGradients":
+    def gradients(self, network: "MultiTaskNetwork", seed: int) -> "StepGradients":
         """What adds up the gradients of a training's steps, and of the log variances that it holds."""
         from tasks.training.gradients import UncertaintyGradients
 
-        return UncertaintyGradients(self.weights(network.heads, rows))
+        return UncertaintyGradients(self.weights(network.heads))
 
 
 class GradientSurgery(LossWeights):
@@ -79,13 +63,11 @@ class GradientSurgery(LossWeights):
 
     kind: Literal["pcgrad"] = "pcgrad"
 
-    def gradients(
-        self, network: "MultiTaskNetwork", seed: int, rows: Mapping[str, int] | None = None
-    ) -> "StepGradients":
+    def gradients(self, network: "MultiTaskNetwork", seed: int) -> "StepGradients":
         """What adds up the gradients of a training's steps, task by task in the encoder."""
         from tasks.training.gradients import ProjectedGradients
 
-        return ProjectedGradients(self.weights(network.heads, rows), network, seed)
+        return ProjectedGradients(self.weights(network.heads), network, seed)
 
 
 LossWeighting = Annotated[FixedWeighting | UncertaintyWeighting | GradientSurgery, Field(discriminator="kind")]

@@ -48,17 +48,6 @@ def test_normalised_weights_are_divided_by_the_loss_of_guessing(toy_heads: dict[
     assert FixedWeighting(normalise=True).weights(heads) == pytest.approx(expected)
 
 
-def test_the_fewer_labels_a_task_has_the_less_it_counts_where_that_is_asked_for(toy_heads: dict[str, AnyHead]) -> None:
-    rows = {"intent": 400, "places": 100, "urgency": 25}
-    alike = {"intent": 1.0, "places": 1.0, "urgency": 1.0}
-    assert FixedWeighting().weights(toy_heads, rows) == alike
-    assert FixedWeighting(rows_exponent=1.0).weights(toy_heads) == alike
-    by_rows = FixedWeighting(rows_exponent=1.0).weights(toy_heads, rows)
-    assert by_rows == {"intent": 1.0, "places": 0.25, "urgency": 0.0625}
-    in_between = FixedWeighting(rows_exponent=0.5).weights(toy_heads, rows)
-    assert in_between == {"intent": 1.0, "places": 0.5, "urgency": 0.25}
-
-
 def test_fixed_weights_add_up_the_losses_of_all_micro_batches() -> None:
     a, b = torch.tensor(2.0, requires_grad=True), torch.tensor(5.0, requires_grad=True)
     step = StepGradients({"intent": 1.0, "places": 10.0})

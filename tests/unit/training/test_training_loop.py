@@ -86,16 +86,6 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit_and_another_seed_others
     assert not same(weights(tmp_path / "first"), weights(tmp_path / "other"))
 
 
-def test_losses_count_by_the_labels_of_their_tasks_where_the_recipe_says_so(
-    train: Train, write_splits: Callable[..., Path], toy_rows: Toys, tmp_path: Path
-) -> None:
-    rows = [row | ({} if number < len(toy_rows) // 4 else {"urgency": None}) for number, row in enumerate(toy_rows)]
-    splits = write_splits("few", rows, rows[:12])
-    train("weighted", splits=splits, epochs=1, loss_weighting={"kind": "fixed", "rows_exponent": 0.5})
-    assert curve(tmp_path / "weighted", "loss_weight/intent") == [(5, 1.0)]
-    assert curve(tmp_path / "weighted", "loss_weight/urgency") == [(5, 0.5)]
-
-
 def test_training_takes_denormal_numbers_for_zero_and_leaves_them_to_others(train: Train) -> None:
     seen = []
     train("toys", epochs=1, report=lambda *_: seen.append(float(torch.tensor(1e-40) * 1)))
