@@ -22,7 +22,7 @@ from tasks.modeling.head import (
     dense_layers,
     labels_in_order,
 )
-from tasks.modeling.sequences import best_sequences, legal_transitions, tag_bigrams
+from tasks.modeling.sequences import best_sequences, legal_transitions, tag_associations
 from tasks.modeling.words import SHAPES, spans_of, words_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ class TokenTagHead(Head):
     """BIO tags, one a word, from the state of its first piece and the shape of its letters.
 
     The shape (capital, digits, ...) is what an uncased encoder does not see (Collobert et al. 2011, JMLR 12, 4.3). The
-    answer is the sequence with the largest sum of log p(tag | text) + weight * log p(tag | tag before), the second from
-    the training tags: shallow fusion, as speech recognition does with a language model (Gulcehre et al. 2015,
-    arXiv:1503.03535).
+    answer is the sequence with the largest sum of log p(tag | text) + weight * log(p(tag | tag before) / p(tag)), the
+    second from the training tags. Without the division, by which hybrid models of speech join networks and sequences
+    (Bourlard and Morgan 1994, Connectionist Speech Recognition), `O` would be counted as the usual tag twice, and rare
+    entities be passed over: of WNUT17's half.
     """
 
     kind: Literal["token_tags"] = "token_tags"
@@ -55,12 +56,12 @@ class TokenTagHead(Head):
         return self.model_copy(update={"column": column.name, "labels": labels_in_order(self.labels, tags, column)})
 
     def fit(self, values: Sequence[Any]) -> "TokenTagHead":
-        """The head with the training's tag bigrams. Raises InputError where training holds no entity at all."""
+        """The head with the associations of its tags. Raises InputError where training holds no entity at all."""
         sequences = [value["tags"] for value in values if value]
         if not any(tag != "O" for tags in sequences for tag in tags):
             raise InputError(f"column {self.column!r} holds no entity in training; a tagger needs some.")
-        bigrams = tag_bigrams(self.labels, sequences).round(4)
-        return self.model_copy(update={"transitions": tuple(map(tuple, bigrams.tolist()))})
+        associations = tag_associations(self.labels, sequences).round(4)
+        return self.model_copy(update={"transitions": tuple(map(tuple, associations.tolist()))})
 
     def layers(self, width: int) -> "nn.Module":
         """(batch, words, width + shapes) to (batch, words, tags)."""

@@ -22,6 +22,7 @@ from tasks.modeling.heads import (
     mean_states,
     tag_columns,
 )
+from tasks.modeling.sequences import tag_associations
 from tasks.modeling.words import SHAPES
 
 TONE = SingleLabelHead(column="tone", labels=("bad", "good", "none"))
@@ -367,12 +368,17 @@ def test_an_unknown_kind_of_class_weights_is_refused() -> None:
         SingleLabelHead.model_validate({"class_weights": "sqrt"})
 
 
-def test_a_tagger_is_fitted_with_the_bigrams_of_its_tags() -> None:
-    fitted = PLACES.fit([{"tags": ["B-PLACE", "I-PLACE"]}, None])
+def test_a_tagger_is_fitted_with_what_its_tags_say_of_the_next() -> None:
+    tags = ["B-PLACE", "I-PLACE"]
+    fitted = PLACES.fit([{"tags": tags}, None])
     assert fitted.model_copy(update={"transitions": ()}) == PLACES
-    assert np.exp(fitted.transitions) == pytest.approx(
-        np.array([[1, 1, 1], [1, 1, 11], [1, 1, 1], [1, 11, 1]]) / [[3], [13], [3], [13]], abs=1e-4
-    )
+    assert fitted.transitions == pytest.approx(tag_associations(PLACES.labels, [tags]), abs=1e-4)
+
+
+def test_entities_are_no_rarer_for_being_rare_in_training() -> None:
+    head = PLACES.fit([{"tags": ["O"] * 30 + ["B-PLACE"] + ["O"] * 30}] * 20)
+    unsure = torch.tensor([[[5.0, 0.0, 0.0], [0.0, 0.1, 0.0], [5.0, 0.0, 0.0]]])
+    assert head.decode(unsure, [3])[0] == [["O", "B-PLACE", "O"]]
 
 
 def test_the_columns_of_tags_are_those_of_the_tagging_heads_each_once() -> None:

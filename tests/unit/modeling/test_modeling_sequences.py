@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tasks.modeling.sequences import IMPOSSIBLE, best_sequences, legal_transitions, tag_bigrams
+from tasks.modeling.sequences import IMPOSSIBLE, best_sequences, legal_transitions, tag_associations
 
 TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 
@@ -41,9 +41,23 @@ def test_only_what_continues_an_entity_of_its_kind_is_inside_of_one() -> None:
     assert set(np.unique(legal_transitions(TAGS))) == {0.0, IMPOSSIBLE}
 
 
-def test_bigrams_are_smoothed_log_shares_of_what_follows() -> None:
-    found = tag_bigrams(("O", "B-X"), [["O", "B-X", "O"], ["O"], []])
-    assert np.exp(found).sum(axis=1) == pytest.approx([1, 1, 1])
-    assert np.exp(found[0]) == pytest.approx([0.1 / 1.2, 1.1 / 1.2])
-    assert np.exp(found[1]) == pytest.approx([1.1 / 1.2, 0.1 / 1.2])
-    assert np.exp(found[2]) == pytest.approx([2.1 / 2.2, 0.1 / 2.2])
+def test_associations_are_how_much_likelier_a_tag_is_after_another() -> None:
+    found = np.exp(tag_associations(("O", "B-X"), [["O", "B-X", "O"], ["O"], []]))
+    share = np.array([3.1, 1.1]) / 4.2
+    assert found[0] == pytest.approx([1 / 2, (1 / share[1] + 1) / 2])
+    assert found[1] == pytest.approx([(1 / share[0] + 1) / 2, 1 / 2])
+    assert found[2] == pytest.approx([(2 / share[0] + 1) / 3, 1 / 3])
+    # Of each tag before, the shares that this makes are shares.
+    assert found @ share == pytest.approx([1, 1, 1])
+
+
+def test_tags_that_follow_by_chance_are_associated_with_none() -> None:
+    random = np.random.default_rng(0)
+    drawn = random.choice(["O", "B-X", "B-Y"], p=[0.9, 0.09, 0.01], size=(50_000, 4))
+    assert tag_associations(("O", "B-X", "B-Y"), drawn.tolist())[:2] == pytest.approx(0, abs=0.15)
+
+
+def test_a_tag_that_training_lacks_is_after_none_likelier_than_by_itself() -> None:
+    found = tag_associations(("O", "B-X", "B-Y"), [["O", "B-X", "O"]])
+    assert (found[:, 2] <= 0).all()
+    assert found[2] == pytest.approx(0)
