@@ -1,6 +1,7 @@
 """One of several labels a text that have an order: low, middle, high."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -69,7 +70,7 @@ class OrdinalHead(Head):
         import torch
         from torch import nn
 
-        layers = add_pooling(dense_layers(self, width, 1, bias=False), self.pooling, width)
+        layers = add_pooling(dense_layers(self, width, 1, partial(nn.Linear, bias=False)), self.pooling, width)
         higher = torch.arange(len(self.labels) - 1, 0, -1) / len(self.labels)
         layers.register_parameter(THRESHOLDS, nn.Parameter(higher.logit() / UNIT))
         return layers

@@ -16,12 +16,13 @@ from tasks.modeling.head import (
     Answer,
     Answered,
     Baseline,
+    Classifier,
     Head,
     MetricInputs,
     WordTensors,
     check_several_labels,
+    classifier_layers,
     cross_entropy,
-    dense_layers,
     labels_of,
 )
 from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
@@ -36,6 +37,7 @@ class SingleLabelHead(Head):
     kind: Literal["single_label"] = "single_label"
     one_label: ClassVar[bool] = True
     pooling: Pooling = "mean"
+    classifier: Classifier = "cosine"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: all labels have the same share of the loss, however rare they are"
@@ -59,11 +61,18 @@ class SingleLabelHead(Head):
 
     def layers(self, width: int) -> "nn.Module":
         """(batch, width) to (batch, labels)."""
-        return add_pooling(dense_layers(self, width, len(self.labels)), self.pooling, width)
+        return add_pooling(classifier_layers(self, width), self.pooling, width)
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
         """(batch, labels)."""
-        result: Tensor = layers(pooled_states(states, mask, layers, self.pooling))
+        result: Tensor = layers[-1](self.inputs_of_last(layers, states, mask, words))  # type: ignore[index]
+        return result
+
+    def inputs_of_last(
+        self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None"
+    ) -> "Tensor":
+        """What the last layer is given, (batch, its width)."""
+        result: Tensor = layers[:-1](pooled_states(states, mask, layers, self.pooling))  # type: ignore[index]
         return result
 
     def targets(self, values: Sequence[Any]) -> "Tensor":

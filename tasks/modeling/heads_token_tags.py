@@ -15,11 +15,12 @@ from tasks.modeling.head import (
     Answer,
     Answered,
     Baseline,
+    Classifier,
     Head,
     MetricInputs,
     WordTensors,
+    classifier_layers,
     cross_entropy,
-    dense_layers,
     labels_in_order,
 )
 from tasks.modeling.sequences import best_sequences, legal_transitions, tag_associations
@@ -43,6 +44,7 @@ class TokenTagHead(Head):
 
     kind: Literal["token_tags"] = "token_tags"
     of_words: ClassVar[bool] = True
+    classifier: Classifier = "cosine"
     transition_weight: float = Field(0.5, ge=0, description="of the tag before; 0 leaves only that tags be legal")
     transitions: tuple[tuple[float, ...], ...] = Field((), description="set from the training tags")
 
@@ -65,10 +67,21 @@ class TokenTagHead(Head):
 
     def layers(self, width: int) -> "nn.Module":
         """(batch, words, width + shapes) to (batch, words, tags)."""
-        return dense_layers(self, width + len(SHAPES), len(self.labels))
+        return classifier_layers(self, width + len(SHAPES))
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
         """(batch, words, tags); a word without a piece is `O` for certain."""
+        import torch
+        from torch.nn import functional
+
+        result: Tensor = layers[-1](self.inputs_of_last(layers, states, mask, words))  # type: ignore[index]
+        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
+        return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)  # type: ignore[union-attr]
+
+    def inputs_of_last(
+        self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None"
+    ) -> "Tensor":
+        """What the last layer is given, (batch, words, its width)."""
         if words is None:
             raise ValueError("a tagging head needs the starts and shapes of words")
         import torch
@@ -76,9 +89,8 @@ class TokenTagHead(Head):
 
         positions = words.starts.clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])
         shapes = functional.one_hot(words.shapes.clamp(min=0), len(SHAPES)).to(states.dtype)
-        result: Tensor = layers(torch.cat([states.gather(1, positions), shapes], dim=-1))
-        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
-        return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)
+        result: Tensor = layers[:-1](torch.cat([states.gather(1, positions), shapes], dim=-1))  # type: ignore[index]
+        return result
 
     def targets(self, values: Sequence[Any]) -> "Tensor":
         """(batch, words) positions of the tags."""

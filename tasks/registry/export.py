@@ -18,7 +18,10 @@ MODELING = "modeling_graft"
 SHIPPED = (
     f"tasks/registry/{MODELING}.py",
     "data_contracts/plain_text.py",
-    *(f"tasks/modeling/{name}.py" for name in ("alignment", "entities", "pooling", "ragged", "sequences", "words")),
+    *(
+        f"tasks/modeling/{name}.py"
+        for name in ("alignment", "cosine", "entities", "pooling", "ragged", "sequences", "words")
+    ),
 )
 OURS = re.compile(r"^from (?:tasks\.modeling|data_contracts)\.(\w+) import", re.MULTILINE)
 SEQUENCES, TOKENS = "text-classification", "token-classification"
@@ -40,7 +43,7 @@ PROBLEMS = {
     "regression": "regression",
 }
 # Of a head's settings, what its answers hang on.
-OF_HEADS = ("kind", "pooling", "hidden", "temperature", "threshold", "mean", "deviation", "transitions")
+OF_HEADS = ("kind", "pooling", "hidden", "classifier", "temperature", "threshold", "mean", "deviation", "transitions")
 
 
 def exportable(heads: dict[str, AnyHead], wanted: str | None) -> list[str]:
@@ -117,12 +120,13 @@ def _write_weights(model: Path, task: str, output: Path) -> None:
     from safetensors.torch import save_file
     from torch import nn
 
+    from tasks.modeling.cosine import CosineLayer
     from tasks.modeling.network import load_network
 
     network, _ = load_network(model)
     layers = network.layers[task]
     weights = {f"encoder.{name}": value for name, value in network.encoder.state_dict().items()}
-    dense = [part for part in layers.children() if isinstance(part, nn.Linear)]
+    dense = [part for part in layers.children() if isinstance(part, nn.Linear | CosineLayer)]
     for position, layer in enumerate(dense):
         weights |= {f"dense.{position}.{name}": value for name, value in layer.state_dict().items()}
     weights |= dict(layers.named_parameters(recurse=False))

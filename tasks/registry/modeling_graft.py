@@ -24,6 +24,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassif
 
 from data_contracts.plain_text import plain_text
 from tasks.modeling.alignment import first_pieces
+from tasks.modeling.cosine import CosineLayer
 from tasks.modeling.entities import entities_of
 from tasks.modeling.pooling import add_pooling, pooled_states
 from tasks.modeling.sequences import best_sequences, legal_transitions
@@ -37,8 +38,8 @@ class GraftConfig(PretrainedConfig):  # type: ignore[misc]
     """Configurations of the encoder and of the head, and how texts are read.
 
     graft_encoder: that of the encoder, and `without_pooler`.
-    graft_head: kind, pooling, hidden, and what its kind has: temperature, threshold, mean, deviation, unit, transitions
-        and their weight.
+    graft_head: kind, pooling, hidden, and what its kind has: classifier, temperature, threshold, mean, deviation, unit,
+        transitions and their weight.
     graft_reading: max_tokens, windows, segments, and the settings of cleaning.
     """
 
@@ -79,6 +80,8 @@ class GraftModel(PreTrainedModel):  # type: ignore[misc]
         self.dense = nn.ModuleList(
             nn.Linear(*pair, bias=bias) for pair, bias in zip(pairwise(sizes), lasts, strict=True)
         )
+        if head.get("classifier") == "cosine":
+            self.dense[-1] = CosineLayer(*sizes[-2:])
         if head.get("pooling"):
             add_pooling(self, head["pooling"], self.encoder.config.hidden_size)
         if ordinal:

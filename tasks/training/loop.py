@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from data_contracts.errors import complain
 from tasks.modeling.encoder import freeze, set_dropout
-from tasks.modeling.heads import AnyHead, WordTensors
+from tasks.modeling.heads import AnyHead
 from tasks.modeling.history import write_history
 from tasks.modeling.inference import device_of_choice, lower_precision
 from tasks.modeling.limits import read_limit
@@ -21,6 +21,7 @@ from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tasks.training.curves import Curves
 from tasks.training.guard import choose_packing
+from tasks.training.imprinting import imprint_heads
 from tasks.training.job import Report, TrainingFacts, say_nothing
 from tasks.training.optimiser import new_optimiser, set_learning_rates, without_denormals
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
@@ -133,6 +134,8 @@ class _Trainer:
         choose_packing(self.network, rows.tokens.input_ids, pad_id, bf16=self.bf16)
         # The plan is one of all ranks.
         self.network.packed = ranks.total({"packed": self.network.packed})["packed"] == ranks.count
+        if not self.checkpoint.exists():
+            imprint_heads(self.network, rows, pad_id, ranks)
         learning = {"network": self.network, "optimiser": self.optimiser, "gradients": self.gradients}
         self.parts = {**learning, "curves": self.curves}
         self.labelled = rows.labelled
@@ -258,19 +261,14 @@ class _Trainer:
         """{task: loss of the micro-batch / labels of the whole step}, so that the cut into them changes nothing."""
         if not (tasks := _taught(micro_batch, counts)):
             return {}
-        words = {column: WordTensors(*(t.to(self.device) for t in of)) for column, of in batch.words.items()}
-        input_ids, mask = batch.input_ids.to(self.device), batch.mask.to(self.device)
-        segments = None if batch.segments is None else batch.segments.to(self.device)
+        batch = batch.to(self.device)
         with lower_precision(self.device, self.bf16):
             if self.trunk:
-                states = self.trunk.states(micro_batch.rows, input_ids, mask)
+                states = self.trunk.states(micro_batch.rows, batch.input_ids, batch.mask)
             else:
-                states = self.network.states(input_ids, mask, segments)
-            logits = self.network.logits(states, mask, words, tasks)
-        return {
-            task: self.network.heads[task].loss(logits[task], batch.targets[task].to(self.device)) / counts[task]
-            for task in tasks
-        }
+                states = self.network.states(batch.input_ids, batch.mask, batch.segments)
+            logits = self.network.logits(states, batch.mask, batch.words, tasks)
+        return {task: self.network.heads[task].loss(logits[task], batch.targets[task]) / counts[task] for task in tasks}
 
     def _keep_up(self, step: Step, counts: Mapping[str, float]) -> None:
         """Passes through the encoder as often as the other ranks do in this step, for each time they need all parts."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,6 +24,16 @@ class Batch:
     words: dict[str, WordTensors]
     targets: dict[str, Tensor]
     segments: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on that device."""
+        return Batch(
+            self.input_ids.to(device),
+            self.mask.to(device),
+            {column: WordTensors(*(of.to(device) for of in words)) for column, words in self.words.items()},
+            {task: targets.to(device) for task, targets in self.targets.items()},
+            None if self.segments is None else self.segments.to(device),
+        )
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def listen_to(network: MultiTaskNetwork, token: int) -> None:
     """Makes intent and urgency depend on that token: `delivery`, not `refund`, and higher where it is read."""
     network.encoder = WordSpotter(token, 32)
     for task, weights in {"intent": [[0.0], [1000.0], [0.0]], "urgency": [[1.0]]}.items():
-        linear = network.layers[task][1]  # type: ignore[index]
+        network.layers[task][1] = linear = nn.Linear(32, len(weights))  # type: ignore[index, operator]
         torch.nn.init.zeros_(linear.weight)
         linear.weight.data[:, :1] = torch.tensor(weights)
         linear.bias.data = torch.nn.functional.one_hot(torch.tensor(0), len(weights)).float()

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from tasks.modeling.cosine import CosineLayer
 from tasks.modeling.heads import (
     AnyHead,
     HeadsAdapter,
@@ -46,13 +47,13 @@ def logits_of(head: AnyHead, layers: nn.Module, states: Tensor, mask: Tensor) ->
 @pytest.mark.parametrize(
     ("head", "width", "outputs"),
     [
-        (SingleLabelHead(labels=LABELS), 8, 3),
+        (SingleLabelHead(labels=LABELS, classifier="linear"), 8, 3),
         (RegressionHead(), 8, 1),
         (TokenTagHead(labels=("O", "B-X", "I-X")), 8 + len(SHAPES), 3),
     ],
     ids=["single_label", "regression", "token_tags"],
 )
-def test_by_default_a_head_is_dropout_and_a_linear_layer_to_the_bit(head: AnyHead, width: int, outputs: int) -> None:
+def test_a_head_is_dropout_and_a_linear_layer_to_the_bit(head: AnyHead, width: int, outputs: int) -> None:
     torch.manual_seed(7)
     found = head.layers(8)
     drawn = torch.rand(1)
@@ -123,6 +124,8 @@ def layers_of(**settings: Any) -> list[str]:
     return [
         f"{layer.in_features} to {layer.out_features}"
         if isinstance(layer, nn.Linear)
+        else f"cosine of {layer.weight.shape[1]} to {layer.weight.shape[0]}"
+        if isinstance(layer, CosineLayer)
         else f"drop {layer.p}"
         if isinstance(layer, nn.Dropout)
         else type(layer).__name__
@@ -133,11 +136,12 @@ def layers_of(**settings: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, ["drop 0.1", "8 to 3"]),
-        ({"dropout": 0.4}, ["drop 0.4", "8 to 3"]),
-        ({"hidden": [5]}, ["drop 0.1", "8 to 5", "ReLU", "drop 0.1", "5 to 3"]),
+        ({}, ["drop 0.1", "cosine of 8 to 3"]),
+        ({"classifier": "linear"}, ["drop 0.1", "8 to 3"]),
+        ({"dropout": 0.4}, ["drop 0.4", "cosine of 8 to 3"]),
+        ({"hidden": [5]}, ["drop 0.1", "8 to 5", "ReLU", "drop 0.1", "cosine of 5 to 3"]),
         (
-            {"hidden": [64, 32], "dropout": [0.5, 0.3]},
+            {"classifier": "linear", "hidden": [64, 32], "dropout": [0.5, 0.3]},
             ["8 to 64", "ReLU", "drop 0.5", "64 to 32", "ReLU", "drop 0.3", "32 to 3"],
         ),
     ],

@@ -163,7 +163,9 @@ def test_training_stops_early_and_keeps_the_best_epoch(
     other = {"refund": "delivery", "delivery": "refund"}
     wrong = [{**row, "intent": other[row["intent"]]} for row in toy_rows[:12]]
     splits = write_splits("opposite", toy_rows, wrong)
-    facts = train("early", splits=splits, heads={"intent": toy_heads["intent"]}, epochs=30, patience_epochs=2)
+    # From angles it would be wrong of all rows at once.
+    intent = toy_heads["intent"].model_copy(update={"classifier": "linear"})
+    facts = train("early", splits=splits, heads={"intent": intent}, epochs=30, patience_epochs=2)
     skills = curve(tmp_path / "early", "validation/skill")
     assert len(skills) == facts.epochs == facts.best_epoch + 2 < 30
     assert facts.validation_skill == pytest.approx(skills[facts.best_epoch - 1][1])

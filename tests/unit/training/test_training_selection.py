@@ -30,7 +30,7 @@ def paint(network: MultiTaskNetwork, value: float) -> None:
 
 def bias(network: MultiTaskNetwork, task: str) -> float:
     """What the head of the task was painted with."""
-    return float(network.layers[task][1].bias[0])
+    return float(next(network.layers[task].parameters()).flatten()[0])
 
 
 def run(network: MultiTaskNetwork, recipe: Recipe, *scores: tuple[float, float]) -> Progress:
@@ -60,7 +60,7 @@ def test_the_epoch_with_the_best_skill_is_kept(network: MultiTaskNetwork) -> Non
     assert (progress.epoch, progress.step_in_epoch) == (4, 0)
     assert (progress.best_epoch, progress.stale_epochs) == (2, 2)
     assert (progress.best_skill, progress.skills) == (pytest.approx(0.6), pytest.approx([0.5, 0.6, 0.55, 0.55]))
-    assert float(progress.best_weights["layers.intent.1.bias"][0]) == 2
+    assert float(progress.best_weights["layers.intent.1.centre"][0]) == 2
 
 
 def test_references_make_a_gain_on_a_hard_task_count_more(network: MultiTaskNetwork) -> None:

@@ -1,0 +1,66 @@
+"""Where layers that go by angles begin: at the means of what the encoder makes of each label's texts or words."""
+
+import torch
+from torch import Tensor
+
+from tasks.modeling.cosine import CosineLayer
+from tasks.modeling.heads import SingleLabelHead, TokenTagHead
+from tasks.modeling.inference import batches_by_length
+from tasks.modeling.network import MultiTaskNetwork
+from tasks.training.ranks import Ranks
+from tasks.training.rows import Rows
+
+EXAMPLES_PER_LABEL = 32
+TOKENS_PER_BATCH = 4096
+
+
+def imprint_heads(network: MultiTaskNetwork, rows: Rows, pad_id: int, ranks: Ranks) -> None:
+    """Has each cosine layer begin at the means of the first 32 texts, or words, of each label; in all ranks alike."""
+    was_training = network.training
+    network.eval()
+    for task, head in network.heads.items():
+        if isinstance(head, SingleLabelHead | TokenTagHead) and head.classifier == "cosine":
+            last: CosineLayer = network.layers[task][-1]  # type: ignore[index]
+            last.imprint(*_examples(network, head, task, rows, pad_id))
+            # Each rank has computed the same, but perhaps not to the last bit.
+            last.load_state_dict(ranks.of_first({name: value.cpu() for name, value in last.state_dict().items()}))
+    network.train(was_training)
+
+
+def _examples(
+    network: MultiTaskNetwork, head: SingleLabelHead | TokenTagHead, task: str, rows: Rows, pad_id: int
+) -> tuple[Tensor, Tensor]:
+    """What the last layer is given of each example, (examples, its width), and its label's position, (examples,)."""
+    found = _first_of_each_label(head, task, rows)
+    windows, device = list(found), next(network.parameters()).device
+    inputs: list[Tensor] = []
+    targets: list[int] = []
+    with torch.no_grad():
+        for at in batches_by_length([len(rows.tokens.input_ids[window]) for window in windows], TOKENS_PER_BATCH):
+            chosen = [windows[place] for place in at]
+            batch = rows.batch(chosen, {task: head}, pad_id).to(device)
+            states = network.states(batch.input_ids, batch.mask, batch.segments)
+            given = head.inputs_of_last(network.layers[task], states, batch.mask, batch.words.get(head.column))
+            for of_window, window in zip(given.float(), chosen, strict=True):
+                places, positions = zip(*found[window], strict=True)
+                inputs.append(of_window.reshape(-1, given.shape[-1])[list(places)])
+                targets += positions
+    return torch.cat(inputs), torch.tensor(targets, device=device)
+
+
+def _first_of_each_label(
+    head: SingleLabelHead | TokenTagHead, task: str, rows: Rows
+) -> dict[int, list[tuple[int, int]]]:
+    """{window: (place, position of the label) of each example in it}; the place is a word's, and 0 for a text."""
+    left = dict.fromkeys(head.labels, EXAMPLES_PER_LABEL)
+    position = {label: number for number, label in enumerate(head.labels)}
+    found: dict[int, list[tuple[int, int]]] = {}
+    for window in rows.labelled[task]:
+        label = rows.window_labels[task][window]
+        starts = rows.tokens.words[head.column].starts[window] if head.of_words else [0]
+        for place, (name, start) in enumerate(zip(label["tags"] if head.of_words else [label], starts, strict=True)):
+            # A word that was cut off has no state.
+            if left[name] and start >= 0:
+                left[name] -= 1
+                found.setdefault(window, []).append((place, position[name]))
+    return found
