@@ -54,7 +54,8 @@ def test_logits_of_a_text_do_not_depend_on_padding(head: AnyHead) -> None:
 
 
 def test_a_tagger_reads_the_first_piece_and_the_shape_of_each_word() -> None:
-    layers = PLACES.layers(2).eval()
+    head = PLACES.model_copy(update={"classifier": "linear"})
+    layers = head.layers(2).eval()
     linear = layers[1]  # type: ignore[index]
     torch.nn.init.zeros_(linear.bias)
     # Tag O reads the state's first number, B-PLACE whether the word is capital, I-PLACE nothing.
@@ -64,7 +65,7 @@ def test_a_tagger_reads_the_first_piece_and_the_shape_of_each_word() -> None:
     states = torch.tensor([[[5.0, 0.0], [6.0, 0.0], [7.0, 0.0]]])
     shapes = torch.tensor([[SHAPES.index("capital"), SHAPES.index("lower")]])
     words = WordTensors(starts=torch.tensor([[2, 0]]), shapes=shapes)
-    found = PLACES.logits(layers, states, torch.ones(1, 3), words)
+    found = head.logits(layers, states, torch.ones(1, 3), words)
     assert found.tolist() == [[[7.0, 1.0, 0.0], [5.0, 0.0, 0.0]]]
 
 

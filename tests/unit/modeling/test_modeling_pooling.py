@@ -49,7 +49,7 @@ def logits_of(head: AnyHead, layers: nn.Module, states: Tensor, mask: Tensor) ->
     [
         (SingleLabelHead(labels=LABELS, classifier="linear"), 8, 3),
         (RegressionHead(), 8, 1),
-        (TokenTagHead(labels=("O", "B-X", "I-X")), 8 + len(SHAPES), 3),
+        (TokenTagHead(labels=("O", "B-X", "I-X"), classifier="linear"), 8 + len(SHAPES), 3),
     ],
     ids=["single_label", "regression", "token_tags"],
 )

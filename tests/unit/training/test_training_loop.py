@@ -19,8 +19,10 @@ from tasks.modeling.inference import run_network
 from tasks.modeling.network import load_network, new_network
 from tasks.modeling.packing import pack
 from tasks.training import kept_states
+from tasks.training.imprinting import imprint_heads
 from tasks.training.optimiser import parameter_groups
 from tasks.training.plan import plan_epoch
+from tasks.training.ranks import ALONE
 from tasks.training.recipe import Recipe
 from tasks.training.rows import read_rows
 from tasks.training.selection import validation_scores
@@ -199,6 +201,7 @@ def test_the_first_loss_is_that_of_the_untrained_network(
     rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", heads)
     torch.manual_seed(5)
     network = new_network(tiny_encoder, heads).eval()
+    imprint_heads(network, rows, 0, ALONE)
     batch = rows.batch(range(40), heads, pad_id=0)
     with torch.no_grad():
         logits, _ = network(batch.input_ids, batch.mask, batch.words, ["intent"])
@@ -281,6 +284,7 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
     network = new_network(tiny_encoder, heads).train()
     set_dropout(network.encoder, 0.1)
     network.packed = pack(network.encoder)
+    imprint_heads(network, rows, 0, ALONE)
     pre_trained = network.encoder.get_input_embeddings().weight.detach().clone()  # type: ignore[operator]
     groups = [
         {"params": [p for p in part.parameters() if (p.ndim > 1) == matrix], "lr": rate, "weight_decay": 0.01 * matrix}
