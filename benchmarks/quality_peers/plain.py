@@ -33,7 +33,8 @@ def main() -> None:
         raise SystemExit(f"the plain loop labels texts, and {given.task} labels words")
     encoder = write_data(given.folder, [given.task], ("train", "validation"), given.settings["rows"])
     ids = read_tokens(given.folder / "tokens" / "train.parquet").input_ids
-    heads = {task: head.model_copy(update={"dropout": 0.0}) for task, head in heads_of([given.task]).items()}
+    of_loop = {"classifier": "linear", "dropout": 0.0}
+    heads = {task: head.model_copy(update=of_loop) for task, head in heads_of([given.task]).items()}
     head = heads[given.task]
     labels = head.targets(pq.read_table(given.folder / "snapshot" / "train.parquet").column(given.task).to_pylist())
     torch.manual_seed(given.settings["seed"])

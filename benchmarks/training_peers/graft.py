@@ -56,7 +56,11 @@ def train(
         ids = [str(number) for number in range(len(columns["text"]))]
         pq.write_table(pa.table({"_id": ids, **columns}), snapshot / f"{split}.parquet")
     facts = encode_splits(snapshot, encoder, Tokenization(max_tokens=MAX_TOKENS), (), tokens)
-    heads = {name: SingleLabelHead(column=name, labels=tuple(of), dropout=HEAD_DROPOUT) for name, of in labels.items()}
+    # The peers' heads are linear layers.
+    heads = {
+        name: SingleLabelHead(column=name, labels=tuple(of), classifier="linear", dropout=HEAD_DROPOUT)
+        for name, of in labels.items()
+    }
     settings: dict[str, Any] = {"epochs": epochs, "rows_per_step": ROWS_PER_STEP, "precision": precision, "seed": SEED}
     settings |= {"encoder_learning_rate": ENCODER_LEARNING_RATE, "head_learning_rate": HEAD_LEARNING_RATE}
     settings |= {"encoder_dropout": ENCODER_DROPOUT}
