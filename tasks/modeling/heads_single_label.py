@@ -65,15 +65,12 @@ class SingleLabelHead(Head):
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
         """(batch, labels)."""
-        result: Tensor = layers[-1](self.inputs_of_last(layers, states, mask, words))  # type: ignore[index]
+        result: Tensor = layers(self.inputs(layers, states, mask, words))
         return result
 
-    def inputs_of_last(
-        self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None"
-    ) -> "Tensor":
-        """What the last layer is given, (batch, its width)."""
-        result: Tensor = layers[:-1](pooled_states(states, mask, layers, self.pooling))  # type: ignore[index]
-        return result
+    def inputs(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
+        """What the first layer is given, (batch, width)."""
+        return pooled_states(states, mask, layers, self.pooling)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":
         """(batch,) positions of the labels."""

@@ -71,26 +71,23 @@ class TokenTagHead(Head):
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
         """(batch, words, tags); a word without a piece is `O` for certain."""
-        import torch
-        from torch.nn import functional
-
-        result: Tensor = layers[-1](self.inputs_of_last(layers, states, mask, words))  # type: ignore[index]
-        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
-        return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)  # type: ignore[union-attr]
-
-    def inputs_of_last(
-        self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None"
-    ) -> "Tensor":
-        """What the last layer is given, (batch, words, its width)."""
         if words is None:
             raise ValueError("a tagging head needs the starts and shapes of words")
         import torch
         from torch.nn import functional
 
+        result: Tensor = layers(self.inputs(layers, states, mask, words))
+        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
+        return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)
+
+    def inputs(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors") -> "Tensor":
+        """What the first layer is given, (batch, words, width + shapes)."""
+        import torch
+        from torch.nn import functional
+
         positions = words.starts.clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])
         shapes = functional.one_hot(words.shapes.clamp(min=0), len(SHAPES)).to(states.dtype)
-        result: Tensor = layers[:-1](torch.cat([states.gather(1, positions), shapes], dim=-1))  # type: ignore[index]
-        return result
+        return torch.cat([states.gather(1, positions), shapes], dim=-1)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":
         """(batch, words) positions of the tags."""

@@ -1,7 +1,7 @@
 """Where layers that go by angles begin: at the means of what the encoder makes of each label's texts or words."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.modeling.cosine import CosineLayer
 from tasks.modeling.heads import SingleLabelHead, TokenTagHead
@@ -40,7 +40,9 @@ def _examples(
             chosen = [windows[place] for place in at]
             batch = rows.batch(chosen, {task: head}, pad_id).to(device)
             states = network.states(batch.input_ids, batch.mask, batch.segments)
-            given = head.inputs_of_last(network.layers[task], states, batch.mask, batch.words.get(head.column))
+            layers = network.layers[task]
+            below: nn.Sequential = layers[:-1]  # type: ignore[index]
+            given = below(head.inputs(layers, states, batch.mask, batch.words.get(head.column)))  # type: ignore[arg-type]
             for of_window, window in zip(given.float(), chosen, strict=True):
                 places, positions = zip(*found[window], strict=True)
                 inputs.append(of_window.reshape(-1, given.shape[-1])[list(places)])

@@ -37,7 +37,7 @@ def test_entailment_and_similarity_are_learnt_beside_single_texts_and_come_out_o
     write_pairs: Write, training: Training, pair_rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     splits = write_pairs("pairs", pair_rows)
-    facts = fine_tune(**training("pairs-model", splits, HEADS, epochs=20))
+    facts = fine_tune(**training("pairs-model", splits, HEADS, epochs=30))
     # Half of the contexts hold no answer; one that names both kinds, or one, could be either without its question.
     assert facts.validation_skill > 0.95
     model = tmp_path / "pairs-model" / "model"

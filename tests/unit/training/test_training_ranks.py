@@ -93,7 +93,7 @@ def one_step(of: Ranks, encoder: Path, heads: dict[str, AnyHead], weighting: Los
         losses = {}
         for task, row in lesson.items():
             layer = network.layers[task][1]
-            losses[task] = layer(functional.pad(states[row, 0], (0, layer.in_features - 32))).square().sum()
+            losses[task] = layer(functional.pad(states[row, 0], (0, layer.weight.shape[1] - 32))).square().sum()
         gradients.add(losses)
     of.add_up_gradients([*network.parameters(), *gradients.parameters()])
     gradients.finish(0, ["intent", "places"], of)
