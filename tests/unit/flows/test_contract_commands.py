@@ -173,6 +173,8 @@ def test_more_broken_rows_than_the_budget_end_with_2_and_ten_are_shown(
         ("rows.csv", b"text;language\na;en\n", "Set `delimiter: "),
         ("rows.jsonl", b"", "holds no rows"),
     ],
+    # By themselves, names hold the time of compression: two processes then collect different tests.
+    ids=["cut off", "unknown format", "other delimiter", "empty"],
 )
 def test_a_file_that_cannot_be_used_is_named_without_a_traceback(
     tmp_path: Path, name: str, content: bytes, complaint: str
