@@ -32,8 +32,7 @@ PIPELINE = {
         "fresh": {"source": {"kind": "json_lines", "path": "data/fresh/{window}.jsonl"}},
     },
     "heads": {
-        # By angles, a model of two epochs does not doubt what it says of texts in a language that it has not learnt.
-        "sentiment": {"kind": "single_label", "classifier": "linear"},
+        "sentiment": {"kind": "single_label"},
         "urgency": {"kind": "regression"},
     },
     "training": {

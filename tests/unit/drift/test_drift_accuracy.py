@@ -59,11 +59,17 @@ def test_a_text_far_from_all_known_ones_is_doubted_however_sure_its_answer() -> 
     reference = of_task(TENTHS, RIGHT, distances=[0.3, 0.1] * 5)
     doubt = doubt_about(reference, "intent")
     assert doubt is not None
-    # How unsure and how far, each in standard deviations of the reference's around its mean, added up. Of the reference
-    # the answer that is least sure and far is the most doubtful, the third one, as far, is the second.
-    assert doubt.threshold == pytest.approx((0.5 - 0.45) / np.std(TENTHS) + 1)
-    window = of_task([0.9, 0.9, 0.1], distances=[0.9, 0.1, 0.1])
-    assert doubt.of(window, "intent").tolist() == [True, False, False]
+    # How unsure or how far, each in standard deviations of the reference's around its mean. The two least sure answers
+    # of the reference are the most doubtful, and after them all far texts are as doubtful.
+    assert doubt.threshold == pytest.approx(1)
+    window = of_task([0.9, 0.9], distances=[0.9, 0.1])
+    assert doubt.of(window, "intent").tolist() == [True, False]
+
+
+def test_an_unsure_answer_is_doubted_however_near_its_text_is_to_known_ones() -> None:
+    doubt = doubt_about(of_task(TENTHS, RIGHT, distances=[0.3, 0.1] * 5), "intent")
+    assert doubt is not None
+    assert doubt.of(of_task([0.1, 0.9], distances=[0.0, 0.0]), "intent").tolist() == [True, False]
 
 
 def test_doubt_is_how_spread_the_probabilities_are_where_they_are_known() -> None:
