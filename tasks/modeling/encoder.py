@@ -140,10 +140,12 @@ def set_dropout(encoder: "nn.Module", share: float) -> None:
     """
     from torch import nn
 
-    for module in encoder.modules():
-        for name, part in module.named_children():
+    from tasks.modeling.dropout import Dropout
+
+    for module in [*encoder.modules()]:
+        for name, part in [*module.named_children()]:
             if isinstance(part, nn.Dropout):
-                part.p = 0.0 if _of_attention(module, name) else share
+                setattr(module, name, Dropout(0.0 if _of_attention(module, name) else share).train(part.training))
         for name in OF_ATTENTION:
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)

@@ -69,6 +69,30 @@ def test_states_and_gradients_are_those_of_each_row_by_itself(
         assert torch.allclose(gradient, other, rtol=1e-3, atol=2e-4)
 
 
+def test_in_bf16_a_cpu_attends_in_fp32_whose_gradient_is_a_tenth_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    attended: list[torch.dtype] = []
+    real = packing._attention
+
+    def attention(states: list[Tensor], *others: object) -> Tensor:
+        attended.extend(of.dtype for of in states)
+        found = real(states, *others)  # type: ignore[arg-type]
+        attended.append(found.dtype)
+        return found
+
+    monkeypatch.setattr(packing, "_attention", attention)
+    encoder = encoders()["bert"].eval()
+    expected = torch.cat([alone(encoder, row) for row in IDS])
+    assert pack(encoder)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = packed_states(encoder, pad(IDS, 0), mask_of(IDS))[mask_of(IDS).bool()]
+    assert set(attended) == {torch.float32}
+    assert not torch.equal(found, expected)
+    assert torch.allclose(found.float(), expected, rtol=0, atol=4e-2)
+    query = torch.randn(1, 4, 35, 8, dtype=torch.bfloat16)
+    attended_in_half, _ = attend(nn.Module(), query, query, query, None, layout=layout_of(mask_of(IDS)))
+    assert attended_in_half.dtype == torch.bfloat16
+
+
 def test_windows_of_attention_are_told_apart_from_attention_to_all() -> None:
     encoder = encoders()["modernbert"]
     assert pack(encoder)
