@@ -24,7 +24,7 @@ from tasks.training.guard import choose_packing
 from tasks.training.imprinting import imprint_heads
 from tasks.training.job import Report, TrainingFacts, say_nothing
 from tasks.training.optimiser import new_optimiser, set_learning_rates, without_denormals
-from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
+from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of, size_of_steps
 from tasks.training.projector import write_projector
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
@@ -195,11 +195,11 @@ class _Trainer:
         )
 
     def _plan(self, epoch: int) -> list[Step]:
-        recipe = self.recipe
+        recipe, lengths = self.recipe, self.rows.lengths
         return plan_epoch(
-            self.rows.lengths,
+            lengths,
             self.labelled,
-            rows_per_step=recipe.rows_per_step,
+            rows_per_step=recipe.rows_per_step or size_of_steps(len(lengths), self.labelled, recipe.sampling),
             tokens_per_batch=recipe.tokens_per_batch,
             rows_per_batch=recipe.rows_per_batch,
             sampling=recipe.sampling,

@@ -38,13 +38,13 @@ def below(recipe: Recipe, ceiling: Ceiling | None) -> Recipe:
     return recipe.model_copy(update={"tokens_per_batch": tokens, "rows_per_batch": rows})
 
 
-def half(ceiling: Ceiling, rows_per_step: int, longest: int) -> Ceiling | None:
+def half(ceiling: Ceiling, rows_per_step: int | None, longest: int) -> Ceiling | None:
     """Half of what a micro-batch held at most, or None where that was one row; the `longest` row has so many tokens."""
-    rows = min(ceiling.rows or rows_per_step, rows_per_step)
-    held = min(ceiling.tokens, rows * longest)
+    rows = min((rows for rows in (ceiling.rows, rows_per_step) if rows is not None), default=None)
+    held = ceiling.tokens if rows is None else min(ceiling.tokens, rows * longest)
     if rows == 1 or held <= longest:
         return None
-    return Ceiling(max(longest, held // 2), None if ceiling.rows is None else max(1, rows // 2))
+    return Ceiling(max(longest, held // 2), max(1, rows // 2) if rows and ceiling.rows else None)
 
 
 def known_ceiling(path: Path, setup: str) -> Ceiling | None:

@@ -13,6 +13,10 @@ from tasks.training.sampling import AllRows, Sampling
 
 LENGTH_JITTER = 0.1
 CHUNKS_PER_STEP = 2
+# Of CLINC150's labels beside WNUT17's tags, three epochs of steps of 128 rows have 97.5% of validation right, those of
+# 32 rows 97.2%, and the tags as many; alone, steps of 64 rows have 97.4% right and those of 32 rows 97.3%.
+LABELS_PER_STEP = 32
+STEPS_PER_EPOCH = 100
 # Where rows are packed, attention alone is padded: so far beyond the budget it takes no more memory than all the rest.
 PACKED_PADDING = 2
 EVERY_TASK = ""
@@ -48,6 +52,17 @@ class Step:
     def of_rank(self, rank: int) -> tuple[MicroBatch, ...]:
         """What one process computes."""
         return tuple(batch for batch in self.micro_batches if batch.rank == rank)
+
+
+def size_of_steps(rows: int, labelled: Mapping[str, Rows], sampling: Sampling) -> int:
+    """Rows of a step in which a task has LABELS_PER_STEP labels on average, while an epoch has STEPS_PER_EPOCH of them.
+
+    Where there are fewer rows, or every row has all labels, they are as many as of a single task: LABELS_PER_STEP.
+    """
+    # What is drawn for a task teaches that one alone.
+    of_a_row = sum(map(len, labelled.values())) / rows if isinstance(sampling, AllRows) else 1
+    wanted = round(LABELS_PER_STEP * len(labelled) / of_a_row)
+    return max(LABELS_PER_STEP, min(wanted, rows // STEPS_PER_EPOCH))
 
 
 def plan_epoch(

@@ -19,7 +19,11 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(10, gt=0, le=1000)
-    rows_per_step: int = Field(32, gt=0)
+    rows_per_step: PositiveInt | None = Field(
+        None,
+        description="empty: so many that a task has 32 labels in each on average, which are 32 rows where every row "
+        "has all labels, and 160 for five tasks with rows of their own, if there are a hundred steps of those an epoch",
+    )
     tokens_per_batch: int = Field(
         2048, gt=0, description="padded tokens of a micro-batch; memory, not results, depend on it"
     )

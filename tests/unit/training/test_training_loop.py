@@ -58,6 +58,11 @@ def test_a_learnable_problem_is_learnt(train: Train, tmp_path: Path) -> None:
         assert sum(losses[-5:]) < 0.1 * sum(losses[:5])
 
 
+def test_steps_are_as_large_as_the_labels_ask_for_where_nothing_else_is_said(train: Train) -> None:
+    # Forty rows with all labels, in steps of 32.
+    assert train("own_size", rows_per_step=None, epochs=1).steps == 2
+
+
 def test_the_model_that_is_kept_scores_what_was_reported(train: Train, toy_splits: Path, tmp_path: Path) -> None:
     facts = train("toys", epochs=3)
     network, limit = load_network(tmp_path / "toys" / "model")

@@ -30,10 +30,13 @@ from tasks.training.recipe import Recipe
         (Ceiling(100, None), 8, 100, None),
         (Ceiling(2048, 1), 8, 100, None),
         (Ceiling(2048, None), 1, 100, None),
+        (Ceiling(2048, None), None, 128, Ceiling(1024, None)),
+        (Ceiling(2048, 16), None, 128, Ceiling(1024, 8)),
+        (Ceiling(100, None), None, 100, None),
     ],
 )
 def test_half_is_less_than_what_was_held_and_one_row_cannot_be_halved(
-    ceiling: Ceiling, rows_per_step: int, longest: int, expected: Ceiling | None
+    ceiling: Ceiling, rows_per_step: int | None, longest: int, expected: Ceiling | None
 ) -> None:
     assert half(ceiling, rows_per_step, longest) == expected
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of
+from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of, size_of_steps
 from tasks.training.sampling import Sampling
 
 LENGTHS = [int(length) for length in np.random.default_rng(5).integers(3, 60, size=401)]
@@ -55,6 +55,26 @@ def reference_plan(rows_per_step: int, tokens: int, seed: int, epoch: int) -> li
                 fresh = False
         steps.append(batches)
     return steps
+
+
+@pytest.mark.parametrize(
+    ("rows", "labelled", "sampling_kind", "expected"),
+    [
+        (40_000, {"a": 40_000}, "all", 32),
+        (40_000, {"a": 40_000, "b": 40_000}, "all", 32),
+        (40_000, {"a": 30_000, "b": 10_000}, "all", 64),
+        (40_000, {"a": 30_000, "b": 10_000, "c": 10_000}, "all", 77),  # some rows have two labels
+        (40_000, {"a": 20_000}, "all", 64),  # and some none
+        (4_500, {"a": 3_000, "b": 1_500}, "all", 45),  # or an epoch would have fewer than a hundred steps
+        (900, {"a": 600, "b": 300}, "all", 32),
+        (40_000, {"a": 40_000, "b": 40_000}, "uniform", 64),  # each row is drawn for one of them
+    ],
+)
+def test_steps_give_a_task_32_labels_on_average(
+    rows: int, labelled: dict[str, int], sampling_kind: str, expected: int
+) -> None:
+    places = {task: range(rows)[-count:] for task, count in labelled.items()}
+    assert size_of_steps(rows, places, sampling(sampling_kind)) == expected
 
 
 @pytest.mark.parametrize("rows_per_step", [1, 7, 32])
