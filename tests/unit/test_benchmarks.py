@@ -217,7 +217,7 @@ def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:
     life, heard = Life(watcher, seen), list[tuple[bool, bool]]()
     before: list[Any] = []
     for look in range(6):
-        window = np.concatenate([rest[150 * look : 150 * look + 150], seen.of(HWU64)[:16]])
+        window = np.concatenate([rest[150 * look : 150 * look + 150], seen.of(HWU64)[:12]])
         measured = measure_window(*watcher.inputs(seen.take(window)), look=look + 1)
         found = triage(measured, before, watcher.policy, fresh_rows=1_000)
         assert measured.shift is not None
