@@ -28,11 +28,9 @@ CONTESTANTS = {
     "SetFit, end to end, a model a set": ("setfit",),
     "graft": ("graft", "auto"),
 }
-BY_PRECISION = {
-    "Trainer, dynamic padding, in bf16": ("trainer", "random", "bf16"),
-    "Trainer, length grouping, in bf16": ("trainer", "group_by_length", "bf16"),
-    "graft, in fp32": ("graft", "fp32"),
-    "graft, in bf16": ("graft", "bf16"),
+IN_OTHER_PRECISIONS = {
+    "Trainer, dynamic padding, by request": ("trainer", "random", "bf16"),
+    "Trainer, length grouping, by request": ("trainer", "group_by_length", "bf16"),
 }
 OURS = "graft"
 
@@ -44,12 +42,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1, help="runs of each contestant, in turn; the fastest counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each contestant; 1 where others run")
-    parser.add_argument("--precisions", action="store_true", help="also Trainer in bf16, and graft in fp32 and bf16")
+    parser.add_argument("--precisions", action="store_true", help="also Trainer in bf16, and graft in what it leaves")
     parser.add_argument("--only", nargs="+", choices=list(PACKAGES), help="beside graft, in place of all")
     chosen = parser.parse_args()
     # Read by torch when it is imported, which is in the processes of the contestants.
     os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
-    contestants = CONTESTANTS | (BY_PRECISION if chosen.precisions else {})
+    contestants = CONTESTANTS | (_in_other_precisions() if chosen.precisions else {})
     if chosen.only:
         contestants = {name: of for name, of in contestants.items() if of[0] in (*chosen.only, OURS)}
     found: dict[str, list[Outcome]] = {name: [] for name in contestants}
@@ -65,12 +63,12 @@ def main() -> None:
     peaks = {precision: _peak(precision) for precision in sorted(set(precisions.values()))}
     of_peak = {name: rate / peaks[precisions[name]] for name, rate in wall.items()}
     columns = ("wall", "graft is", "processor", "graft is", "of peak", "peak MiB")
-    print(f"\n{'real tokens a second':44}" + "".join(f"{name:>11}" for name in columns))
+    print(f"\n{'real tokens a second':36}{'':6}" + "".join(f"{name:>11}" for name in columns))
     for name, runs in found.items():
         ratios = (wall[OURS] / wall[name], used[OURS] / used[name])
         peak = max(of.peak_bytes for of in runs) / 2**20
         rates = f"{wall[name]:11.0f}{ratios[0]:10.2f}x{used[name]:11.0f}{ratios[1]:10.2f}x"
-        print(f"{f'{name} ({precisions[name]})':44}{rates}{of_peak[name]:11.0%}{peak:11.0f}")
+        print(f"{name:36}{precisions[name]:6}{rates}{of_peak[name]:11.0%}{peak:11.0f}")
     figures = {
         "rows": chosen.rows,
         "epochs": chosen.epochs,
@@ -84,6 +82,11 @@ def main() -> None:
         "peak_mib": {name: max(of.peak_bytes for of in runs) / 2**20 for name, runs in found.items()},
     }
     print(json.dumps(figures))
+
+
+def _in_other_precisions() -> dict[str, tuple[str, ...]]:
+    own = _precision(list(CONTESTANTS[OURS]))
+    return IN_OTHER_PRECISIONS | {f"{OURS}, by request": (OURS, "fp32" if own == "bf16" else "bf16")}
 
 
 def _precision(settings: list[str]) -> str:

@@ -13,8 +13,8 @@ from tasks.training.sampling import AllRows, Sampling
 
 LENGTH_JITTER = 0.1
 CHUNKS_PER_STEP, ROWS_PER_CHUNK = 2, 16
-# Of CLINC150's labels beside WNUT17's tags, three epochs of steps of 128 rows have 97.5% of validation right, those of
-# 32 rows 97.2%, and the tags as many; alone, steps of 64 rows have 97.4% right and those of 32 rows 97.3%.
+# CLINC150 beside WNUT17, three epochs, one seed, on validation: steps of 128 rows have 97.3% of the labels right and an
+# entity F1 of 57.6, in two chunks of 64 rows 97.5% and 56.2, and steps of 32 rows 97.2% and 56.0.
 LABELS_PER_STEP = 32
 STEPS_PER_EPOCH = 100
 # Where rows are packed, attention alone is padded: so far beyond the budget it takes no more memory than all the rest.

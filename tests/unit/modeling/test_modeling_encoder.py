@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from data_contracts.errors import InputError
+from tasks.modeling.dropout import Dropout
 from tasks.modeling.encoder import (
     encoder_digest,
     encoder_folder,
@@ -184,6 +185,13 @@ def test_a_network_without_layers_cannot_be_frozen() -> None:
         freeze(torch.nn.Linear(2, 2), 0)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_share_of_dropout_changes_no_mode(training: bool, tiny_encoder: Path) -> None:
+    encoder = load_encoder(tiny_encoder).train(training)
+    set_dropout(encoder, 0.3)
+    assert {module.training for module in encoder.modules()} == {training}
+
+
 def test_dropout_zero_makes_training_as_exact_as_evaluation(tiny_encoder: Path) -> None:
     encoder = load_encoder(tiny_encoder)
     set_dropout(encoder, 0.0)
@@ -206,6 +214,8 @@ def test_dropout_is_of_states_and_not_of_attention(name: str, of_states: int) ->
     shares = [module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)]
     # Of the embeddings, and in each of two layers of what goes on from it; and one of the weights of its attention.
     assert sorted(shares) == [0.0] * 2 + [0.37] * of_states
+    # Ours, which do not hold up a CPU.
+    assert {type(module) for module in encoder.modules() if isinstance(module, torch.nn.Dropout)} == {Dropout}
     encoder.train()
     with torch.no_grad():
         assert not torch.equal(encoder(IDS).last_hidden_state, encoder(IDS).last_hidden_state)

@@ -20,6 +20,7 @@ from tasks.modeling.network import load_network, new_network
 from tasks.modeling.packing import pack
 from tasks.training import kept_states
 from tasks.training.imprinting import imprint_heads
+from tasks.training.loop import has_fast_bf16
 from tasks.training.optimiser import parameter_groups
 from tasks.training.plan import plan_epoch
 from tasks.training.ranks import ALONE
@@ -56,6 +57,15 @@ def test_a_learnable_problem_is_learnt(train: Train, tmp_path: Path) -> None:
     for task in ("intent", "places", "urgency"):
         losses = [loss for _, loss in curve(tmp_path / "toys", f"loss/{task}")]
         assert sum(losses[-5:]) < 0.1 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(("amx", "avx512", "expected"), [(0, 0, False), (1, 0, True), (0, 1, True), (1, 1, True)])
+def test_a_processor_computes_in_bf16_where_it_has_instructions_for_it(
+    amx: bool, avx512: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
+    assert has_fast_bf16(torch.device("cpu")) is expected
 
 
 def test_steps_are_as_large_as_the_labels_ask_for_where_nothing_else_is_said(train: Train) -> None:

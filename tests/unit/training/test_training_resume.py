@@ -28,8 +28,9 @@ LONG = {"epochs": 8, "encoder_dropout": 0.1, "checkpoint_steps": 3}
 # Nothing is learnt, so every epoch is a plateau.
 IDLE = {"encoder_learning_rate": 1e-30, "head_learning_rate": 1e-30}
 # All that a checkpoint holds besides: samplings that go on from epoch to epoch, weights that are learnt, a rate that
-# hangs on the epochs before, and tasks that have stopped.
+# hangs on the epochs before, and tasks that have stopped. And what is computed in bf16.
 WAYS: dict[str, dict[str, Any]] = {
+    "bf16": {"precision": "bf16"},
     "proportional": {"sampling": {"kind": "proportional"}},
     "uniform": {"sampling": {"kind": "uniform"}, "loss_weighting": {"kind": "uncertainty"}},
     "temperature": {"sampling": {"kind": "temperature"}, "loss_weighting": {"kind": "pcgrad"}},
