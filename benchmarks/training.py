@@ -63,12 +63,12 @@ def main() -> None:
     peaks = {precision: _peak(precision) for precision in sorted(set(precisions.values()))}
     of_peak = {name: rate / peaks[precisions[name]] for name, rate in wall.items()}
     columns = ("wall", "graft is", "processor", "graft is", "of peak", "peak MiB")
-    print(f"\n{'real tokens a second':36}{'':6}" + "".join(f"{name:>11}" for name in columns))
+    print(f"\n{'real tokens a second':38}{'':6}" + "".join(f"{name:>11}" for name in columns))
     for name, runs in found.items():
         ratios = (wall[OURS] / wall[name], used[OURS] / used[name])
         peak = max(of.peak_bytes for of in runs) / 2**20
         rates = f"{wall[name]:11.0f}{ratios[0]:10.2f}x{used[name]:11.0f}{ratios[1]:10.2f}x"
-        print(f"{name:36}{precisions[name]:6}{rates}{of_peak[name]:11.0%}{peak:11.0f}")
+        print(f"{name:38}{precisions[name]:6}{rates}{of_peak[name]:11.0%}{peak:11.0f}")
     figures = {
         "rows": chosen.rows,
         "epochs": chosen.epochs,
