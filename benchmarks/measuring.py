@@ -8,6 +8,7 @@ import sys
 import time
 import venv
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def run_contestant(name: str, command: list[str]) -> Outcome:
 
 
 def environment_of(name: str, packages: list[str]) -> str:
-    """The Python of a virtual environment that holds these packages beside graft's own, made where it is not there."""
+    """The Python that has these packages beside graft's own: this one, or else a virtual environment, made once."""
+    if all(map(_is_installed, packages)):
+        return sys.executable
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
     if not python.exists():
@@ -60,6 +63,14 @@ def environment_of(name: str, packages: list[str]) -> str:
             shutil.rmtree(folder)
             raise SystemExit(f"no environment for {name}: pip could not install {', '.join(packages)}")
     return str(python)
+
+
+def _is_installed(package: str) -> bool:
+    name, _, wanted = package.partition("==")
+    try:
+        return version(name.partition("[")[0]) == wanted
+    except PackageNotFoundError:
+        return False
 
 
 def peak_bytes() -> int:

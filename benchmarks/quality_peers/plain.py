@@ -24,10 +24,11 @@ def main() -> None:
     import torch
     from torch.nn import functional
 
-    from tasks.modeling.inference import mask_of, pad
+    from tasks.modeling.inference import device_of_choice, lower_precision, mask_of, pad
     from tasks.modeling.limits import read_limit
     from tasks.modeling.network import new_network, save_network
     from tasks.modeling.tokenized import read_tokens
+    from tasks.training.loop import has_fast_bf16
 
     if TASKS[given.task].of_words:
         raise SystemExit(f"the plain loop labels texts, and {given.task} labels words")
@@ -39,7 +40,8 @@ def main() -> None:
     labels = head.targets(pq.read_table(given.folder / "snapshot" / "train.parquet").column(given.task).to_pylist())
     torch.manual_seed(given.settings["seed"])
     order = random.Random(given.settings["seed"])
-    network = new_network(encoder, heads).train()
+    device = device_of_choice()
+    network = new_network(encoder, heads).train().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE)
     total = EPOCHS * -(-len(ids) // ROWS)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / total)
@@ -50,13 +52,14 @@ def main() -> None:
         order.shuffle(batches)
         for rows in batches:
             tokens = [ids[row] for row in rows]
-            logits, _ = network(pad(tokens, 0), mask_of(tokens), {}, [given.task])
-            functional.cross_entropy(logits[given.task], labels[rows]).backward()
+            with lower_precision(device, has_fast_bf16(device)):
+                logits, _ = network(pad(tokens, 0).to(device), mask_of(tokens).to(device), {}, [given.task])
+            functional.cross_entropy(logits[given.task].float(), labels[rows].to(device)).backward()
             optimiser.step()
             schedule.step()
             optimiser.zero_grad()
     (given.kept / "model").mkdir()
-    save_network(network, encoder, read_limit(given.folder / "tokens"), given.kept / "model")
+    save_network(network.cpu(), encoder, read_limit(given.folder / "tokens"), given.kept / "model")
     found = score(given.kept / "model", [given.task], "validation")
     (given.kept / "validation.json").write_text(json.dumps(found), encoding="utf-8")
     report({"train": clock.seconds}, {"rows": len(ids)}, clock.processor_seconds)

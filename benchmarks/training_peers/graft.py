@@ -43,6 +43,7 @@ def train(
     """Seconds and processor seconds of a training with a head for each entry of `labels`, and real tokens an epoch."""
     from tasks.modeling.encoder import EncoderSettings, encoder_folder, load_encoder
     from tasks.modeling.heads import SingleLabelHead
+    from tasks.modeling.inference import device_of_choice
     from tasks.tokenization.encoding import encode_splits
     from tasks.tokenization.settings import Tokenization
     from tasks.training.loop import fine_tune
@@ -64,8 +65,8 @@ def train(
     settings: dict[str, Any] = {"epochs": epochs, "rows_per_step": ROWS_PER_STEP, "precision": precision, "seed": SEED}
     settings |= {"encoder_learning_rate": ENCODER_LEARNING_RATE, "head_learning_rate": HEAD_LEARNING_RATE}
     settings |= {"encoder_dropout": ENCODER_DROPOUT}
-    # The peers have imported everything and loaded their encoder before their time begins.
-    load_encoder(encoder)
+    # The peers have imported everything and have their encoder on the device before their time begins.
+    load_encoder(encoder).to(device_of_choice())
     folders = {"checkpoints": folder / "scratch", "curves": folder / "curves", "output": output}
     clock = Clock()
     fine_tune(snapshot, tokens, encoder, heads, Recipe(**settings), **folders)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,6 +12,7 @@ from data_contracts.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -174,10 +176,17 @@ def cross_entropy(
     logits: "Tensor", targets: "Tensor", smoothing: float, label_weights: Sequence[float] = ()
 ) -> "Tensor":
     """Summed over the targets that are not missing."""
-    import torch
     from torch.nn import functional
 
-    weights = torch.tensor(label_weights, device=logits.device) if label_weights else None
+    weights = _on_device(tuple(label_weights), logits.device) if label_weights else None
     return functional.cross_entropy(
         logits.float(), targets, weight=weights, ignore_index=MISSING, reduction="sum", label_smoothing=smoothing
     )
+
+
+@lru_cache(maxsize=64)
+def _on_device(values: tuple[float, ...], device: "torch.device") -> "Tensor":
+    """Kept, for a GPU would be waited for each time."""
+    import torch
+
+    return torch.tensor(values, device=device)

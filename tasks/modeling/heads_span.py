@@ -82,7 +82,7 @@ class SpanHead(Head):
         answerable = words.starts >= 0
         # The first token stands for no answer.
         first = torch.zeros_like(answerable)
-        first[:, 0] = True
+        first[:, 0].fill_(True)
         return result.masked_fill(~(answerable | first).unsqueeze(-1), NEVER)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":

@@ -23,6 +23,7 @@ from tasks.modeling.head import (
     cross_entropy,
     labels_in_order,
 )
+from tasks.modeling.ragged import padded
 from tasks.modeling.sequences import best_sequences, legal_transitions, tag_associations
 from tasks.modeling.words import SHAPES, spans_of, words_of
 
@@ -74,10 +75,11 @@ class TokenTagHead(Head):
         if words is None:
             raise ValueError("a tagging head needs the starts and shapes of words")
         import torch
-        from torch.nn import functional
 
         result: Tensor = layers(self.inputs(layers, states, mask, words))
-        outside = CERTAIN * functional.one_hot(torch.tensor(self.labels.index("O")), len(self.labels)).to(result)
+        outside = result.new_zeros(len(self.labels))
+        # By an index, a GPU would be waited for.
+        outside.narrow(0, self.labels.index("O"), 1).fill_(CERTAIN)
         return torch.where(words.starts.unsqueeze(-1) < 0, outside, result)
 
     def inputs(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors") -> "Tensor":
@@ -95,8 +97,7 @@ class TokenTagHead(Head):
 
         known = {tag: position for position, tag in enumerate(self.labels)}
         rows = [[known[tag] for tag in value["tags"]] if value else [] for value in values]
-        longest = max(1, *(len(row) for row in rows))
-        return torch.tensor([row + [MISSING] * (longest - len(row)) for row in rows])
+        return torch.from_numpy(padded(rows, MISSING))
 
     def present(self, targets: "Tensor") -> "Tensor":
         """Which targets are tags and neither padding nor missing; of the targets' shape."""

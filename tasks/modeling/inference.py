@@ -15,6 +15,7 @@ from tqdm import tqdm
 from tasks.modeling.heads import Answer, AnyHead, WordTensors, answer_columns, mean_states
 from tasks.modeling.joining import Reading, WindowReading, join_windows, split_windows
 from tasks.modeling.network import MultiTaskNetwork
+from tasks.modeling.ragged import padded, real_places
 from tasks.modeling.tokenized import TokenizedRows, Words
 
 TOKENS_PER_BATCH = 4096
@@ -139,8 +140,7 @@ def device_of_choice() -> torch.device:
 
 def pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
     """(rows, longest) with `filler` behind the shorter ones; never narrower than 1."""
-    longest = max(1, *(len(row) for row in rows))
-    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
+    return torch.from_numpy(padded(rows, filler))
 
 
 def pad_segments(tokens: TokenizedRows, windows: Sequence[int]) -> Tensor | None:
@@ -156,8 +156,7 @@ def pad_words(words: Words) -> WordTensors:
 
 def mask_of(rows: Sequence[Sequence[int]]) -> Tensor:
     """(rows, longest) with 1 for real tokens."""
-    longest = max(1, *(len(row) for row in rows))
-    return torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return torch.from_numpy(real_places(rows).astype(np.int64))
 
 
 def batches_by_length(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:

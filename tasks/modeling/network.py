@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tasks.modeling.encoder import load_encoder
 from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors, heads_of
 from tasks.modeling.limits import TokenLimit, limit_of
-from tasks.modeling.packing import packed_states
+from tasks.modeling.packing import Layout, packed_states
 
 
 class MultiTaskNetwork(nn.Module):
@@ -28,12 +28,17 @@ class MultiTaskNetwork(nn.Module):
         self.heads = dict(heads)
         self.layers = nn.ModuleDict({name: head.layers(width) for name, head in heads.items()})
 
-    def states(self, input_ids: Tensor, mask: Tensor, segments: Tensor | None = None) -> Tensor:
-        """Last hidden states: (batch, tokens, width); `segments` (batch, tokens) tell a pair's texts apart."""
+    def states(
+        self, input_ids: Tensor, mask: Tensor, segments: Tensor | None = None, layout: Layout | None = None
+    ) -> Tensor:
+        """Last hidden states: (batch, tokens, width); `segments` (batch, tokens) tell a pair's texts apart.
+
+        `layout` is that of the mask, if it is there already.
+        """
         # Left out without pairs: some encoders take no such argument.
         kinds = {} if segments is None else {"token_type_ids": segments}
         if self.packed:
-            return packed_states(self.encoder, input_ids, mask, **kinds)
+            return packed_states(self.encoder, input_ids, mask, layout, **kinds)
         result: Tensor = self.encoder(input_ids=input_ids, attention_mask=mask, **kinds).last_hidden_state
         return result
 

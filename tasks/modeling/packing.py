@@ -35,6 +35,11 @@ class Layout:
     ends: Tensor
     lengths: dict[int, int]
 
+    def to(self, device: torch.device) -> "Layout":
+        """The same on that device."""
+        mask, places, ends = (to_device(values, device) for values in (self.mask, self.places, self.ends))
+        return Layout(mask, places, ends, self.lengths)
+
     def side_by_side(self, states: Tensor) -> Tensor:
         """(tokens, ...) to (rows, longest, ...), with zeros behind the shorter rows."""
         rows, longest = self.mask.shape
@@ -46,8 +51,18 @@ class Layout:
         return states.flatten(0, 1).index_select(0, self.places)
 
 
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """The values on the device; a GPU is told to fetch them from memory and not waited for."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def layout_of(mask: Tensor) -> Layout:
-    """The layout of a batch, from its (rows, longest) mask with 1 for real tokens."""
+    """The layout of a batch, from its (rows, longest) mask with 1 for real tokens.
+
+    On a GPU this waits until all before it is done, so whoever has the mask in memory makes the layout there.
+    """
     lengths, order = mask.sum(dim=1).sort(stable=True)
     real, everywhere = mask.bool(), torch.arange(mask.numel(), device=mask.device).reshape(mask.shape)
     ends = functional.pad(lengths.cumsum(dim=0), (1, 0)).int()
@@ -57,11 +72,10 @@ def layout_of(mask: Tensor) -> Layout:
 def pack(encoder: nn.Module) -> bool:
     """Has the encoder take rows end to end as well; False where its attention is its own, which no one can replace."""
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
 
     AttentionInterface.register(ATTENTION, attend)
     # Without it transformers would make no mask at all, and a padded batch attend to its padding.
-    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+    AttentionMaskInterface.register(ATTENTION, _mask_of_padding)
     if not getattr(encoder, "_can_set_attn_implementation", bool)():
         return False
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
@@ -74,12 +88,26 @@ def unpack(encoder: nn.Module) -> None:
         encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
 
 
-def packed_states(encoder: nn.Module, input_ids: Tensor, mask: Tensor, **others: Tensor) -> Tensor:
+def _mask_of_padding(*arguments: Any, attention_mask: Tensor | None = None, **others: Any) -> Tensor | None:
+    """What transformers makes for sdpa, and nothing for rows end to end, which have no padding: of 10,000 tokens it
+    would be 100 MB for a window of attention, or where kernels are recorded."""
+    from transformers.masking_utils import sdpa_mask
+
+    if attention_mask is None:
+        return None
+    found: Tensor | None = sdpa_mask(*arguments, attention_mask=attention_mask, **others)
+    return found
+
+
+def packed_states(
+    encoder: nn.Module, input_ids: Tensor, mask: Tensor, layout: Layout | None = None, **others: Tensor
+) -> Tensor:
     """Last hidden states (rows, longest, width), 0 for padding, of an encoder that `pack` said yes to.
 
-    `others` are what it is told of each token besides, (rows, longest) each.
+    `others` are what it is told of each token besides, (rows, longest) each. `layout` is that of the mask, if it is
+    there already.
     """
-    layout = layout_of(mask)
+    layout = layout or layout_of(mask)
     positions = layout.end_to_end(mask.cumsum(dim=1) - 1) + first_position(encoder.config)
     others = {name: layout.end_to_end(values)[None] for name, values in others.items()}
     found = encoder(input_ids=layout.end_to_end(input_ids)[None], position_ids=positions[None], layout=layout, **others)
@@ -196,8 +224,9 @@ def _near(tokens: int, reach: int, device: torch.device) -> Tensor:
 def _varlen_attention(query: Tensor, key: Tensor, value: Tensor, how: _How) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    grouped = query.shape[1] != key.shape[1]
-    found = varlen_attn(query, key, value, *how.rows, scale=how.scaling, window_size=how.window, enable_gqa=grouped)
+    # torch 2.11 does not know of it.
+    grouped: dict[str, Any] = {"enable_gqa": True} if query.shape[1] != key.shape[1] else {}
+    found = varlen_attn(query, key, value, *how.rows, scale=how.scaling, window_size=how.window, **grouped)
     return found if isinstance(found, Tensor) else found[0]
 
 

@@ -31,3 +31,18 @@ def ragged(lists: Iterable[Sequence[int]]) -> Ragged:
     lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
     values = np.fromiter(chain.from_iterable(kept), dtype=np.int32, count=int(lengths.sum()))
     return Ragged(values, lengths)
+
+
+def padded(lists: Sequence[Sequence[int]], filler: int) -> NDArray[np.int64]:
+    """(lists, longest) with `filler` behind the shorter ones; never narrower than 1."""
+    real = real_places(lists)
+    found = np.full(real.shape, filler, dtype=np.int64)
+    found[real] = np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=int(real.sum()))
+    return found
+
+
+def real_places(lists: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
+    """(lists, longest): where each list has a number, and nothing behind it."""
+    lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+    places: NDArray[np.bool_] = np.arange(max(1, lengths.max(initial=0))) < lengths[:, None]
+    return places

@@ -27,6 +27,10 @@ class StepGradients(nn.Module):
         """{task: what its loss is multiplied by now}."""
         return dict(self._weights)
 
+    def learnt_with(self, task: str) -> list[nn.Parameter]:
+        """What is learnt here by the losses of that task."""
+        return []
+
     def add(self, losses: Losses) -> None:
         """Adds what a micro-batch says."""
         backward([self._weights[task] * loss for task, loss in losses.items()])
@@ -53,6 +57,10 @@ class UncertaintyGradients(StepGradients):
     def weights(self) -> dict[str, float]:
         """weight * exp(-s)."""
         return {task: weight * float(self._precision(task).detach()) for task, weight in self._weights.items()}
+
+    def learnt_with(self, task: str) -> list[nn.Parameter]:
+        """The task's log variance."""
+        return [self.log_variances[self._places[task]]]
 
     def add(self, losses: Losses) -> None:
         """Adds what a micro-batch says, to the log variances as well."""

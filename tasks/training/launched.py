@@ -17,7 +17,7 @@ from tasks.training.job import Job, say_nothing
 
 JOB, FACTS, BEGUN, MEETING_POINT = "job.json", "facts.json", "begun.json", "meeting_point"
 REPORTED = {"share", "scores"}
-INPUT, MEMORY, FAULT = "input", "memory", "fault"
+INPUT, MEMORY, RECORDING, FAULT = "input", "memory", "recording", "fault"
 
 
 def main(folder: Path, rank: int, count: int) -> None:
@@ -62,7 +62,10 @@ def _kind_of(error: BaseException) -> str:
     if isinstance(error, InputError):
         return INPUT
     from tasks.training.memory import is_out_of_memory
+    from tasks.training.recording import RecordingError
 
+    if isinstance(error, RecordingError):
+        return RECORDING
     return MEMORY if is_out_of_memory(error) else FAULT
 
 

@@ -19,11 +19,12 @@ from queue import SimpleQueue
 import torch
 
 from data_contracts.errors import InputError
-from tasks.modeling.tokenized import read_tokens
 from tasks.training.job import Job, Report, TrainingFacts, say_nothing
-from tasks.training.launched import BEGUN, FACTS, FAULT, INPUT, JOB, MEMORY, REPORTED, failure_file
+from tasks.training.launched import BEGUN, FACTS, FAULT, INPUT, JOB, MEMORY, RECORDING, REPORTED, failure_file
 from tasks.training.memory import Ceiling, half, kernel_kills, remember_ceiling
+from tasks.training.plan import size_of_steps
 from tasks.training.recipe import Recipe
+from tasks.training.rows import read_rows
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,8 @@ def train_in_processes(
     """Trains in `count` fresh processes; where memory runs out, in others with micro-batches of half the size.
 
     They go on from the last checkpoint. A process that is killed counts as out of memory where the kernel has counted
-    one, too. Raises InputError for what the user has to mend, and RuntimeError with the error of the first that failed.
+    one, too. Where what a GPU does cannot be recorded, another process starts its kernels one by one. Raises InputError
+    for what the user has to mend, and RuntimeError with the error of the first that failed.
     """
     while True:
         with tempfile.TemporaryDirectory(prefix="graft-training-") as name:
@@ -91,6 +93,12 @@ def train_in_processes(
                 return TrainingFacts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
             if failure.kind == INPUT:
                 raise InputError(failure.text)
+            if failure.kind == RECORDING:
+                # What went wrong is the last line of a traceback.
+                why = failure.text.splitlines()[-1]
+                logger.warning("going on in a fresh process with kernels started one by one, which is slower: %s", why)
+                job = job.model_copy(update={"recipe": job.recipe.model_copy(update={"kernels": "one_by_one"})})
+                continue
             by_kernel = failure.kind == KILLED and kernel_kills(counters) > kills
             if not (failure.kind == MEMORY or by_kernel) or not (folder / BEGUN).is_file():
                 # Of a traceback, what is read first is its last line.
@@ -200,8 +208,10 @@ def _failure(folder: Path, ended: Sequence[int | None]) -> Failure | None:
 
 def _lower_the_ceiling(job: Job, begun: dict[str, object]) -> None:
     setup, ceiling = str(begun.pop("setup")), Ceiling(**begun)  # type: ignore[arg-type]
-    longest = max(len(ids) for ids in read_tokens(job.tokens / "train.parquet").input_ids)
-    lower = half(ceiling, job.recipe.rows_per_step, longest)
+    rows = read_rows(job.snapshot, job.tokens, "train", job.heads)
+    longest = max(rows.lengths)
+    rows_per_step = job.recipe.rows_per_step or size_of_steps(len(rows.lengths), rows.labelled, job.recipe.sampling)
+    lower = half(ceiling, rows_per_step, longest)
     if lower is None:
         raise InputError(
             f"a micro-batch of one row, of up to {longest} tokens, does not fit into memory ({setup}). Lower "

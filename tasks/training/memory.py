@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_contracts.errors import InputError
+from tasks.modeling.inference import device_of_choice
 from tasks.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 GIBIBYTE = 1 << 30
+# Padded tokens of a micro-batch, where a recipe leaves them to the device.
+TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16_384}
 # What a processor's memory lacks is a RuntimeError of no kind of its own, as torch says it.
 NO_MEMORY_LEFT = "DefaultCPUAllocator: "
 # Processes that the kernel has ended for memory since it started; in a container, those of its neighbours too.
@@ -25,8 +28,8 @@ class Ceiling(NamedTuple):
 
 
 def ceiling_of(recipe: Recipe) -> Ceiling:
-    """What the recipe asks for."""
-    return Ceiling(recipe.tokens_per_batch, recipe.rows_per_batch)
+    """What the recipe asks for, or else what suits the device of this process."""
+    return Ceiling(recipe.tokens_per_batch or TOKENS_PER_BATCH[device_of_choice().type], recipe.rows_per_batch)
 
 
 def below(recipe: Recipe, ceiling: Ceiling | None) -> Recipe:
@@ -34,17 +37,17 @@ def below(recipe: Recipe, ceiling: Ceiling | None) -> Recipe:
     if ceiling is None:
         return recipe
     rows = min((rows for rows in (recipe.rows_per_batch, ceiling.rows) if rows is not None), default=None)
-    tokens = min(recipe.tokens_per_batch, ceiling.tokens)
+    tokens = min(ceiling_of(recipe).tokens, ceiling.tokens)
     return recipe.model_copy(update={"tokens_per_batch": tokens, "rows_per_batch": rows})
 
 
-def half(ceiling: Ceiling, rows_per_step: int | None, longest: int) -> Ceiling | None:
+def half(ceiling: Ceiling, rows_per_step: int, longest: int) -> Ceiling | None:
     """Half of what a micro-batch held at most, or None where that was one row; the `longest` row has so many tokens."""
-    rows = min((rows for rows in (ceiling.rows, rows_per_step) if rows is not None), default=None)
-    held = ceiling.tokens if rows is None else min(ceiling.tokens, rows * longest)
+    rows = min(ceiling.rows or rows_per_step, rows_per_step)
+    held = min(ceiling.tokens, rows * longest)
     if rows == 1 or held <= longest:
         return None
-    return Ceiling(max(longest, held // 2), max(1, rows // 2) if rows and ceiling.rows else None)
+    return Ceiling(max(longest, held // 2), max(1, rows // 2) if ceiling.rows else None)
 
 
 def known_ceiling(path: Path, setup: str) -> Ceiling | None:

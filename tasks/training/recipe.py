@@ -10,7 +10,7 @@ from tasks.training.schedules import LinearSchedule, Schedule
 from tasks.training.weighting import FixedWeighting, LossWeighting
 
 # Memory and speed hang on these, and of the result only how it was rounded.
-WITHOUT_CONSEQUENCE = {"tokens_per_batch", "rows_per_batch", "processes", "sharding"}
+WITHOUT_CONSEQUENCE = {"tokens_per_batch", "rows_per_batch", "processes", "sharding", "kernels"}
 
 
 class Recipe(BaseModel):
@@ -24,8 +24,10 @@ class Recipe(BaseModel):
         description="empty: so many that a task has 32 labels in each on average, which are 32 rows where every row "
         "has all labels, and 160 for five tasks with rows of their own, if there are a hundred steps of those an epoch",
     )
-    tokens_per_batch: int = Field(
-        2048, gt=0, description="padded tokens of a micro-batch; memory, not results, depend on it"
+    tokens_per_batch: PositiveInt | None = Field(
+        None,
+        description="padded tokens of a micro-batch; memory, not results, depend on it. Empty: 2,048 on a CPU, whose "
+        "cache they fit, and 16,384 on a GPU",
     )
     rows_per_batch: int | None = Field(
         None, gt=0, description="rows of a micro-batch at most; empty leaves it to the tokens, which memory goes by"
@@ -79,6 +81,11 @@ class Recipe(BaseModel):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the device is faster in it"
+    )
+    kernels: Literal["recorded", "one_by_one"] = Field(
+        "recorded",
+        description="of a GPU: what it does for small micro-batches is recorded, and started as a whole; one_by_one "
+        "takes longer and is otherwise the same",
     )
     processes: PositiveInt | Literal["auto"] = Field(
         "auto", description="that train one network together; auto: one for each GPU that is visible, one on a CPU"

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from tasks.modeling.heads import MISSING, AnyHead, WordTensors
 from tasks.modeling.inference import mask_of, pad, pad_segments, words_of_windows
+from tasks.modeling.packing import to_device
 from tasks.modeling.tokenized import TokenizedRows, Words, read_tokens
 
 
@@ -28,11 +29,11 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same on that device."""
         return Batch(
-            self.input_ids.to(device),
-            self.mask.to(device),
-            {column: WordTensors(*(of.to(device) for of in words)) for column, words in self.words.items()},
-            {task: targets.to(device) for task, targets in self.targets.items()},
-            None if self.segments is None else self.segments.to(device),
+            to_device(self.input_ids, device),
+            to_device(self.mask, device),
+            {column: WordTensors(*(to_device(of, device) for of in words)) for column, words in self.words.items()},
+            {task: to_device(targets, device) for task, targets in self.targets.items()},
+            None if self.segments is None else to_device(self.segments, device),
         )
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tasks.modeling.encoder import layer_stack
 from tasks.modeling.inference import batches_by_length, lower_precision, mask_of, pad
-from tasks.modeling.packing import layout_of, packed_states
+from tasks.modeling.packing import Layout, layout_of, packed_states
 from tasks.training.guard import ROWS_COMPARED, difference
 from tasks.training.kept_states import RowStates, keep_states
 
@@ -61,12 +61,13 @@ class Trunk:
         """Takes the states of rows of those lengths, as `compute` gives them."""
         self._rows = RowStates(states, lengths)
 
-    def states(self, rows: Sequence[int], input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Last hidden states of remembered rows: (rows, tokens, width)."""
+    def states(self, rows: Sequence[int], input_ids: Tensor, mask: Tensor, layout: Layout | None = None) -> Tensor:
+        """Last hidden states of remembered rows: (rows, tokens, width); `layout` is the mask's, if it is there."""
         given = nn.utils.rnn.pad_sequence([self._rows.at(row) for row in rows], batch_first=True).to(mask.device)
         if self._packed:
-            self._given.states = layout_of(mask).end_to_end(given)[None]
-            return packed_states(self._upper, input_ids, mask)
+            layout = layout or layout_of(mask)
+            self._given.states = layout.end_to_end(given)[None]
+            return packed_states(self._upper, input_ids, mask, layout)
         self._given.states = given
         result: Tensor = self._upper(input_ids=input_ids, attention_mask=mask).last_hidden_state
         return result

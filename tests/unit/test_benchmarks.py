@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,6 +200,16 @@ def test_an_environment_that_could_not_be_filled_is_made_anew(tmp_path: Path, mo
     with pytest.raises(SystemExit, match="no environment for nobody"):
         environment_of("nobody", ["--no-index", "a-package-that-nobody-made"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_that_are_there_already_need_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.measuring.ENVIRONMENTS", tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    here = version("pytest")
+    assert environment_of("somebody", [f"pytest=={here}", f"pytest[extra]=={here}"]) == sys.executable
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SystemExit, match="no environment for somebody"):
+        environment_of("somebody", [f"pytest=={here}", "pytest==0.0.1"])
 
 
 def test_a_life_hears_harm_when_a_window_measured_in_full_does() -> None:

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from data_contracts.errors import InputError
+from tasks.training import memory
 from tasks.training.memory import (
     Ceiling,
     below,
+    ceiling_of,
     half,
     is_out_of_memory,
     kernel_kills,
@@ -30,13 +32,10 @@ from tasks.training.recipe import Recipe
         (Ceiling(100, None), 8, 100, None),
         (Ceiling(2048, 1), 8, 100, None),
         (Ceiling(2048, None), 1, 100, None),
-        (Ceiling(2048, None), None, 128, Ceiling(1024, None)),
-        (Ceiling(2048, 16), None, 128, Ceiling(1024, 8)),
-        (Ceiling(100, None), None, 100, None),
     ],
 )
 def test_half_is_less_than_what_was_held_and_one_row_cannot_be_halved(
-    ceiling: Ceiling, rows_per_step: int | None, longest: int, expected: Ceiling | None
+    ceiling: Ceiling, rows_per_step: int, longest: int, expected: Ceiling | None
 ) -> None:
     assert half(ceiling, rows_per_step, longest) == expected
 
@@ -47,6 +46,16 @@ def test_a_recipe_is_kept_below_the_ceiling_and_otherwise_as_it_is() -> None:
     assert below(recipe, Ceiling(2000, None)) == recipe
     assert below(recipe, Ceiling(500, 20)) == recipe.model_copy(update={"tokens_per_batch": 500})
     assert below(Recipe(), Ceiling(500, 4)) == Recipe(tokens_per_batch=500, rows_per_batch=4)
+
+
+def test_a_recipe_that_leaves_micro_batches_to_the_device_has_those_that_suit_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ceiling_of(Recipe(tokens_per_batch=1000, rows_per_batch=10)) == Ceiling(1000, 10)
+    for device, tokens in (("cpu", 2048), ("cuda", 16_384)):
+        monkeypatch.setattr(memory, "device_of_choice", lambda device=device: torch.device(device))
+        assert ceiling_of(Recipe()) == Ceiling(tokens, None)
+        assert below(Recipe(), Ceiling(100_000, 4)) == Recipe(tokens_per_batch=tokens, rows_per_batch=4)
 
 
 def test_ceilings_are_remembered_by_setup(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A process of a training that gets into trouble: `python -m ... TROUBLE FOLDER RANK COUNT`.
 
 TROUBLE is JSON: `what` happens to a micro-batch of more than `tokens` padded tokens, behind the first `after` ones. All
-else is what `tasks.training.launched` does.
+else is what `tasks.training.launched` does. Recording is no trouble where the job asks for none.
 """
 
 import json
@@ -15,6 +15,7 @@ import torch
 
 from tasks.modeling.network import MultiTaskNetwork
 from tasks.training import launched
+from tasks.training.recording import RecordingError
 
 trouble, folder, rank, count = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 states = MultiTaskNetwork.states
@@ -22,7 +23,11 @@ seen: list[int] = []
 
 
 def happen() -> None:
-    """What a device without memory does, or the kernel of a machine without."""
+    """What a device without memory does, or the kernel of a machine without, or an encoder that cannot be recorded."""
+    if trouble["what"] == "recording":
+        if json.loads((folder / launched.JOB).read_text(encoding="utf-8"))["recipe"]["kernels"] == "recorded":
+            raise RecordingError("the encoder has a will of its own")
+        return
     if trouble["what"] == "memory":
         raise torch.OutOfMemoryError(f"CUDA out of memory, in process {rank}")
     counters = Path(trouble["counters"])
