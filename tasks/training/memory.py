@@ -78,13 +78,15 @@ def setup_of(recipe: Recipe, encoder_digest: str, max_tokens: int, processes: in
     return ", ".join([*parts, f"sharded over {processes}"] if recipe.sharding == "full" else parts)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, has no memory left."""
-    if not isinstance(error, RuntimeError):
-        return isinstance(error, MemoryError)
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a device, or the machine, has no memory left, as the error says or one that it came of."""
+    if error is None:
+        return False
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or NO_MEMORY_LEFT in str(error)
+    lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    said = isinstance(error, RuntimeError) and NO_MEMORY_LEFT in str(error)
+    return lacking or said or is_out_of_memory(error.__cause__ or error.__context__)
 
 
 def kernel_kills(counters: Path) -> int:

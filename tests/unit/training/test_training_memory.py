@@ -104,6 +104,20 @@ def test_a_lack_of_memory_is_told_from_other_errors() -> None:
         torch.ones(2) @ torch.ones(3)
     assert not is_out_of_memory(other.value)
     assert not is_out_of_memory(ValueError("memory"))
+    assert not is_out_of_memory(None)
+
+
+def test_an_error_that_came_of_a_lack_of_memory_is_one() -> None:
+    def record() -> None:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            torch.ones(2) @ torch.ones(3)  # as what is being recorded complains of where it stands
+
+    with pytest.raises(RuntimeError) as found:
+        record()
+    assert not isinstance(found.value, torch.OutOfMemoryError)
+    assert is_out_of_memory(found.value)
 
 
 def test_what_the_kernel_has_ended_is_read_from_its_counters(tmp_path: Path) -> None:

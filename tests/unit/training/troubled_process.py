@@ -29,6 +29,8 @@ def happen() -> None:
             raise RecordingError("the encoder has a will of its own")
         return
     if trouble["what"] == "memory":
+        if torch.cuda.is_available():
+            torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
         raise torch.OutOfMemoryError(f"CUDA out of memory, in process {rank}")
     counters = Path(trouble["counters"])
     name, value = counters.read_text(encoding="utf-8").split()
