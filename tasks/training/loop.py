@@ -3,11 +3,11 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from data_contracts.errors import complain
@@ -17,11 +17,9 @@ from tasks.modeling.history import write_history
 from tasks.modeling.inference import device_of_choice, lower_precision
 from tasks.modeling.limits import read_limit
 from tasks.modeling.network import MultiTaskNetwork, new_network, save_network
-from tasks.modeling.packing import Layout, layout_of
 from tasks.modeling.tokens import TextEncoder
 from tasks.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from tasks.training.curves import Curves
-from tasks.training.gradients import ProjectedGradients
 from tasks.training.guard import choose_packing
 from tasks.training.imprinting import imprint_heads
 from tasks.training.job import Report, TrainingFacts, say_nothing
@@ -31,14 +29,13 @@ from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of, size_of
 from tasks.training.projector import write_projector
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
-from tasks.training.recording import Recorder
-from tasks.training.rows import Batch, Rows, read_rows
+from tasks.training.rows import Rows, read_rows
 from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
 from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
+from tasks.training.teaching import Teacher
 from tasks.training.temperatures import calibrated_heads
 from tasks.training.trunk import Trunk, trunk_of
 from tasks.training.vocabulary import learn_all, learn_occurring
-from tasks.training.widening import Size, size_above, size_of, size_rounded, widened
 
 logger = logging.getLogger(__name__)
 GRAPH_ROWS = 2
@@ -149,8 +146,8 @@ class _Trainer:
         self.scores = "no epoch has ended yet"
         self.total_steps = len(self._plan(0)) * recipe.epochs
         self.warmup_steps = max(1, math.ceil(self.total_steps * recipe.warmup_share))
-        self.trunk = self._trunk()
-        self.recorder = self._recorder()
+        ways = {"bf16": self.bf16, "recorded": recipe.kernels == "recorded" and not self.sharded}
+        self.teacher = Teacher(network, self.gradients, self._trunk(), pad_id, self.device, **ways)
 
     def run(self, validation: Rows, report: Report) -> Progress:
         """Trains to the last epoch, or until patience is at an end."""
@@ -201,14 +198,6 @@ class _Trainer:
             folder=self.checkpoint.parent,
         )
 
-    def _recorder(self) -> Recorder | None:
-        """What records the kernels of a GPU, where they are the same for every batch of a size."""
-        of_sums = not isinstance(self.gradients, ProjectedGradients)
-        fixed = self.network.packed and not self.sharded and self.trunk is None and of_sums
-        if self.device.type != "cuda" or self.recipe.kernels == "one_by_one" or not fixed:
-            return None
-        return Recorder(self._learn, self.network, self.gradients, bf16=self.bf16)
-
     def _plan(self, epoch: int) -> list[Step]:
         recipe, lengths = self.recipe, self.rows.lengths
         return plan_epoch(
@@ -239,7 +228,9 @@ class _Trainer:
         )
         totals = {task: torch.zeros((), device=self.device) for task, count in counts.items() if count}
         for micro_batch, batch in zip(own, batches, strict=True):
-            for task, loss in self._teach(micro_batch, batch, counts).items():
+            taught = {task: counts[task] for task in _taught(micro_batch, counts)}
+            losses = self.teacher.teach(batch, taught, micro_batch.rows) if taught else {}
+            for task, loss in losses.items():
                 totals[task] += loss
         if self.sharded:
             self._keep_up(step, counts)
@@ -258,7 +249,7 @@ class _Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         real = sum(int(batch.mask.sum()) for batch in batches)
-        seen = self.ranks.total({"real": real, "computed": sum(map(self._computed_tokens, batches))})
+        seen = self.ranks.total({"real": real, "computed": sum(map(self.teacher.computed_tokens, batches))})
         self.curves.step(
             now.step,
             started,
@@ -268,50 +259,6 @@ class _Trainer:
             tokens=int(seen["real"]),
             computed_tokens=int(seen["computed"]),
         )
-
-    def _teach(self, micro_batch: MicroBatch, batch: Batch, counts: Mapping[str, float]) -> dict[str, Tensor]:
-        """Adds the gradients of a micro-batch, and gives {task: loss / labels of the whole step}, so that the cut into
-        micro-batches changes nothing.
-        """
-        taught = {task: counts[task] for task in _taught(micro_batch, counts)}
-        if not taught:
-            return {}
-        if size := self._size_for(batch):
-            batch = widened(batch, size, self.network.heads, self.pad_id)
-            if self.recorder:
-                return self.recorder.learn(batch, taught)
-        layout = layout_of(batch.mask).to(self.device) if self.network.packed else None
-        return self._learn(batch.to(self.device), layout, taught, micro_batch.rows)
-
-    def _learn(
-        self, batch: Batch, layout: Layout | None, counts: Mapping[str, float | Tensor], rows: Sequence[int] = ()
-    ) -> dict[str, Tensor]:
-        """Of a batch on the device; `rows` are those of a trunk. On a GPU, nothing here may wait for it."""
-        with lower_precision(self.device, self.bf16):
-            if self.trunk:
-                states = self.trunk.states(rows, batch.input_ids, batch.mask, layout)
-            else:
-                states = self.network.states(batch.input_ids, batch.mask, batch.segments, layout)
-            logits = self.network.logits(states, batch.mask, batch.words, list(counts))
-        heads = self.network.heads
-        losses = {task: heads[task].loss(logits[task], batch.targets[task]) / of for task, of in counts.items()}
-        self.gradients.add(losses)
-        return {task: loss.detach() for task, loss in losses.items()}
-
-    def _size_for(self, batch: Batch) -> Size | None:
-        """What a batch is widened to, where the device is faster with few sizes: to be recorded, or, in bf16 on a CPU,
-        because a matrix product of another size is compiled anew (a tenth of the time of a training, torch 2.13).
-        """
-        if self.recorder:
-            return size_above(size_of(batch))
-        compiles = self.device.type == "cpu" and self.bf16
-        return size_rounded(size_of(batch)) if compiles and self.network.packed and not self.trunk else None
-
-    def _computed_tokens(self, batch: Batch) -> int:
-        """Tokens that are computed for a batch, with those that pad it."""
-        if size := self._size_for(batch):
-            return size.tokens
-        return int(batch.mask.sum()) if self.network.packed else batch.mask.numel()
 
     def _keep_up(self, step: Step, counts: Mapping[str, float]) -> None:
         """Passes through the encoder as often as the other ranks do in this step, for each time they need all parts."""

@@ -15,7 +15,7 @@ from tasks.training.rows import Batch
 
 # For recordings: to make one takes as long as some twenty steps, and a step of a small encoder hardly any longer for
 # more tokens, so sizes are far apart.
-TOKENS = (256, 512, 768, 1024, 1536, 2048, 3072)
+TOKENS = (256, 512, 768, 1024, 1536, 2048, 2560, 3072)
 # For a processor, which prepares itself for each number of tokens that it is given.
 TOKENS_APART = 32
 ROWS_APART = 8

@@ -108,7 +108,7 @@ def test_only_the_tasks_that_a_batch_teaches_have_to_be_there(toy_splits: Path, 
         (Size(240, 8, 20), Size(256, 16, 32)),
         (Size(249, 8, 20), Size(512, 24, 32)),  # each of eight rows more has a token; 263 do not fit into eight of 32
         (Size(500, 31, 33), Size(512, 32, 64)),
-        (Size(2100, 128, 64), Size(3072, 144, 64)),
+        (Size(2100, 128, 64), Size(2560, 136, 64)),
         (Size(1, 1, 1), Size(256, 16, 32)),
         (Size(3060, 40, 300), Size(3072, 48, 512)),
         (Size(3065, 40, 300), None),
