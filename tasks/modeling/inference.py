@@ -1,7 +1,7 @@
 """A network's answers for many rows, of one window or several: length-sorted, padded to a token budget."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -36,9 +36,14 @@ class Outputs:
 
 
 def run_network(
-    network: MultiTaskNetwork, tokens: TokenizedRows, *, pad_id: int, description: str | None = None
+    network: MultiTaskNetwork,
+    tokens: TokenizedRows,
+    *,
+    pad_id: int,
+    description: str | None = None,
+    wanted: Mapping[str, Collection[int]] | None = None,
 ) -> Outputs:
-    """Every head's answers, one a row.
+    """Every head's answers, one a row; where `wanted` names the rows of each task, of others there is none.
 
     A word without a piece, cut off at the token limit or dropped by the tokenizer, has the tag `O`. Of a row of several
     windows, classes, numbers and embeddings come from means over its windows by their tokens; the tags from the windows
@@ -60,14 +65,19 @@ def run_network(
         for part, reading in chain(_short_rows(network, tokens, pad_id), _long_rows(network, tokens, pad_id)):
             embeddings[part] = reading.embeddings.numpy()
             for task, head in network.heads.items():
-                read: Any = reading.words_for(head)
+                chosen = [at for at, row in enumerate(part) if wanted is None or row in wanted[task]]
+                if not chosen:
+                    continue
+                own, logits = [part[at] for at in chosen], reading.logits[task][chosen]
+                counts = reading.words_for(head)
+                read: Any = [counts[at] for at in chosen]
                 if head.in_text:
                     pieces = tokens.pieces_for(head.column)
-                    read = [pieces.of(row, range(ends[row - 1] if row else 0, ends[row])) for row in part]
+                    read = [pieces.of(row, range(ends[row - 1] if row else 0, ends[row])) for row in own]
                 if head.one_label:
-                    scores[task][part] = head.label_scores(reading.logits[task])
-                answers, confidences = head.decode(reading.logits[task], read)
-                for row, answer, confidence in zip(part, answers, confidences, strict=True):
+                    scores[task][own] = head.label_scores(logits)
+                answers, confidences = head.decode(logits, read)
+                for row, answer, confidence in zip(own, answers, confidences, strict=True):
                     found[task][row] = (answer, confidence)
             bar.update(len(part))
     return Outputs(

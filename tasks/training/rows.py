@@ -62,6 +62,14 @@ class Rows:
             for task, labels in self.window_labels.items()
         }
 
+    @property
+    def labelled_rows(self) -> dict[str, dict[int, None]]:
+        """{task: rows that have a label for it}, in their order."""
+        return {
+            task: dict.fromkeys(row for row, label in enumerate(labels) if label is not None)
+            for task, labels in self.labels.items()
+        }
+
     def batch(
         self, windows: Sequence[int], heads: Mapping[str, AnyHead], pad_id: int, drawn_for: Sequence[str] = ()
     ) -> Batch:

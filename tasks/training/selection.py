@@ -28,10 +28,11 @@ def check_validation(rows: Rows) -> None:
 
 def validation_scores(network: MultiTaskNetwork, rows: Rows, pad_id: int) -> dict[str, float]:
     """{task: primary metric} on the rows that have a label for the task."""
-    outputs = run_network(network, rows.tokens, pad_id=pad_id)
+    labelled = rows.labelled_rows
+    outputs = run_network(network, rows.tokens, pad_id=pad_id, wanted=labelled)
     found = {}
     for task, head in network.heads.items():
-        known = [row for row, label in enumerate(rows.labels[task]) if label is not None]
+        known = list(labelled[task])
         sums = head.statistics([outputs.answers[task][r] for r in known], [rows.labels[task][r] for r in known]).sum(
             axis=0
         )

@@ -9,11 +9,12 @@ from tasks.training.rows import Rows
 
 def calibrated_heads(network: MultiTaskNetwork, rows: Rows, pad_id: int) -> Heads:
     """The network's heads, those that answer with one label with the temperature that suits these rows."""
-    scores = run_network(network, rows.tokens, pad_id=pad_id).label_scores
+    labelled = {task: known if network.heads[task].one_label else {} for task, known in rows.labelled_rows.items()}
+    scores = run_network(network, rows.tokens, pad_id=pad_id, wanted=labelled).label_scores
     heads = dict(network.heads)
     for task, of_task in scores.items():
         place = {label: position for position, label in enumerate(heads[task].labels)}
-        known = [row for row, label in enumerate(rows.labels[task]) if label is not None]
+        known = list(labelled[task])
         temperature = fit_temperature(of_task[known], [place[rows.labels[task][row]] for row in known])
         heads[task] = heads[task].model_copy(update={"temperature": temperature})
     return heads

@@ -118,6 +118,25 @@ def test_more_rows_than_one_batch_holds_come_back_in_order(
     assert many.embeddings == pytest.approx(np.tile(few.embeddings, (100, 1)), abs=1e-5)
 
 
+def test_rows_that_no_answer_is_wanted_of_get_none_and_the_others_the_same(
+    network: MultiTaskNetwork, text_encoder: TextEncoder
+) -> None:
+    tokens = tokenized(TEXTS, text_encoder)
+    whole = run_network(network, tokens, pad_id=text_encoder.pad_id)
+    wanted = {"intent": {1, 4}, "places": {6}, "urgency": ()}
+    found = run_network(network, tokens, pad_id=text_encoder.pad_id, wanted=wanted)
+    for task, rows in wanted.items():
+        for row in range(len(TEXTS)):
+            if row in rows:
+                assert found.answers[task][row] == whole.answers[task][row]
+                assert found.confidences[task][row] == pytest.approx(whole.confidences[task][row])
+            else:
+                assert (found.answers[task][row], found.confidences[task][row]) == ("", 0.0)
+    assert np.allclose(found.label_scores["intent"][[1, 4]], whole.label_scores["intent"][[1, 4]])
+    assert not found.label_scores["intent"][[0, 2, 3, 5, 6]].any()
+    assert np.array_equal(found.embeddings, whole.embeddings)
+
+
 def test_every_word_gets_a_tag(network: MultiTaskNetwork, text_encoder: TextEncoder) -> None:
     found = answers_for(network, TEXTS, text_encoder)
     assert [len(tags) for tags in found.answers["places"] if isinstance(tags, list)] == [

@@ -12,9 +12,9 @@ TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 
 def test_it_is_the_best_of_all_sequences() -> None:
     random = np.random.default_rng(0)
-    counts = [5, 0, 3, 1, 4]
-    for _ in range(20):
-        scores, transitions = random.normal(size=(5, 5, 3)), random.normal(size=(4, 3))
+    counts = [5, 0, 3, 1, 4] * 4  # more than are taken at once
+    for _ in range(5):
+        scores, transitions = random.normal(size=(20, 5, 3)), random.normal(size=(4, 3))
         for row, (found, share) in enumerate(best_sequences(scores, transitions, counts)):
             sums = {
                 path: sum(scores[row, word, tag] for word, tag in enumerate(path))
@@ -31,6 +31,18 @@ def test_what_no_sequence_may_do_none_does() -> None:
     for path, _ in paths:
         for before, tag in zip(["O", *(TAGS[at] for at in path)], [TAGS[at] for at in path], strict=False):
             assert not tag.startswith("I-") or before[2:] == tag[2:]
+
+
+def test_a_sequence_of_words_that_are_certain_is_certain() -> None:
+    scores = np.full((1, 40, 5), -1e4)
+    scores[0, :, 0] = 0.0
+    scores[0, 20] = [-900, -0.5, -1e4, -0.9, -1e4]
+    ((path, share),) = best_sequences(scores, legal_transitions(TAGS), [40])
+    assert path == [0] * 20 + [1] + [0] * 19
+    assert share == pytest.approx(np.exp(-0.5) / (np.exp(-0.5) + np.exp(-0.9)))
+    for others in (-1e4, -2e3):  # of which none is likely enough to count
+        scores[0, 20] = [0, others, others, others, others]
+        assert best_sequences(scores, legal_transitions(TAGS), [40]) == [([0] * 40, 1.0)]
 
 
 def test_only_what_continues_an_entity_of_its_kind_is_inside_of_one() -> None:
