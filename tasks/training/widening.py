@@ -4,6 +4,7 @@ The rows that are added have no label, so what is learnt is the same.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,8 @@ from tasks.training.rows import Batch
 TOKENS = (256, 512, 768, 1024, 1536, 2048, 2560, 3072)
 # For a processor, which prepares itself for each number of tokens that it is given.
 TOKENS_APART = 32
+# Of a row that is added: as many as any encoder has positions for.
+MOST_ADDED = 32
 ROWS_APART = 8
 SHORTEST = 32
 
@@ -38,23 +41,24 @@ def size_of(batch: Batch) -> Size:
 
 
 def size_above(size: Size) -> Size | None:
-    """The next of the few sizes that a batch can be widened to, or None where it is larger than those."""
+    """The next of the few sizes that a batch can be widened to, or None where it is larger than those.
+
+    How many rows are added hangs on the tokens of that size alone, so that there are few: as many as take what it may
+    have more, and a token each.
+    """
     longest = max(SHORTEST, 1 << (size.longest - 1).bit_length())
-    for tokens in TOKENS:
-        # Of the rows that are added, each has a token at least.
-        added = ROWS_APART - size.rows % ROWS_APART
-        while added * longest < tokens - size.tokens:
-            added += ROWS_APART
-        if size.tokens + added <= tokens:
-            return Size(tokens, size.rows + added, longest)
+    for below, tokens in pairwise((0, *TOKENS)):
+        rows = _up(size.rows, ROWS_APART) + _up((tokens - below) // MOST_ADDED + 1, ROWS_APART)
+        if size.tokens + rows - size.rows <= tokens:
+            return Size(tokens, rows, longest)
     return None
 
 
 def size_rounded(size: Size) -> Size | None:
     """The next size whose tokens are a multiple of 32, or None for one that is such a size."""
-    if not (tokens := -size.tokens % TOKENS_APART):
-        return None
-    return Size(size.tokens + tokens, size.rows - (-tokens // size.longest), size.longest)
+    tokens = _up(size.tokens, TOKENS_APART)
+    rows = size.rows - (size.tokens - tokens) // size.longest
+    return Size(tokens, rows, size.longest) if tokens > size.tokens else None
 
 
 def widened(batch: Batch, to: Size, heads: Mapping[str, AnyHead], pad_id: int) -> Batch:
@@ -80,3 +84,7 @@ def _wider(values: Tensor, to: Size, filler: float, *, of_words: bool = True) ->
     down = to.rows - values.shape[0]
     right = to.longest - values.shape[1] if of_words else 0
     return functional.pad(values, (0, down) if values.dim() == 1 else (0, right, 0, down), value=filler)
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step

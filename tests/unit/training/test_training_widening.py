@@ -105,21 +105,28 @@ def test_only_the_tasks_that_a_batch_teaches_have_to_be_there(toy_splits: Path, 
 @pytest.mark.parametrize(
     ("size", "above"),
     [
-        (Size(240, 8, 20), Size(256, 16, 32)),
-        (Size(249, 8, 20), Size(512, 24, 32)),  # each of eight rows more has a token; 263 do not fit into eight of 32
-        (Size(500, 31, 33), Size(512, 32, 64)),
-        (Size(2100, 128, 64), Size(2560, 136, 64)),
-        (Size(1, 1, 1), Size(256, 16, 32)),
-        (Size(3060, 40, 300), Size(3072, 48, 512)),
-        (Size(3065, 40, 300), None),
+        (Size(240, 8, 20), Size(256, 24, 32)),
+        (Size(241, 8, 20), Size(512, 24, 32)),  # each of 16 rows more has a token
+        (Size(500, 31, 33), Size(768, 48, 64)),
+        (Size(2100, 128, 64), Size(2560, 152, 64)),
+        (Size(1, 1, 1), Size(256, 24, 32)),
+        (Size(3030, 40, 300), Size(3072, 64, 512)),
+        (Size(3060, 40, 300), None),
         (Size(9000, 40, 300), None),
     ],
 )
-def test_sizes_are_rounded_up_to_what_rows_of_padding_can_fill(size: Size, above: Size | None) -> None:
+def test_sizes_are_rounded_up_to_those_of_recordings(size: Size, above: Size | None) -> None:
     assert size_above(size) == above
-    if above is not None:
-        rows = above.rows - size.rows
-        assert rows <= above.tokens - size.tokens <= rows * above.longest
+
+
+def test_rows_of_padding_have_a_token_each_and_no_more_than_an_encoder_has_positions_for() -> None:
+    for rows in range(1, 140):
+        for tokens in range(rows, 3100, 13):
+            above = size_above(Size(tokens, rows, 20))
+            if above is not None:
+                assert above.rows - rows <= above.tokens - tokens <= 32 * (above.rows - rows), (rows, tokens, above)
+            else:
+                assert tokens > 3000
 
 
 @pytest.mark.parametrize(
