@@ -39,6 +39,8 @@ from tasks.training.vocabulary import learn_all, learn_occurring
 
 logger = logging.getLogger(__name__)
 GRAPH_ROWS = 2
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+STEPS_BETWEEN_LOOKS = 10
 
 
 def fine_tune(
@@ -144,6 +146,7 @@ class _Trainer:
         self.labelled = rows.labelled
         self.progress = Progress()
         self.scores = "no epoch has ended yet"
+        self.saved = time.monotonic()
         self.total_steps = len(self._plan(0)) * recipe.epochs
         self.warmup_steps = max(1, math.ceil(self.total_steps * recipe.warmup_share))
         ways = {"bf16": self.bf16, "recorded": recipe.kernels == "recorded" and not self.sharded}
@@ -178,11 +181,19 @@ class _Trainer:
                     bar.update()
                     bar.set_postfix(epoch=now.epoch + 1, loss=f"{curves.loss:.2f}")
                     report(now.step / self.total_steps, self.scores)
-                    if now.step % self.recipe.checkpoint_steps == 0:
+                    if self._is_time_to_save():
                         curves.flush()
                         save_checkpoint(self.checkpoint, self.parts, now, self.ranks)
+                        self.saved = time.monotonic()
                 self._end_epoch(plan, validation)
         return now
+
+    def _is_time_to_save(self) -> bool:
+        """As often as the recipe says, or else once a minute, which the first rank looks at for all."""
+        if (steps := self.recipe.checkpoint_steps) is not None:
+            return self.progress.step % steps == 0
+        looks = self.progress.step % STEPS_BETWEEN_LOOKS == 0
+        return looks and self.ranks.of_first(time.monotonic() - self.saved >= SECONDS_BETWEEN_CHECKPOINTS)
 
     def _trunk(self) -> Trunk | None:
         frozen = self.recipe.frozen_layers

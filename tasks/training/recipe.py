@@ -73,8 +73,8 @@ class Recipe(BaseModel):
     skill_floors: dict[str, float] = Field(
         {}, description="task: least score; an epoch below is chosen only where no epoch reaches all of them"
     )
-    checkpoint_steps: int = Field(
-        500, gt=0, description="steps that are lost at most when it is interrupted; one takes as long as four steps"
+    checkpoint_steps: PositiveInt | None = Field(
+        None, description="steps that are lost at most when it is interrupted; empty: those of a minute"
     )
     projector_rows: int = Field(
         0, ge=0, description="rows of validation, with text and labels, in TensorBoard's projector; 0 for none"

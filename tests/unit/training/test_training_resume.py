@@ -163,6 +163,20 @@ def test_a_training_that_was_interrupted_at_the_end_of_an_epoch_repeats_only_its
     assert list(curve(tmp_path / "broken", "loss/intent")) == list(range(15))
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_by_default_a_minute_is_lost_at_most(
+    seconds: float, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tasks.training.loop")
+    monkeypatch.setattr("tasks.training.loop.SECONDS_BETWEEN_CHECKPOINTS", seconds)
+    settings = {name: value for name, value in SHORT.items() if name != "checkpoint_steps"}
+    with interrupted_after("epoch 3 of"):
+        train("broken", **settings)
+    assert (tmp_path / "broken" / "checkpoints" / "checkpoint.pt").exists() == (seconds == 0)
+    train("broken", **settings)
+    assert ("resuming at epoch 2, step 10" in caplog.text) == (seconds == 0)
+
+
 def test_a_damaged_checkpoint_stops_the_training_and_says_what_to_do(train: Train, tmp_path: Path) -> None:
     (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
     (tmp_path / "damaged" / "checkpoints" / "checkpoint.pt").write_bytes(b"PK\x03\x04 and then nothing")
