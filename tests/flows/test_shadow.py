@@ -14,7 +14,7 @@ ROWS = {"train": 400, "validation": 100, "test": 120, "noisy": 40}
 
 @pytest.fixture(scope="module")
 def pair(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A champion, and a challenger that learnt the same from another seed."""
+    """A champion, and a challenger that learnt the same for half as long, from another seed."""
     folder = tmp_path_factory.mktemp("pair")
     (folder / "data").mkdir()
     for name, rows in ROWS.items():
@@ -26,13 +26,15 @@ def pair(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
         "encoder": {"name": str(tiny_encoder)},
         "heads": {"sentiment": {"kind": "single_label"}},
         "training": {"epochs": 8, "rows_per_step": 16, "encoder_learning_rate": 3e-3, "head_learning_rate": 1e-2},
+        # A challenger that has learnt for half as long is not better, and not so much worse that it would be rejected.
+        "gate": {"margin": 0.5},
         "serving": {"shadow": True, "challenger_share": 0.3, "key": "customer"},
     }
     (folder / "shop.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), encoding="utf-8")
     pair = Shop(folder, folder / "home", port=0)
     # On so few rows, a model of two layers is not above TF-IDF beyond chance.
     by_hand = ("promote", pair.pipeline, "1", "--reason", "so that there is a champion")
-    second = ("run", pair.pipeline, "--set", "training.seed=14")
+    second = ("run", pair.pipeline, "--set", "training.seed=14", "--set", "training.epochs=4")
     for command in (("run", pair.pipeline), by_hand, second):
         done = pair.graft(*command)
         assert done.code == 0, done.text
