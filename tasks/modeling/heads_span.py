@@ -80,7 +80,7 @@ class SpanHead(Head):
 
         result: Tensor = layers(states)
         answerable = words.starts >= 0
-        # The first token stands for no answer.
+        # The first token stands for no answer. By an index, a GPU would be waited for.
         first = torch.zeros_like(answerable)
         first[:, 0].fill_(True)
         return result.masked_fill(~(answerable | first).unsqueeze(-1), NEVER)

@@ -18,7 +18,7 @@ from tasks.modeling.network import MultiTaskNetwork
 from tasks.modeling.packing import Layout, layout_of, to_device
 from tasks.training.gradients import StepGradients
 from tasks.training.rows import Batch
-from tasks.training.widening import Size, size_of
+from tasks.training.widening import Size, rounded_up, size_of
 
 # Largest difference that is rounding, as a share of all losses or gradients: sums on a GPU have no fixed order.
 TOLERANCE = {False: 1e-3, True: 2e-2}
@@ -108,7 +108,10 @@ class GradientSums:
 
     def __init__(self, weights: Iterable[nn.Parameter]) -> None:
         self.weights = [weight for weight in weights if weight.requires_grad]
-        sizes = [_up(weight.numel() * weight.element_size()) // weight.element_size() for weight in self.weights]
+        sizes = [
+            rounded_up(weight.numel() * weight.element_size(), BYTES_APART) // weight.element_size()
+            for weight in self.weights
+        ]
         device = self.weights[0].device if self.weights else torch.device("cpu")
         self._whole = torch.zeros(sum(sizes), device=device)
         self._parts = [
@@ -180,7 +183,7 @@ class _Recording:
 def _in_a_row(tensors: Sequence[Tensor]) -> Tensor:
     """The bytes of all of them, so that they are sent as one."""
     sizes = [of.numel() * of.element_size() for of in tensors]
-    whole = torch.empty(sum(map(_up, sizes)), dtype=torch.uint8)
+    whole = torch.empty(sum(rounded_up(size, BYTES_APART) for size in sizes), dtype=torch.uint8)
     for part, of in zip(_parts_of(whole, tensors), tensors, strict=True):
         part.copy_(of)
     return whole
@@ -189,15 +192,11 @@ def _in_a_row(tensors: Sequence[Tensor]) -> Tensor:
 def _parts_of(buffer: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """Views of the buffer's bytes, of those shapes and kinds."""
     sizes = [of.numel() * of.element_size() for of in like]
-    starts = [0, *accumulate(map(_up, sizes))]
+    starts = [0, *accumulate(rounded_up(size, BYTES_APART) for size in sizes)]
     return [
         buffer[start : start + size].view(of.dtype).view(of.shape)
         for start, size, of in zip(starts, sizes, like, strict=False)
     ]
-
-
-def _up(size: int) -> int:
-    return -(-size // BYTES_APART) * BYTES_APART
 
 
 def _cleared(sums: Iterable[GradientSums]) -> list[Tensor]:

@@ -48,7 +48,7 @@ def size_above(size: Size) -> Size | None:
     """
     longest = max(SHORTEST, 1 << (size.longest - 1).bit_length())
     for below, tokens in pairwise((0, *TOKENS)):
-        rows = _up(size.rows, ROWS_APART) + _up((tokens - below) // MOST_ADDED + 1, ROWS_APART)
+        rows = rounded_up(size.rows, ROWS_APART) + rounded_up((tokens - below) // MOST_ADDED + 1, ROWS_APART)
         if size.tokens + rows - size.rows <= tokens:
             return Size(tokens, rows, longest)
     return None
@@ -56,7 +56,7 @@ def size_above(size: Size) -> Size | None:
 
 def size_rounded(size: Size) -> Size | None:
     """The next size whose tokens are a multiple of 32, or None for one that is such a size."""
-    tokens = _up(size.tokens, TOKENS_APART)
+    tokens = rounded_up(size.tokens, TOKENS_APART)
     rows = size.rows - (size.tokens - tokens) // size.longest
     return Size(tokens, rows, size.longest) if tokens > size.tokens else None
 
@@ -86,5 +86,6 @@ def _wider(values: Tensor, to: Size, filler: float, *, of_words: bool = True) ->
     return functional.pad(values, (0, down) if values.dim() == 1 else (0, right, 0, down), value=filler)
 
 
-def _up(number: int, step: int) -> int:
+def rounded_up(number: int, step: int) -> int:
+    """The next multiple of `step`."""
     return -(-number // step) * step

@@ -1,4 +1,4 @@
-"""Kernels that are recorded: what they say is what they say one by one. Most of it needs a GPU."""
+"""Kernels that are recorded: what they say is what they say one by one; where there is no GPU, all but the kernels."""
 
 import json
 import logging
@@ -10,21 +10,24 @@ from typing import Any
 
 import pytest
 import torch
+from graphs_done_again import Processor
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead
+from tasks.modeling.inference import device_of_choice
 from tasks.modeling.network import MultiTaskNetwork, new_network
-from tasks.modeling.packing import Layout, pack
-from tasks.training import recording, widening
+from tasks.modeling.packing import pack
+from tasks.training import widening
 from tasks.training.gradients import StepGradients
 from tasks.training.job import Job
 from tasks.training.launching import train_in_processes
 from tasks.training.loop import fine_tune
-from tasks.training.recording import GradientSums, Recorder, RecordingError
+from tasks.training.recording import GradientSums, Learn, Recorder, RecordingError
 from tasks.training.rows import Batch, Rows, read_rows
+from tasks.training.teaching import Teacher
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="records what a GPU does, and there is none")
 TROUBLED_PROCESS = Path(__file__).with_name("troubled_process.py")
@@ -82,39 +85,42 @@ def rows(toy_splits: Path, toy_heads: dict[str, AnyHead]) -> Rows:
     return read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", toy_heads)
 
 
-class Teacher:
-    """A network on the GPU, and what is done for a batch one by one."""
+class Taught:
+    """A network on the device, what it learns one by one, and a recorder of that."""
 
-    def __init__(self, encoder: Path, heads: Mapping[str, AnyHead], dropout: float = 0.0) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, encoder: Path, heads: Mapping[str, AnyHead], dropout: float = 0.0
+    ) -> None:
         torch.manual_seed(0)
         self.network: MultiTaskNetwork = new_network(encoder, heads)
         set_dropout(self.network.encoder, dropout)
-        self.network.cuda().train()
+        device = device_of_choice()
+        self.network.to(device).train()
         self.network.packed = pack(self.network.encoder)
         self.gradients = StepGradients(dict.fromkeys(heads, 1.0))
-        self.calls = 0
+        self.teacher = Teacher(self.network, self.gradients, None, 0, device, bf16=False, recorded=False)
+        self.processor = None if torch.cuda.is_available() else Processor()
+        if self.processor:
+            self.processor.stand_in(monkeypatch)
 
-    def learn(self, batch: Batch, layout: Layout, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        self.calls += 1
-        states = self.network.states(batch.input_ids, batch.mask, batch.segments, layout)
-        logits = self.network.logits(states, batch.mask, batch.words, list(counts))
-        losses = {
-            task: self.network.heads[task].loss(logits[task], batch.targets[task]) / of for task, of in counts.items()
-        }
-        self.gradients.add(losses)
-        return {task: loss.detach() for task, loss in losses.items()}
+    def recorder(self, changed: Callable[[Learn], Learn] = lambda learn: learn) -> Recorder:
+        """One of what the teacher does, or of what it is changed to."""
+        learn = changed(self.teacher._learn)  # type: ignore[arg-type]
+        learn = self.processor.watched(learn, self.network) if self.processor else learn
+        return Recorder(learn, self.network, self.gradients, bf16=False)
 
-    def recorder(self) -> Recorder:
-        return Recorder(self.learn, self.network, self.gradients, bf16=False)
-
-    def gradients_of(self, losses: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str, Tensor]]:
+    def learnt(self, losses: Mapping[str, Tensor]) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Losses and gradients of what was just learnt; the gradients are then forgotten."""
-        assert losses is not None
-        found = {
-            name: weight.grad.clone() for name, weight in self.network.named_parameters() if weight.grad is not None
-        }
+        learnt = {name: weight.grad for name, weight in self.network.named_parameters() if weight.grad is not None}
+        found = {name: gradient.clone() for name, gradient in learnt.items()}
         self.network.zero_grad()
         return {task: float(loss) for task, loss in losses.items()}, found
+
+
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, toy_heads: dict[str, AnyHead]) -> Taught:
+    """One without dropout."""
+    return Taught(monkeypatch, tiny_encoder, toy_heads)
 
 
 def wide(rows: Rows, windows: list[int], heads: Mapping[str, AnyHead]) -> Batch:
@@ -125,19 +131,10 @@ def wide(rows: Rows, windows: list[int], heads: Mapping[str, AnyHead]) -> Batch:
     return widening.widened(batch, size, heads, 0)
 
 
-def one_by_one(teacher: Teacher, batch: Batch, tasks: list[str]) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Losses and gradients without a recording."""
-    layout = recording.layout_of(batch.mask).to(torch.device("cuda"))
-    counts = {task: torch.tensor(COUNTS[task], device="cuda") for task in tasks}
-    return teacher.gradients_of(teacher.learn(batch.to(torch.device("cuda")), layout, counts))
-
-
-@on_a_gpu
 def test_a_recording_says_of_any_batch_of_its_size_what_is_said_one_by_one(
-    tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows
+    taught: Taught, toy_heads: dict[str, AnyHead], rows: Rows
 ) -> None:
-    teacher = Teacher(tiny_encoder, toy_heads)
-    recorder = teacher.recorder()
+    recorder = taught.recorder()
     nothing: list[Any] = [None] * len(rows.lengths)
     of_one = replace(rows, window_labels={**rows.labels, "places": nothing, "urgency": nothing})
     for of, windows, tasks in (
@@ -146,93 +143,88 @@ def test_a_recording_says_of_any_batch_of_its_size_what_is_said_one_by_one(
         (of_one, [8, 9, 10], ["intent"]),
         (rows, [0, 1, 2, 3, 4, 5], list(COUNTS)),
     ):
-        batch = wide(of, windows, toy_heads)
-        losses, gradients = one_by_one(teacher, batch, tasks)
-        found, found_gradients = teacher.gradients_of(recorder.learn(batch, {task: COUNTS[task] for task in tasks}))
+        batch, counts = wide(of, windows, toy_heads), {task: COUNTS[task] for task in tasks}
+        losses, gradients = taught.learnt(taught.teacher.teach(batch, counts, ()))
+        found, found_gradients = taught.learnt(recorder.learn(batch, counts))
         assert found == pytest.approx(losses, rel=1e-5)
         assert found_gradients.keys() == gradients.keys()  # of heads that are not taught, there are none
         for name, gradient in gradients.items():
             assert torch.allclose(found_gradients[name], gradient, rtol=1e-3, atol=1e-6), name
-    before = teacher.calls
-    recorder.learn(batch, COUNTS)
-    assert teacher.calls == before
+    assert len(recorder._recordings) == 1
 
 
-@on_a_gpu
 def test_micro_batches_add_up_and_weights_that_have_moved_are_seen(
-    tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows
+    taught: Taught, toy_heads: dict[str, AnyHead], rows: Rows
 ) -> None:
-    teacher = Teacher(tiny_encoder, toy_heads)
-    recorder, batch = teacher.recorder(), wide(rows, [0, 1, 2, 3], toy_heads)
-    once = teacher.gradients_of(recorder.learn(batch, COUNTS))
-    recorder.learn(batch, COUNTS)
-    twice = teacher.gradients_of(recorder.learn(batch, COUNTS))
+    recorder, batch = taught.recorder(), wide(rows, [0, 1, 2, 3], toy_heads)
+    taught.teacher.teach(batch, COUNTS, ())  # recorded in the midst of a step, it leaves what is there
+    twice = taught.learnt(recorder.learn(batch, COUNTS))
+    once = taught.learnt(recorder.learn(batch, COUNTS))
     for name, gradient in once[1].items():
         assert torch.allclose(twice[1][name], 2 * gradient, rtol=1e-3, atol=1e-6), name
     with torch.no_grad():
-        for weight in teacher.network.parameters():
+        for weight in taught.network.parameters():
             weight.mul_(0.9)
-    moved = teacher.gradients_of(recorder.learn(batch, COUNTS))
-    assert moved[0] == pytest.approx(one_by_one(teacher, batch, list(COUNTS))[0], rel=1e-5)
+    moved = taught.learnt(recorder.learn(batch, COUNTS))
+    assert moved[0] == pytest.approx(taught.learnt(taught.teacher.teach(batch, COUNTS, ()))[0], rel=1e-5)
     assert moved[0] != pytest.approx(once[0], rel=1e-5)
 
 
-@on_a_gpu
 def test_each_time_dropout_draws_anew_and_recording_draws_nothing(
-    tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows
+    monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows
 ) -> None:
     batch = wide(rows, [0, 1, 2, 3], toy_heads)
     drawn = []
     for _ in range(2):
-        teacher = Teacher(tiny_encoder, toy_heads, dropout=0.3)
-        recorder = teacher.recorder()
+        taught = Taught(monkeypatch, tiny_encoder, toy_heads, dropout=0.3)
+        recorder = taught.recorder()
         torch.manual_seed(5)
-        drawn.append([teacher.gradients_of(recorder.learn(batch, COUNTS))[0]["intent"] for _ in range(4)])
+        drawn.append([taught.learnt(recorder.learn(batch, COUNTS))[0]["intent"] for _ in range(4)])
         assert len(set(drawn[-1])) == 4
         torch.manual_seed(5)
-        again = [teacher.gradients_of(recorder.learn(batch, COUNTS))[0]["intent"] for _ in range(4)]
+        again = [taught.learnt(recorder.learn(batch, COUNTS))[0]["intent"] for _ in range(4)]
         assert again == pytest.approx(drawn[-1], rel=1e-5)
     assert drawn[0] == pytest.approx(drawn[1], rel=1e-5)
 
 
-@on_a_gpu
-def test_what_waits_for_the_gpu_is_refused_before_it_is_recorded(
-    tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    teacher = Teacher(tiny_encoder, toy_heads)
-    recorder, batch = teacher.recorder(), wide(rows, [0, 1, 2, 3], toy_heads)
-    learn = teacher.learn
+def waiting(learn: Learn) -> Learn:
+    """Reads a number from the GPU."""
 
-    def waiting(*given: Any) -> dict[str, Tensor]:
+    def changed(*given: Any) -> dict[str, Tensor]:
         losses = learn(*given)
         assert float(losses["intent"]) > 0
         return losses
 
-    monkeypatch.setattr(recorder, "_learn", waiting)
-    with pytest.raises(RecordingError, match="waits for the GPU"):
-        recorder.learn(batch, COUNTS)
-    # Nothing is left in disorder, and nothing was learnt.
-    assert all(weight.grad is None for weight in teacher.network.parameters())
-    monkeypatch.setattr(recorder, "_learn", learn)
-    assert recorder.learn(batch, COUNTS).keys() == COUNTS.keys()
+    return changed
 
 
-@on_a_gpu
-def test_a_recording_that_says_something_else_is_refused(
-    tiny_encoder: Path, toy_heads: dict[str, AnyHead], rows: Rows, monkeypatch: pytest.MonkeyPatch
+def counting(learn: Learn) -> Learn:
+    """Says more each time, which Python decides, and a recording as it was decided then."""
+    calls: list[int] = []
+
+    def changed(*given: Any) -> dict[str, Tensor]:
+        calls.append(1)
+        return {task: loss * len(calls) for task, loss in learn(*given).items()}
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(waiting, "waits for the GPU", marks=on_a_gpu),
+        (counting, r"the losses of a recording are .* apart"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(
+    change: Callable[[Learn], Learn], said: str, taught: Taught, toy_heads: dict[str, AnyHead], rows: Rows
 ) -> None:
-    teacher = Teacher(tiny_encoder, toy_heads)
-    recorder, batch = teacher.recorder(), wide(rows, [0, 1, 2, 3], toy_heads)
-    learn = teacher.learn
-
-    def changing(*given: Any) -> dict[str, Tensor]:
-        # What Python decides is recorded as it was decided.
-        losses = learn(*given)
-        return {task: loss * teacher.calls for task, loss in losses.items()}
-
-    monkeypatch.setattr(recorder, "_learn", changing)
-    with pytest.raises(RecordingError, match=r"the losses of a recording are .* apart"):
-        recorder.learn(batch, COUNTS)
+    batch = wide(rows, [0, 1, 2, 3], toy_heads)
+    with pytest.raises(RecordingError, match=said):
+        taught.recorder(change).learn(batch, COUNTS)
+    # Nothing is left in disorder, and nothing was learnt.
+    assert all(weight.grad is None for weight in taught.network.parameters())
+    assert taught.recorder().learn(batch, COUNTS).keys() == COUNTS.keys()
 
 
 @on_a_gpu
