@@ -1,5 +1,7 @@
 """Rows end to end: the states of each row by itself, whatever stands beside it, and no computation for padding."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,7 @@ from transformers import (
     ModernBertModel,
     RobertaConfig,
     RobertaModel,
+    masking_utils,
 )
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -121,6 +124,23 @@ def test_no_layer_sees_padding() -> None:
         layer.register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
     packed_states(encoder, pad(IDS, 0), mask_of(IDS))
     assert shapes == [(1, 35, 32)] * 3
+
+
+def test_rows_end_to_end_need_no_mask_of_tokens_by_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make = masking_utils.sdpa_mask
+
+    def watched(*arguments: Any, **others: Any) -> Any:
+        made.append(1)
+        return make(*arguments, **others)
+
+    monkeypatch.setattr(masking_utils, "sdpa_mask", watched)
+    encoder = encoders()["modernbert"]  # whose window of attention would ask for one
+    assert pack(encoder)
+    packed_states(encoder, pad(IDS, 0), mask_of(IDS))
+    assert made == []
+    encoder(input_ids=pad(IDS, 0), attention_mask=mask_of(IDS))
+    assert made
 
 
 def test_an_encoder_with_attention_of_its_own_is_not_packed() -> None:

@@ -13,7 +13,9 @@ from tasks.modeling.encoder import set_dropout
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, SpanHead
 from tasks.modeling.network import MultiTaskNetwork, new_network
 from tasks.modeling.packing import pack
+from tasks.training.gradients import StepGradients
 from tasks.training.rows import Batch, Rows, read_rows
+from tasks.training.teaching import Teacher
 from tasks.training.widening import Size, size_above, size_of, size_rounded, widened
 
 WINDOWS = [3, 0, 17, 9, 30, 22, 5]
@@ -145,3 +147,22 @@ def test_sizes_are_rounded_to_whole_32_tokens(size: Size, rounded: Size | None) 
 def test_many_sizes_become_a_few() -> None:
     sizes = [Size(tokens, 32, longest) for tokens in range(300, 900, 7) for longest in range(17, 65)]
     assert len({size_above(size) for size in sizes}) <= 8
+
+
+@pytest.mark.parametrize(("bf16", "packed", "tokens"), [(True, True, 96), (False, True, 67), (True, False, 91)])
+def test_a_processor_is_given_whole_32_tokens_in_bf16_and_what_is_learnt_is_the_same(
+    bf16: bool, packed: bool, tokens: int, toy_splits: Path, toy_heads: dict[str, AnyHead], tiny_encoder: Path
+) -> None:
+    rows = read_rows(toy_splits / "snapshot", toy_splits / "tokens", "train", toy_heads)
+    torch.manual_seed(0)
+    network = new_network(tiny_encoder, toy_heads).train()
+    set_dropout(network.encoder, 0.0)
+    network.packed = pack(network.encoder) and packed
+    gradients, device = StepGradients(dict.fromkeys(toy_heads, 1.0)), torch.device("cpu")
+    teacher = Teacher(network, gradients, None, 0, device, bf16=bf16, recorded=True)
+    batch = rows.batch(WINDOWS, toy_heads, 0)
+    assert teacher.computed_tokens(batch) == tokens
+    losses = teacher.teach(batch, dict.fromkeys(toy_heads, 1.0), WINDOWS)
+    expected, _ = learn(network, batch)
+    for task, loss in losses.items():
+        assert float(loss) == pytest.approx(float(expected[task]), rel=2e-2 if bf16 else 1e-5), task
