@@ -106,7 +106,8 @@ def test_heads_of_every_depth_and_pooling_load_again_and_give_the_same_logits(
 def test_a_model_that_was_saved_before_heads_had_depth_pooling_and_angles_loads(
     tiny_encoder: Path, heads: dict[str, AnyHead], tmp_path: Path
 ) -> None:
-    linear = heads | {task: heads[task].model_copy(update={"classifier": "linear"}) for task in ("intent", "places")}
+    as_it_was = {"classifier": "linear", "loss_weight": 1.0}
+    linear = heads | {task: heads[task].model_copy(update=as_it_was) for task in ("intent", "places")}
     shared = {"loss_weight": 1.0, "dropout": 0.1}
     before = {
         "intent": {"column": "intent", "labels": ["refund", "delivery", "praise"], **shared, "kind": "single_label",

@@ -18,9 +18,9 @@ from tasks.training.weighting import FixedWeighting, GradientSurgery, Uncertaint
 
 @pytest.fixture
 def network(tiny_encoder: Path, toy_heads: dict[str, AnyHead]) -> MultiTaskNetwork:
-    """A network of three tasks."""
+    """A network of three tasks, whose losses weigh the same."""
     torch.manual_seed(0)
-    return new_network(tiny_encoder, toy_heads)
+    return new_network(tiny_encoder, {t: head.model_copy(update={"loss_weight": 1.0}) for t, head in toy_heads.items()})
 
 
 def losses(network: MultiTaskNetwork, rows: slice, signs: dict[str, float]) -> dict[str, Tensor]:
@@ -37,14 +37,15 @@ def gradients(network: MultiTaskNetwork, part: str) -> Tensor:
 
 
 def test_weights_are_those_of_the_heads(toy_heads: dict[str, AnyHead]) -> None:
-    heads = {**toy_heads, "intent": toy_heads["intent"].model_copy(update={"loss_weight": 3.0})}
-    assert FixedWeighting().weights(heads) == {"intent": 3.0, "places": 1.0, "urgency": 1.0}
+    heads = {**toy_heads, "intent": toy_heads["intent"].model_copy(update={"loss_weight": 2.0})}
+    # By default, that of tags is 3.
+    assert FixedWeighting().weights(heads) == {"intent": 2.0, "places": 3.0, "urgency": 1.0}
 
 
 def test_normalised_weights_are_divided_by_the_loss_of_guessing(toy_heads: dict[str, AnyHead]) -> None:
-    heads = {**toy_heads, "intent": toy_heads["intent"].model_copy(update={"loss_weight": 3.0})}
+    heads = {**toy_heads, "intent": toy_heads["intent"].model_copy(update={"loss_weight": 2.0})}
     # Two labels, three tags, and a number.
-    expected = {"intent": 3 / math.log(2), "places": 1 / math.log(3), "urgency": 1.0}
+    expected = {"intent": 2 / math.log(2), "places": 3 / math.log(3), "urgency": 1.0}
     assert FixedWeighting(normalise=True).weights(heads) == pytest.approx(expected)
 
 

@@ -318,7 +318,9 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
             counts = {task: sum(int(of.present(b.targets[task]).sum()) for b in batches) for task, of in heads.items()}
             for batch in batches:
                 logits, _ = network(batch.input_ids, batch.mask, batch.words, list(heads))
-                losses = [head.loss(logits[t], batch.targets[t]) / counts[t] for t, head in heads.items()]
+                losses = [
+                    of.loss_weight * (of.loss(logits[t], batch.targets[t]) / counts[t]) for t, of in heads.items()
+                ]
                 torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
