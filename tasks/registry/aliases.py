@@ -60,16 +60,34 @@ class Aliases:
     def point_challenger(self, version: int, verdict: Verdict) -> None:
         """Makes the version challenger or, where it was rejected, no longer challenger."""
         if verdict != "REJECT":
-            self._client.set_registered_model_alias(self._pipeline, CHALLENGER, str(version))
+            _set_beside_others(self._client.set_registered_model_alias, self._pipeline, CHALLENGER, str(version))
         elif self.kept().get(CHALLENGER) == version:
             self._client.delete_registered_model_alias(self._pipeline, CHALLENGER)
 
     def _write(self, targets: dict[str, int | None], entry: Promotion) -> None:
         # The aliases last: while one of them is behind, all of this is done again.
         if entry.version in targets.values():
-            self._client.set_model_version_tag(self._pipeline, str(entry.version), PROMOTION, in_words(entry))
+            _set_beside_others(
+                self._client.set_model_version_tag, self._pipeline, str(entry.version), PROMOTION, in_words(entry)
+            )
         for alias, version in targets.items():
             if version is None:
                 self._client.delete_registered_model_alias(self._pipeline, alias)
             else:
-                self._client.set_registered_model_alias(self._pipeline, alias, str(version))
+                _set_beside_others(self._client.set_registered_model_alias, self._pipeline, alias, str(version))
+
+
+def _set_beside_others(write: Callable[..., None], *arguments: str) -> None:
+    """Sets an alias or a tag that another process may set at the same moment.
+
+    MLflow looks whether it is there, and then inserts or updates it. Where another process inserted it in between, the
+    database refuses that (BAD_REQUEST); once more, it is there and is updated.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        write(*arguments)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        write(*arguments)

@@ -200,7 +200,15 @@ class Registry:
             self._client.log_batch(run.info.run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
     def _new_experiment(self) -> str:
-        created: str = self._client.create_experiment(self.pipeline, artifact_location=self._artifact_location)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            created: str = self._client.create_experiment(self.pipeline, artifact_location=self._artifact_location)
+        except MlflowException:
+            # Another run that registers its first version came first.
+            if (other := self._client.get_experiment_by_name(self.pipeline)) is None:
+                raise
+            created = other.experiment_id
         return created
 
     def _has_model(self) -> bool:

@@ -3,10 +3,17 @@
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
+from mlflow.store.tracking.dbmodels.models import SqlExperiment
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from data_contracts.artifacts import TrainedModel
 from tests.unit.registry.release_process import (
@@ -90,3 +97,46 @@ def test_two_runs_that_promote_at_once_come_one_after_the_other_and_the_later_ju
     assert champion is not None
     assert champion.judgement.champion == entries[1].model
     assert aliases_of_mlflow(copy) == {"champion": entries[2].version, "previous": entries[1].version}
+
+
+@contextmanager
+def between_look_and_insert(kind: type, act: Callable[[], object]) -> Iterator[None]:
+    """Acts once, as another process may: after MLflow has found no row of that kind, and before it makes one."""
+    waiting = [act]
+
+    def come_first(session: Session, *_: Any) -> None:
+        if waiting and any(isinstance(row, kind) for row in session.new):
+            waiting.pop()()
+
+    event.listen(Session, "before_flush", come_first)
+    try:
+        yield
+    finally:
+        event.remove(Session, "before_flush", come_first)
+    assert not waiting
+
+
+def test_an_alias_that_two_runs_set_at_the_same_moment_is_set_by_both(
+    home: Path, tmp_path: Path, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    registry = open_registry(copy)
+    other = MlflowClient(tracking_uri=f"sqlite:///{copy / 'mlflow.db'}")
+    with between_look_and_insert(
+        SqlRegisteredModelAlias, lambda: other.set_registered_model_alias("shop", "challenger", "1")
+    ):
+        release(registry, trained_model("b" * 64), opponent_in(registry))
+    assert [version.aliases for version in registry.versions()] == [("champion",), ("previous",)]
+
+
+def test_the_experiment_that_two_first_runs_make_at_the_same_moment_is_of_both(
+    tmp_path: Path, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    registry = open_registry(tmp_path)
+    other = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with between_look_and_insert(SqlExperiment, lambda: other.create_experiment("shop")):
+        release(registry, trained_model("b" * 64), opponent_in(registry))
+    (version,) = registry.versions()
+    assert version.aliases == ("champion",)
+    assert other.get_run(version.run_id).info.experiment_id == other.get_experiment_by_name("shop").experiment_id
