@@ -141,7 +141,7 @@ class TrainedModel(Handle):
     """One encoder with its heads, fine-tuned; its parents are the checked rows, their tokens and their contract.
 
     `curves` names the TensorBoard folder of the training, `pair_column` the second texts that it has learnt to read,
-    `environment` what the training ran on.
+    `environment` what the training ran on. `pretrained_share` of the encoder is as it was pre-trained.
     """
 
     kind: Literal["trained_model"] = "trained_model"
@@ -152,6 +152,7 @@ class TrainedModel(Handle):
     epochs: int
     steps: int
     validation_skill: float
+    pretrained_share: float = 0.0
     curves: str
     cleaning: Cleaning = Cleaning()
     pair_column: str | None = None

@@ -22,7 +22,8 @@ class ReportFacts(BaseModel):
 
 def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str]:
     """What a model was made from, by digest, for the report."""
-    kept = f"epoch {model.best_epoch} of {model.epochs}, validation skill {model.validation_skill:.3f}"
+    mixed = f"with {model.pretrained_share:.0%} of the pre-trained encoder, " if model.pretrained_share else ""
+    kept = f"epoch {model.best_epoch} of {model.epochs}, {mixed}validation skill {model.validation_skill:.3f}"
     return {
         "model": model.digest,
         "training": kept,

@@ -46,9 +46,10 @@ def say_nothing(share: float, scores: str) -> None:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What came of a training."""
+    """What came of a training; `pretrained_share` is that of the pre-trained weights in the encoder."""
 
     best_epoch: int
     epochs: int
     steps: int
     validation_skill: float
+    pretrained_share: float = 0.0

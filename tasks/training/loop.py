@@ -11,7 +11,7 @@ from torch import nn
 from tqdm import tqdm
 
 from data_contracts.errors import complain
-from tasks.modeling.encoder import freeze, set_dropout
+from tasks.modeling.encoder import freeze, load_encoder, set_dropout
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.history import write_history
 from tasks.modeling.inference import device_of_choice, lower_precision
@@ -24,13 +24,14 @@ from tasks.training.guard import choose_packing
 from tasks.training.imprinting import imprint_heads
 from tasks.training.job import Report, TrainingFacts, say_nothing
 from tasks.training.memory import ceiling_of
+from tasks.training.mixing import Mixed, mix_encoder
 from tasks.training.optimiser import new_optimiser, set_learning_rates, without_denormals
 from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of, size_of_steps
 from tasks.training.projector import write_projector
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows, read_rows
-from tasks.training.selection import check_validation, end_epoch, is_over, validation_scores
+from tasks.training.selection import Rank, check_validation, end_epoch, is_over, validation_scores
 from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
 from tasks.training.teaching import Teacher
 from tasks.training.temperatures import calibrated_heads
@@ -81,18 +82,23 @@ def fine_tune(
         progress = trainer.run(validation, report)
     if missed := progress.best_missed:
         logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
+    mixed = Mixed(0.0, progress.best_skill)
     if ranks.is_first:
         if recipe.sharding == "full":
             # Of the one that was trained, this process holds a part.
             network = _network_to_train(encoder, heads, recipe, labelled, texts.pad_id)
         network.load_state_dict(progress.best_weights)
         learn_all(network.encoder)
+        if recipe.pretrained_share != 0:
+            unmixed = Rank(not progress.best_missed, progress.best_skill)
+            mixed = mix_encoder(network, load_encoder(encoder), unmixed, validation, texts.pad_id, recipe)
         network.heads = calibrated_heads(network, validation, texts.pad_id)
         if recipe.projector_rows:
             write_projector(curves, network, validation, texts, recipe.projector_rows)
         save_network(network.cpu(), encoder, limit, output)
         write_history(output, trainer.curves.epochs)
-    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, progress.best_skill)
+    mixed = ranks.of_first(mixed)
+    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, mixed.skill, mixed.share)
 
 
 def _network_to_train(

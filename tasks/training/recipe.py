@@ -1,7 +1,7 @@
 """Settings of fine-tuning."""
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -48,6 +48,11 @@ class Recipe(BaseModel):
         ge=0,
         description="0 keeps the embeddings as they are, n also the first n layers, without dropout; empty trains "
         "everything",
+    )
+    pretrained_share: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = Field(
+        "auto",
+        description="of the pre-trained weights in the encoder that is kept, mixed in after training; auto: the best "
+        "of 0, 0.1, 0.2 and 0.3 on validation",
     )
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps; the learning rate rises in a line")

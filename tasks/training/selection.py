@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -48,25 +49,41 @@ def skill_of(scores: Mapping[str, float], references: Mapping[str, float]) -> fl
     return sum(score / references.get(task, 1.0) for task, score in scores.items()) / len(scores)
 
 
+class Rank(NamedTuple):
+    """What models are compared by: all floors reached before one missed, then skill."""
+
+    reaches_floors: bool
+    skill: float
+
+
+def rank_of(scores: Mapping[str, float], recipe: Recipe) -> Rank:
+    """That of a model with those scores on validation."""
+    return Rank(not _missed(scores, recipe), skill_of(scores, recipe.reference_scores))
+
+
 def end_epoch(progress: Progress, scores: Mapping[str, float], network: MultiTaskNetwork, recipe: Recipe) -> float:
     """Takes the epoch's scores into the progress, and gives its skill.
 
     Keeps the weights where the epoch is the best: one that reaches all floors before one that does not, then by skill.
     """
-    skill = skill_of(scores, recipe.reference_scores)
-    missed = [task for task, floor in recipe.skill_floors.items() if scores[task] < floor]
+    rank, missed = rank_of(scores, recipe), _missed(scores, recipe)
+    skill = rank.skill
     progress.epoch += 1
     progress.step_in_epoch = 0
     progress.stale_epochs += 1
     progress.skills.append(skill)
-    best = (progress.best_epoch > 0 and not progress.best_missed, progress.best_skill)
-    if (not missed, skill) > best:
+    if rank > Rank(progress.best_epoch > 0 and not progress.best_missed, progress.best_skill):
         progress.best_skill, progress.best_epoch, progress.best_missed = skill, progress.epoch, missed
         progress.stale_epochs = 0
         progress.best_weights = _copy(network.state_dict())
     if recipe.task_patience_epochs is not None:
         _stop_tasks(progress, scores, network, recipe.task_patience_epochs)
     return skill
+
+
+def _missed(scores: Mapping[str, float], recipe: Recipe) -> list[str]:
+    """The tasks whose floor is not reached."""
+    return [task for task, floor in recipe.skill_floors.items() if scores[task] < floor]
 
 
 def is_over(progress: Progress, tasks: int, recipe: Recipe) -> bool:

@@ -78,7 +78,8 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
         )
     # A short training has ended before its first checkpoint.
     shutil.rmtree(home.scratch / name, ignore_errors=True)
-    progress.end(f"epoch {model.best_epoch} of {model.epochs} is the best: skill {model.validation_skill:.3f}")
+    mixed = f", with {model.pretrained_share:.0%} of the pre-trained encoder" if model.pretrained_share else ""
+    progress.end(f"epoch {model.best_epoch} of {model.epochs} is the best{mixed}: skill {model.validation_skill:.3f}")
     return model
 
 

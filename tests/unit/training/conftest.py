@@ -25,6 +25,8 @@ QUICK = {
     "precision": "fp32",
     # What it draws depends on the cut into micro-batches and processes, of which many tests see that nothing else does.
     "encoder_dropout": 0.0,
+    # So that the weights are those of the best epoch.
+    "pretrained_share": 0.0,
 }
 
 
