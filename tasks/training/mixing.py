@@ -51,6 +51,7 @@ def mix_encoder(
     if recipe.pretrained_share == "auto":
         found[0.0] = unmixed
     best = max(found, key=lambda share: (found[share], -share))
+    logger.info("%.0f%% of the pre-trained encoder is mixed in: skill %.3f", 100 * best, found[best].skill)
     network.encoder.load_state_dict(_between(tuned, before, best))
     return Mixed(best, found[best].skill)
 
