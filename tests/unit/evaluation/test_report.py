@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel
+from data_contracts.artifacts import Judgement, ModelVersion, Reference, TrainedModel, ValidatedSnapshot
 from tasks.evaluation.assessing import LABEL_ERRORS, assess_answers
 from tasks.evaluation.case_results import CaseResult, Example, Findings, write_findings
 from tasks.evaluation.checks import Check, write_checks
 from tasks.evaluation.differences import Difference, write_evidence
 from tasks.evaluation.label_errors import Suspect, write_suspects
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
-from tasks.evaluation.pages import ReportFacts, lineage_page
+from tasks.evaluation.pages import ReportFacts, lineage_page, origin_of
 from tasks.evaluation.policy import SKILL
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.report_scores import changes
@@ -360,3 +360,15 @@ def test_the_lineage_names_everything_a_version_was_made_from(trained_model: Cal
     assert "majority and TF-IDF baselines" in lineage_page("shop", judgement(None), version)
     older = version.model_copy(update={"model": version.model.model_copy(update={"parents": ("5" * 64, "7" * 64)})})
     assert "contract" not in lineage_page("shop", judgement(None), older)
+
+
+def test_where_a_model_comes_from_says_how_much_of_the_pre_trained_encoder_is_in_it(
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    model = trained_model("a" * 64)
+    rows = ValidatedSnapshot(digest="b" * 64, contract="c", contract_digest="c" * 64, rows={}, quarantined={})
+    assert origin_of(model, rows)["training"] == "epoch 1 of 2, validation skill 0.500"
+    mixed = model.model_copy(update={"pretrained_share": 0.2})
+    assert origin_of(mixed, rows)["training"] == (
+        "epoch 1 of 2, with 20% of the pre-trained encoder, validation skill 0.500"
+    )
