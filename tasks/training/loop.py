@@ -31,7 +31,7 @@ from tasks.training.projector import write_projector
 from tasks.training.ranks import ALONE, Ranks
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows, read_rows
-from tasks.training.selection import Rank, check_validation, end_epoch, is_over, validation_scores
+from tasks.training.selection import Standing, check_validation, end_epoch, is_over, validation_scores
 from tasks.training.sharding import clip_gradients, pass_idly, passes_left, shard
 from tasks.training.teaching import Teacher
 from tasks.training.temperatures import calibrated_heads
@@ -80,9 +80,7 @@ def fine_tune(
     trainer = _Trainer(network, recipe, labelled, texts.pad_id, checkpoints, curves, ranks)
     with without_denormals():
         progress = trainer.run(validation, report)
-    if missed := progress.best_missed:
-        logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(missed))
-    mixed = Mixed(0.0, progress.best_skill)
+    mixed = Mixed(0.0, Standing(progress.best_skill, progress.best_missed))
     if ranks.is_first:
         if recipe.sharding == "full":
             # Of the one that was trained, this process holds a part.
@@ -90,15 +88,16 @@ def fine_tune(
         network.load_state_dict(progress.best_weights)
         learn_all(network.encoder)
         if recipe.pretrained_share != 0:
-            unmixed = Rank(not progress.best_missed, progress.best_skill)
-            mixed = mix_encoder(network, load_encoder(encoder), unmixed, validation, texts.pad_id, recipe)
+            mixed = mix_encoder(network, load_encoder(encoder), mixed.standing, validation, texts.pad_id, recipe)
         network.heads = calibrated_heads(network, validation, texts.pad_id)
         if recipe.projector_rows:
             write_projector(curves, network, validation, texts, recipe.projector_rows)
         save_network(network.cpu(), encoder, limit, output)
         write_history(output, trainer.curves.epochs)
-    mixed = ranks.of_first(mixed)
-    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, mixed.skill, mixed.share)
+    share, standing = ranks.of_first(mixed)
+    if standing.missed:
+        logger.warning("no epoch reached all skill_floors; the best is below that of %s", ", ".join(standing.missed))
+    return TrainingFacts(progress.best_epoch, progress.epoch, progress.step, standing.skill, share)
 
 
 def _network_to_train(

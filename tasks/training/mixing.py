@@ -1,8 +1,8 @@
 """Mixing: a part of what was pre-trained is put back into the encoder that was fine-tuned.
 
-On the line between the two, models answer no worse in domain and better out of it (WiSE-FT: Wortsman et al. 2022,
-arXiv:2109.01903), for what a few rows taught is weighed against what very many did. It takes no training, only looks
-at validation. Heads stay as they are.
+On the line between the two, models often answer no worse in domain and better out of it (WiSE-FT: Wortsman et al.
+2022, arXiv:2109.01903), for what a few rows taught is weighed against what very many did. It takes no training, only
+looks at validation. Heads stay as they are.
 """
 
 import logging
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tasks.modeling.network import MultiTaskNetwork
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows
-from tasks.training.selection import Rank, rank_of, validation_scores
+from tasks.training.selection import Standing, standing_of, validation_scores
 
 logger = logging.getLogger(__name__)
 # With 0, 0.1, 0.2, 0.3 and 0.4, the mean skill of five tasks (CLINC150, SNIPS, HWU64, WNUT17) on validation was 88.0,
@@ -24,14 +24,14 @@ SHARES = (0.1, 0.2, 0.3)
 
 
 class Mixed(NamedTuple):
-    """The share of the pre-trained weights in an encoder, and the skill on validation with it."""
+    """The share of the pre-trained weights in an encoder, and what the model is worth with it."""
 
     share: float
-    skill: float
+    standing: Standing
 
 
 def mix_encoder(
-    network: MultiTaskNetwork, pre_trained: nn.Module, unmixed: Rank, rows: Rows, pad_id: int, recipe: Recipe
+    network: MultiTaskNetwork, pre_trained: nn.Module, unmixed: Standing, rows: Rows, pad_id: int, recipe: Recipe
 ) -> Mixed:
     """Gives the encoder the recipe's mix, or the one of `SHARES` that is best on `rows` where that is left open.
 
@@ -41,19 +41,19 @@ def mix_encoder(
     before = {name: value.cpu() for name, value in pre_trained.state_dict().items()}
     if all(torch.equal(value, before[name]) for name, value in tuned.items()):
         # It was frozen.
-        return Mixed(0.0, unmixed.skill)
-    found: dict[float, Rank] = {}
+        return Mixed(0.0, unmixed)
+    found: dict[float, Standing] = {}
     shares = SHARES if recipe.pretrained_share == "auto" else (recipe.pretrained_share,)
     for share in shares:
         network.encoder.load_state_dict(_between(tuned, before, share))
-        found[share] = rank_of(validation_scores(network, rows, pad_id), recipe)
+        found[share] = standing_of(validation_scores(network, rows, pad_id), recipe)
         logger.info("with %.0f%% of the pre-trained encoder: skill %.3f", 100 * share, found[share].skill)
     if recipe.pretrained_share == "auto":
         found[0.0] = unmixed
-    best = max(found, key=lambda share: (found[share], -share))
+    best = max(found, key=lambda share: (found[share].rank, -share))
     logger.info("%.0f%% of the pre-trained encoder is mixed in: skill %.3f", 100 * best, found[best].skill)
     network.encoder.load_state_dict(_between(tuned, before, best))
-    return Mixed(best, found[best].skill)
+    return Mixed(best, found[best])
 
 
 def _between(tuned: Mapping[str, Tensor], before: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:

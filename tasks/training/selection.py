@@ -49,16 +49,22 @@ def skill_of(scores: Mapping[str, float], references: Mapping[str, float]) -> fl
     return sum(score / references.get(task, 1.0) for task, score in scores.items()) / len(scores)
 
 
-class Rank(NamedTuple):
-    """What models are compared by: all floors reached before one missed, then skill."""
+class Standing(NamedTuple):
+    """What a model is worth on validation: its skill, and the tasks whose floor it misses."""
 
-    reaches_floors: bool
     skill: float
+    missed: list[str]
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What models are compared by: all floors reached before one missed, then skill."""
+        return not self.missed, self.skill
 
 
-def rank_of(scores: Mapping[str, float], recipe: Recipe) -> Rank:
-    """That of a model with those scores on validation."""
-    return Rank(not _missed(scores, recipe), skill_of(scores, recipe.reference_scores))
+def standing_of(scores: Mapping[str, float], recipe: Recipe) -> Standing:
+    """That of a model with those scores."""
+    missed = [task for task, floor in recipe.skill_floors.items() if scores[task] < floor]
+    return Standing(skill_of(scores, recipe.reference_scores), missed)
 
 
 def end_epoch(progress: Progress, scores: Mapping[str, float], network: MultiTaskNetwork, recipe: Recipe) -> float:
@@ -66,24 +72,19 @@ def end_epoch(progress: Progress, scores: Mapping[str, float], network: MultiTas
 
     Keeps the weights where the epoch is the best: one that reaches all floors before one that does not, then by skill.
     """
-    rank, missed = rank_of(scores, recipe), _missed(scores, recipe)
-    skill = rank.skill
+    standing = standing_of(scores, recipe)
+    skill, missed = standing
     progress.epoch += 1
     progress.step_in_epoch = 0
     progress.stale_epochs += 1
     progress.skills.append(skill)
-    if rank > Rank(progress.best_epoch > 0 and not progress.best_missed, progress.best_skill):
+    if standing.rank > (progress.best_epoch > 0 and not progress.best_missed, progress.best_skill):
         progress.best_skill, progress.best_epoch, progress.best_missed = skill, progress.epoch, missed
         progress.stale_epochs = 0
         progress.best_weights = _copy(network.state_dict())
     if recipe.task_patience_epochs is not None:
         _stop_tasks(progress, scores, network, recipe.task_patience_epochs)
     return skill
-
-
-def _missed(scores: Mapping[str, float], recipe: Recipe) -> list[str]:
-    """The tasks whose floor is not reached."""
-    return [task for task, floor in recipe.skill_floors.items() if scores[task] < floor]
 
 
 def is_over(progress: Progress, tasks: int, recipe: Recipe) -> bool:

@@ -17,7 +17,7 @@ from tasks.training.loop import fine_tune
 from tasks.training.mixing import Mixed, mix_encoder
 from tasks.training.recipe import Recipe
 from tasks.training.rows import Rows, read_rows
-from tasks.training.selection import Rank, validation_scores
+from tasks.training.selection import Standing, validation_scores
 
 FIRST_LAYER = "encoder.encoder.layer.0.output.dense.weight"
 
@@ -44,7 +44,7 @@ def mixed(
     encoder: Path,
     rows: Rows,
     scores: Mapping[float, Mapping[str, float]],
-    unmixed: Rank,
+    unmixed: Standing,
     **recipe: Any,
 ) -> Mixed:
     """What is chosen where these are the scores of each share, which is told by where the encoder stands."""
@@ -72,32 +72,33 @@ def scores_of(*intents: float) -> dict[float, dict[str, float]]:
 @pytest.mark.parametrize(
     ("intents", "floors", "expected"),
     [
-        ((0.6, 0.8, 0.7), {}, Mixed(0.2, 0.65)),
-        ((0.6, 0.6, 0.6), {}, Mixed(0.1, 0.55)),  # of those alike, the one that was moved least
-        ((0.5, 0.4, 0.5), {}, Mixed(0.0, 0.5)),
-        ((0.4, 0.3, 0.45), {"intent": 0.42}, Mixed(0.3, 0.475)),  # the only one that reaches the floor
+        ((0.6, 0.8, 0.7), {}, (0.2, 0.65)),
+        ((0.6, 0.6, 0.6), {}, (0.1, 0.55)),  # of those alike, the one that was moved least
+        ((0.5, 0.4, 0.5), {}, (0.0, 0.5)),
+        ((0.4, 0.3, 0.45), {"intent": 0.42}, (0.3, 0.475)),  # the only one that reaches the floor
     ],
 )
 def test_the_share_that_is_best_on_validation_is_taken(
     intents: tuple[float, ...],
     floors: dict[str, float],
-    expected: Mixed,
+    expected: tuple[float, float],
     monkeypatch: pytest.MonkeyPatch,
     network: MultiTaskNetwork,
     tiny_encoder: Path,
     rows: Rows,
 ) -> None:
-    unmixed = Rank(not floors, 0.5)
+    unmixed = Standing(0.5, [*floors])
     found = mixed(monkeypatch, network, tiny_encoder, rows, scores_of(*intents), unmixed, skill_floors=floors)
-    assert found == pytest.approx(expected)
+    assert (found.share, found.standing.skill) == pytest.approx(expected)
+    assert found.standing.missed == []
 
 
 def test_a_share_that_is_given_is_taken_though_validation_is_the_worse_for_it(
     monkeypatch: pytest.MonkeyPatch, network: MultiTaskNetwork, tiny_encoder: Path, rows: Rows
 ) -> None:
     scores = {0.6: {"intent": 0.1, "places": 0.3}}
-    found = mixed(monkeypatch, network, tiny_encoder, rows, scores, Rank(True, 0.5), pretrained_share=0.6)
-    assert found == pytest.approx(Mixed(0.6, 0.2))
+    found = mixed(monkeypatch, network, tiny_encoder, rows, scores, Standing(0.5, []), pretrained_share=0.6)
+    assert (found.share, found.standing.skill) == pytest.approx((0.6, 0.2))
 
 
 def test_an_encoder_that_has_not_moved_is_not_looked_at(
@@ -105,7 +106,8 @@ def test_an_encoder_that_has_not_moved_is_not_looked_at(
 ) -> None:
     network = new_network(tiny_encoder, toy_heads)
     monkeypatch.setattr(mixing, "validation_scores", None)
-    assert mix_encoder(network, load_encoder(tiny_encoder), Rank(True, 0.5), rows, 0, Recipe()) == Mixed(0.0, 0.5)
+    unmixed = Standing(0.5, [])
+    assert mix_encoder(network, load_encoder(tiny_encoder), unmixed, rows, 0, Recipe()) == Mixed(0.0, unmixed)
 
 
 def test_a_training_writes_the_mix_and_says_its_share_and_skill(
