@@ -64,7 +64,8 @@ def train(
     }
     settings: dict[str, Any] = {"epochs": epochs, "rows_per_step": ROWS_PER_STEP, "precision": precision, "seed": SEED}
     settings |= {"encoder_learning_rate": ENCODER_LEARNING_RATE, "head_learning_rate": HEAD_LEARNING_RATE}
-    settings |= {"encoder_dropout": ENCODER_DROPOUT}
+    # The peers keep the encoder as it was learnt.
+    settings |= {"encoder_dropout": ENCODER_DROPOUT, "pretrained_share": 0.0}
     # The peers have imported everything and have their encoder on the device before their time begins.
     load_encoder(encoder).to(device_of_choice())
     folders = {"checkpoints": folder / "scratch", "curves": folder / "curves", "output": output}
