@@ -33,7 +33,10 @@ class QualityLimits(BaseModel):
 
 @dataclass(frozen=True)
 class TextFacts:
-    """Of every row: tokens of its texts, share of them that the vocabulary lacks, whether its texts came before."""
+    """Of every row: tokens of its texts, share of its pieces that the vocabulary lacks, whether its texts came before.
+
+    Tokens include the special ones, of which pieces are none.
+    """
 
     tokens: NDArray[np.int64]
     unknown: NDArray[np.float64]
@@ -63,7 +66,8 @@ def text_facts(
     for of_row, encoded in zip(texts, whole, strict=True):
         ids = encoded.ids
         tokens.append(len(ids))
-        unknown.append(ids.count(unknown_id) / max(1, len(ids)) if unknown_id is not None else 0.0)
+        pieces = len(ids) - sum(encoded.special_tokens_mask)
+        unknown.append(ids.count(unknown_id) / max(1, pieces) if unknown_id is not None else 0.0)
         repeated.append(of_row in before)
         before.add(of_row)
     return TextFacts(np.array(tokens, int), np.array(unknown, float), np.array(repeated, bool))

@@ -229,7 +229,8 @@ def _no_waiting() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise RecordingError(f"it waits for the GPU: {error}") from error
+        # "called a synchronizing CUDA operation", unless it cannot be computed at all, which comes out one by one.
+        raise RecordingError(f"it cannot be recorded: {error}") from error
     finally:
         torch.cuda.set_sync_debug_mode(mode)
 

@@ -37,9 +37,9 @@ def problems(measures: dict[str, float], rows: int = 100, limits: QualityLimits 
 def test_texts_are_counted_whole_with_a_real_tokenizer(write_rows: Write, encoder: TextEncoder) -> None:
     texts = ["please help", f"please {UNKNOWN}", "please help", " ".join(["please"] * 40), None, UNKNOWN]
     found = text_facts(write_rows("window", text=texts), "window", ["text"], encoder)
-    # Two special tokens, and no cut at the limit of eight.
+    # Two special tokens, which are no pieces of the text, and no cut at the limit of eight.
     assert found.tokens.tolist() == [4, 4, 4, 42, 2, 3]
-    assert found.unknown == pytest.approx([0, 1 / 4, 0, 0, 0, 1 / 3])
+    assert found.unknown == pytest.approx([0, 1 / 2, 0, 0, 0, 1])
     assert found.repeated.tolist() == [False, False, True, False, False, False]
     assert len(found) == 6
 

@@ -212,7 +212,7 @@ def counting(learn: Learn) -> Learn:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param(waiting, "waits for the GPU", marks=on_a_gpu),
+        pytest.param(waiting, "synchronizing", marks=on_a_gpu),
         (counting, r"the losses of a recording are .* apart"),
     ],
 )
