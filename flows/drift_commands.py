@@ -38,7 +38,7 @@ def rebaseline(
     """
     with failures(debug):
         from flows.pipeline import load_pipeline
-        from tasks.drift.task import take_for_normal
+        from tasks.drift.task_reports import take_for_normal
 
         name = load_pipeline(pipeline).name
         done = take_for_normal(name, window, by or current_user(), reason, dry_run=dry_run)

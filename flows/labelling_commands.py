@@ -22,7 +22,7 @@ def label(
     """Write the rows of a window that are most worth labelling to a file, to be filled in and put at `data.fresh`."""
     with failures(debug):
         from flows.pipeline import load_pipeline
-        from tasks.drift.task import find_rows_to_label
+        from tasks.drift.task_reports import find_rows_to_label
 
         plan = load_pipeline(pipeline)
         if plan.data.fresh is None:

@@ -12,7 +12,7 @@ from flows.terminal import failures
 
 if TYPE_CHECKING:
     from data_contracts.dataset import DatasetContract
-    from tasks.registry.task import Passport
+    from tasks.registry.task_passports import Passport
 
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 VERSION = Annotated[int | None, typer.Argument(help="Number of the version; the champion, if not given.")]
@@ -31,7 +31,8 @@ def verify(pipeline: PIPELINE, version: VERSION = None, debug: DEBUG = False) ->
         from flows.passport_tables import show_links
         from flows.pipeline import load_pipeline
         from tasks.ingestion.task import digest_of_sources, digest_today
-        from tasks.registry.task import first_broken, links_of, version_numbered
+        from tasks.registry.task import version_numbered
+        from tasks.registry.task_passports import first_broken, links_of
 
         name = load_pipeline(pipeline).name
         found = version_numbered(name, version)
@@ -52,7 +53,8 @@ def explain(
         from flows.passport_tables import show_changes, show_movements
         from flows.pipeline import load_pipeline
         from tasks.evaluation.task import moved_scores
-        from tasks.registry.task import changes_between, passport_of, version_numbered
+        from tasks.registry.task import version_numbered
+        from tasks.registry.task_passports import changes_between, passport_of
 
         name = load_pipeline(pipeline).name
         old, new = (passport_of(version_numbered(name, number)) for number in (before, after))
@@ -75,7 +77,8 @@ def reproduce(
         configure_environment(open_home(), None, debug=debug)
         from flows.passport_tables import show_conditions, show_reproduction
         from flows.pipeline import load_pipeline
-        from tasks.registry.task import code_changes, passport_of, version_numbered
+        from tasks.registry.task import version_numbered
+        from tasks.registry.task_passports import code_changes, passport_of
         from tasks.training.task import environment_today, lesson_of
 
         if output is not None and output.exists():
@@ -110,7 +113,8 @@ def export(
     """Write a version's tasks as model folders that transformers' pipelines load, each with a model card."""
     with failures(debug):
         from flows.pipeline import load_pipeline
-        from tasks.registry.task import check_export, export_version, version_numbered
+        from tasks.registry.task import version_numbered
+        from tasks.registry.task_passports import check_export, export_version
 
         name = load_pipeline(pipeline).name
         found = version_numbered(name, version)
@@ -128,7 +132,7 @@ def _trained_again(passport: "Passport", lesson: Any, folder: Path, scratch: Pat
     from flows.terminal import show_steps
     from tasks.evaluation.task import score_once
     from tasks.modeling.task import answer_once
-    from tasks.registry.task import compare_with_weights
+    from tasks.registry.task_passports import compare_with_weights
     from tasks.training.task import train_once
 
     show_steps()

@@ -11,7 +11,7 @@ from rich.table import Table
 from data_contracts.environment import Environment
 from flows.terminal import open_console
 from tasks.evaluation.task import Movement
-from tasks.registry.task import Change, Changes, Link, Passport, WeightDifference, first_broken
+from tasks.registry.task_passports import Change, Changes, Link, Passport, WeightDifference, first_broken
 
 DIGITS = 12
 STYLES = {"holds": "green", "BROKEN": "bold red", "differs today": "yellow", "gone": "yellow"}
@@ -148,7 +148,7 @@ def show_reproduction(
 def _environment_changes(then: Environment | None, now: Environment) -> list[Change]:
     if then is None:
         return []
-    from tasks.registry.task import value_changes
+    from tasks.registry.task_passports import value_changes
 
     return value_changes(then.model_dump(), now.model_dump())
 

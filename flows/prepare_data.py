@@ -8,7 +8,7 @@ from tasks.drift.task import find_learned_windows
 from tasks.ingestion.task import find_corrections, ingest, locate_sources, plan_splits
 from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
 from tasks.preparation.task import prepared
-from tasks.registry.task import keep_origin
+from tasks.registry.task_passports import keep_origin
 from tasks.tokenization.task import tokenize
 from tasks.validation.task import accept_data, check_contract, document_checks
 

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.pipeline import load_pipeline
-from tasks.drift.task import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
+from tasks.drift.task_retraining import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
 
 
 @flow(persist_result=True)

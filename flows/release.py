@@ -23,7 +23,8 @@ from tasks.evaluation.task import (
     show_results,
     write_report,
 )
-from tasks.registry.task import find_opponent, issue_passport, promote, register_version
+from tasks.registry.task import find_opponent, promote, register_version
+from tasks.registry.task_passports import issue_passport
 
 # Each time somebody else was promoted while this candidate was judged. What is left then is the next run's.
 JUDGED_AT_MOST = 4

@@ -9,7 +9,7 @@ from data_contracts.artifacts import Release
 from data_contracts.drift import DriftDecision
 from flows.data_to_model import data_to_model
 from flows.pipeline import load_pipeline
-from tasks.drift.task import finish, note_failure, take_up
+from tasks.drift.task_retraining import finish, note_failure, take_up
 
 
 def keep_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -172,7 +172,7 @@ def show_backtest(rows: Sequence[Sequence[str]], report: Path, output: str, page
 
 def show_decision(name: str, decision: DriftDecision, page: str) -> None:
     """What a window was found to be, what happens now, and where the report is."""
-    from tasks.drift.task import latest_report
+    from tasks.drift.task_reports import latest_report
 
     print(f"\n{decision.window} against version {decision.model_version}: {decision.verdict}")
     for reason in decision.reasons:

@@ -7,15 +7,14 @@ from data_contracts.drift import Audit, DriftDecision, WatchedWindow
 from flows.pipeline import Pipeline, load_pipeline, pipeline_reference
 from flows.score import tokens_for
 from tasks.drift.task import (
-    announce,
     decide,
     draw_rows,
     find_learned_windows,
     find_reason_to_roll_back,
     note_rollback,
-    show_drift_report,
-    write_drift_report,
 )
+from tasks.drift.task_reports import show_drift_report, write_drift_report
+from tasks.drift.task_retraining import announce
 from tasks.ingestion.task import DataSettings, count_fresh_rows, ingest, locate_audit, locate_sources
 from tasks.modeling.task import predict_rows
 from tasks.registry.task import find_replaced, require_champion, roll_back_champion

@@ -19,7 +19,7 @@ from prefect.events.schemas.events import Resource, ResourceSpecification
 from prefect.server.schemas.schedules import CronSchedule
 
 from data_contracts.drift import DriftDecision
-from tasks.drift.task import EVENT
+from tasks.drift.task_retraining import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))

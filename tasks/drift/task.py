@@ -1,106 +1,41 @@
-"""Prefect edge of drift."""
+"""Prefect edge of drift: what a window is measured by, and what is decided on it.
+
+`task_reports.py` has what people are shown and do about a window, `task_retraining.py` what a decision starts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.events import emit_event
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
-from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run
 
-from data_contracts.artifacts import (
-    ModelVersion,
-    Predictions,
-    Reference,
-    Release,
-    TrainedModel,
-    ValidatedSnapshot,
-)
-from data_contracts.dataset import DatasetContract
+from data_contracts.artifacts import ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
 from data_contracts.drift import (
     Audit,
     DriftDecision,
     DriftEntry,
     DriftReport,
     Duel,
-    Rebaselined,
     RolledBack,
     WatchedWindow,
 )
-from data_contracts.errors import InputError
-from tasks.drift.delivery import (
-    REDELIVER_MINUTES,
-    claim_event,
-    event_is_due,
-    finish_retraining,
-    record_decision,
-    take_up_retraining,
-)
-from tasks.drift.history import (
-    decisions_of,
-    learned_windows,
-    rebaselined,
-    retrainings,
-    settled,
-    was_rebaselined,
-    windows_to_watch,
-)
-from tasks.drift.ledger import DriftLedger, pipelines_with_a_ledger
+from tasks.drift.delivery import record_decision
+from tasks.drift.history import decisions_of, learned_windows, rebaselined, settled, windows_to_watch
+from tasks.drift.ledger import DriftLedger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
 from tasks.modeling.heads import heads_of
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 
-__all__ = [
-    "EVENT",
-    "REDELIVER_MINUTES",
-    "announce",
-    "close_lost",
-    "decide",
-    "deliver_again",
-    "draw_rows",
-    "find_learned_windows",
-    "find_ledgers",
-    "find_reason_to_roll_back",
-    "find_rows_to_label",
-    "find_windows_to_watch",
-    "finish",
-    "keep_reference",
-    "latest_report",
-    "note_failure",
-    "note_rollback",
-    "read_ledger_rows",
-    "replay_policies",
-    "show_drift_report",
-    "take_for_normal",
-    "take_up",
-    "write_drift_report",
-]
 if TYPE_CHECKING:
-    from tasks.drift.evidence import EvidenceFolders
     from tasks.drift.measuring import Count
-    from tasks.drift.quality import TextFacts
     from tasks.drift.reference import Frozen
-    from tasks.drift.seen import Numbers, Seen
-    from tasks.modeling.tokens import TextEncoder
-
-WINDOW = "window"
-# Columns of these types say of what kind a row is.
-SLICED = ("string", "boolean")
-EVENT = "graft.drift.confirmed"
-HEARTBEAT = "prefect.flow-run.heartbeat"
-# A run on a worker sends one every three minutes.
-SILENT_MINUTES = 20
+    from tasks.drift.seen import Numbers
 
 
 @cached_task("drift")
@@ -108,6 +43,7 @@ def keep_reference(
     model: TrainedModel, predictions: Predictions, snapshot: ValidatedSnapshot, text_columns: tuple[str, ...]
 ) -> Reference:
     """The held-out rows in domain as the model sees them."""
+    from tasks.drift.reading import text_encoder
     from tasks.drift.reference import freeze_reference
 
     store = open_store()
@@ -117,7 +53,7 @@ def keep_reference(
             store.directory(snapshot.digest),
             store.directory(predictions.digest),
             heads_of(folder),
-            _text_encoder(folder),
+            text_encoder(folder),
             text_columns,
             output=draft,
         )
@@ -128,6 +64,7 @@ def keep_reference(
 def draw_rows(checked: ValidatedSnapshot, most_rows: int) -> ValidatedSnapshot:
     """The window's rows or, of a very large window, so many drawn at random for the model to answer."""
     from tasks.drift.drawing import draw_window
+    from tasks.drift.reading import WINDOW
 
     if checked.rows.get(WINDOW, 0) <= most_rows:
         return checked
@@ -179,6 +116,7 @@ def decide(
         return known
     from tasks.drift.decision import triage
     from tasks.drift.measuring import measure_window
+    from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
 
     folder = store.directory(champion.model.digest)
@@ -186,9 +124,10 @@ def decide(
     on_it = [decision for decision in before if decision.window_digest == watched.source]
     reference = read_reference(store.directory(champion.reference.digest))
     normal = rebaselined(entries, champion.version)
+    places = store.directory(watched.drawn.digest), store.directory(watched.answers.digest)
     measured = measure_window(
         reference,
-        *_as_seen(store.directory(watched.drawn.digest), store.directory(watched.answers.digest), folder, text_columns),
+        *read_window(*places, folder, text_columns),
         watched.broken,
         policy,
         look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
@@ -249,53 +188,6 @@ def _audited(
     return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
 
 
-def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bool) -> str:
-    """Keeps a benign window as part of what shift is measured against; says so, for people.
-
-    Raises InputError for a window that was not watched, or was found to be something else.
-    """
-    from tasks.drift.reference import extend_reference, read_reference, write_frozen
-
-    store, ledger = open_store(), DriftLedger(open_store(), name)
-    note = store.read_note(_report_note(name, window))
-    if note is None:
-        raise InputError(f"window {window!r} of {name} was not watched yet: `graft watch {name} --window {window}`")
-    decision, report = DriftDecision.model_validate(note["decision"]), DriftReport.model_validate(note["report"])
-    if decision.verdict != "BENIGN":
-        raise InputError(
-            f"window {window!r} was found {decision.verdict}; only a BENIGN one, which shifted and harmed nothing, can "
-            "be taken for normal. `graft drift` lists the windows."
-        )
-    drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
-    entries = ledger.entries()
-    if was_rebaselined(entries, decision):
-        raise InputError(f"window {window!r} of {name} was taken for normal before: `graft drift` shows when and why")
-    before = rebaselined(entries, decision.model_version)
-    frozen = read_reference(store.directory(before.reference) if before else reference)
-    extended = extend_reference(frozen, [_as_seen(drawn, answers, model, tuple(note["text_columns"]))])
-    said = f"{len(extended.seen)} rows of reference and {window} are what is normal to version {decision.model_version}"
-    if dry_run:
-        return said
-    with store.draft() as draft:
-        write_frozen(extended, draft)
-        digest = store.publish(draft)
-
-    def normal(known: Sequence[DriftEntry]) -> Rebaselined | None:
-        if was_rebaselined(known, decision):
-            return None
-        return Rebaselined(
-            window=window,
-            window_digest=decision.window_digest,
-            model_version=decision.model_version,
-            reference=digest,
-            by=by,
-            reason=reason,
-        )
-
-    ledger.append(normal, datetime.now(UTC))
-    return said
-
-
 @task(cache_policy=NO_CACHE)
 def replay_policies(
     name: str,
@@ -311,6 +203,7 @@ def replay_policies(
     from data_contracts.yaml_files import parse_yaml
     from tasks.drift.auditing import audited_rights
     from tasks.drift.backtest import PastWindow, harmful_from, replay
+    from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
     from tasks.drift.report_backtest import policy_rows, write_backtest
 
@@ -326,7 +219,7 @@ def replay_policies(
             places = store.directory(audit.checked.digest), store.directory(audit.answers.digest)
             rights = audited_rights(*places, heads)
         places = store.directory(window.drawn.digest), store.directory(window.answers.digest)
-        seen, facts = _as_seen(*places, folder, text_columns)
+        seen, facts = read_window(*places, folder, text_columns)
         past.append(PastWindow(window.name, window.source, seen, facts, window.broken, window.fresh_rows, rights))
     now = datetime.now(UTC)
     replayed = [
@@ -366,236 +259,6 @@ def note_rollback(name: str, champion: ModelVersion, to: ModelVersion, reason: s
     DriftLedger(open_store(), name).append(rolled_back, datetime.now(UTC))
 
 
-@task(cache_policy=NO_CACHE)
-def announce(name: str, decision: DriftDecision) -> bool:
-    """Sends the event that starts `retrain`, unless that is not wanted or already under way; says whether it did."""
-    if not decision.retrain or not claim_event(DriftLedger(open_store(), name), decision, datetime.now(UTC)):
-        return False
-    _send(name, decision)
-    return True
-
-
-@task(cache_policy=NO_CACHE)
-def take_up(name: str, decision: DriftDecision) -> bool:
-    """Notes in the ledger that this flow run retrains for the decision; False where another one already does."""
-    run = str(flow_run.id)
-    if take_up_retraining(DriftLedger(open_store(), name), decision, run, datetime.now(UTC)):
-        return True
-    steps.info("take_up: nothing to do, because another flow run already retrains for window %s", decision.window)
-    return False
-
-
-@task(cache_policy=NO_CACHE)
-def finish(name: str, decision: DriftDecision, released: Release) -> None:
-    """Notes in the ledger how the retraining of this flow run ended."""
-    verdict, version, now = released.judgement.verdict, released.version.version, datetime.now(UTC)
-    finish_retraining(DriftLedger(open_store(), name), decision, str(flow_run.id), verdict, version, now)
-
-
-def note_failure(name: str, decision: DriftDecision, run: str) -> None:
-    """Notes in the ledger that the retraining of a flow run failed, if it was that run's and has no end."""
-    finish_retraining(DriftLedger(open_store(), name), decision, run, "FAILED", None, datetime.now(UTC))
-
-
-@task(cache_policy=NO_CACHE)
-def find_ledgers() -> tuple[str, ...]:
-    """Pipelines whose windows were judged."""
-    return pipelines_with_a_ledger(open_store())
-
-
-@task(cache_policy=NO_CACHE)
-def close_lost(name: str, dry_run: bool) -> list[str]:
-    """Notes the failure of retrainings whose flow run is over without their end; says which, or would be."""
-    ledger, done = DriftLedger(open_store(), name), []
-    for found in retrainings(ledger.entries()):
-        if found.flow_run is None or found.end is not None:
-            continue
-        why = why_over(found.flow_run, datetime.now(UTC))
-        if why is None:
-            continue
-        if dry_run or finish_retraining(ledger, found.decision, found.flow_run, "FAILED", None, datetime.now(UTC)):
-            done.append(f"{name}: the retraining for {found.decision.window} failed: {why}")
-    return done
-
-
-@task(cache_policy=NO_CACHE)
-def deliver_again(name: str, redeliver_minutes: float, dry_run: bool) -> list[str]:
-    """Sends the events of decisions that nobody took up, where they are due; says which, or would be."""
-    ledger, done = DriftLedger(open_store(), name), []
-    for found in retrainings(ledger.entries()):
-        now, decision = datetime.now(UTC), found.decision
-        if not event_is_due(found, now, redeliver_minutes):
-            continue
-        if dry_run:
-            done.append(f"{name}: the event for {decision.window} is to be sent")
-        elif claim_event(ledger, decision, now, redeliver_minutes):
-            _send(name, decision)
-            done.append(f"{name}: the event for {decision.window} was sent, for the {_times(len(found.announced) + 1)}")
-    return done
-
-
-def why_over(run: str, now: datetime) -> str | None:
-    """Why a flow run will not go on, as far as the server knows; None where it may."""
-    with get_client(sync_client=True) as client:
-        try:
-            state = client.read_flow_run(UUID(run)).state
-        except ObjectNotFound:
-            return f"the server knows no flow run {run}"
-        if state is not None and state.is_final():
-            return f"flow run {run} is {state.name}{f': {state.message}' if state.message else ''}"
-        if state is None or not state.is_running():
-            return None
-        # Where a whole machine is gone, nobody is left to say so: the run stays as it was and falls silent.
-        resource = EventResourceFilter(id=[f"prefect.flow-run.{run}"])
-        beats = client.read_events(EventFilter(event=EventNameFilter(name=[HEARTBEAT]), resource=resource), limit=1)
-    minutes = (now.timestamp() - beats.events[0].occurred.timestamp()) / 60 if beats.events else 0.0
-    return f"flow run {run} has been silent for {minutes:.0f} minutes" if minutes > SILENT_MINUTES else None
-
-
 def read_ledger_rows(name: str) -> list[tuple[str, ...]]:
     """The drift ledger of a pipeline as rows of text, newest first."""
     return ledger_rows(DriftLedger(open_store(), name).entries())
-
-
-@task(cache_policy=NO_CACHE)
-def write_drift_report(
-    name: str,
-    decision: DriftDecision,
-    watched: WatchedWindow,
-    champion: ModelVersion,
-    contract: DatasetContract,
-    text_columns: tuple[str, ...],
-    policy: DriftPolicy,
-) -> DriftReport:
-    """One HTML page that says why a window was decided on as it was, with the rows most worth labelling beside it.
-
-    It is noted as the latest on that window, for `graft label`.
-    """
-    from tasks.drift.evidence import WindowEvidence, read_seen
-    from tasks.drift.labelling import rows_worth_labelling
-    from tasks.drift.measuring import label_proportions
-    from tasks.drift.monitors import alarm_levels
-    from tasks.drift.reference import read_reference
-    from tasks.drift.report import make_drift_report
-    from tasks.drift.seen import see
-    from tasks.modeling.row_files import write_rows
-
-    store = open_store()
-    handles = (watched.drawn, watched.answers, champion.reference, champion.model)
-    parents = tuple(handle.digest for handle in handles)
-    held_out = (champion.model.parents[0], champion.reference.parents[0])
-    folders, heads = _evidence_folders(parents, held_out), heads_of(store.directory(champion.model.digest))
-    others = [c.name for c in contract.columns if c.logical_type in SLICED and not c.is_label]
-    others = [name for name in others if name not in text_columns]
-    window, reference = read_seen(folders, heads, text_columns, others)
-    earlier = decisions_of(DriftLedger(store, name).entries(), champion.version)
-    monitors = {monitor.name for of in (*earlier, decision) for monitor in of.monitors}
-    with store.draft() as draft:
-        evidence = WindowEvidence(
-            decision,
-            heads,
-            watched.rows,
-            window,
-            reference,
-            [of for of in earlier if of.decided_at < decision.decided_at],
-            alarm_levels(monitors, policy.run_length),
-            label_proportions(read_reference(folders.reference).seen, see(folders.answers, WINDOW, heads), heads),
-        )
-        make_drift_report(evidence, output=draft)
-        chosen = rows_worth_labelling(folders, heads, contract, text_columns, count=policy.label_rows)
-        write_rows(chosen, str(draft / "to_label.jsonl"))
-        report = DriftReport(digest=store.publish(draft), parents=(*parents, *held_out))
-    note = {
-        "decision": decision.model_dump(mode="json"),
-        "report": report.model_dump(mode="json"),
-        "text_columns": text_columns,
-    }
-    store.write_note(_report_note(name, decision.window), note)
-    return report
-
-
-@task(cache_policy=NO_CACHE)
-def show_drift_report(name: str, decision: DriftDecision, report: DriftReport) -> None:
-    """Artifact of the run: the report, without what is folded on its page."""
-    page = open_store().directory(report.digest) / "report.md"
-    create_markdown_artifact(
-        page.read_text(encoding="utf-8"),
-        key=f"{name}-drift",
-        description=f"{decision.window} against version {decision.model_version}: {decision.verdict}",
-    )
-
-
-def latest_report(name: str, window: str) -> DriftReport | None:
-    """The report of the latest decision on a window."""
-    note = open_store().read_note(_report_note(name, window))
-    return DriftReport.model_validate(note["report"]) if note else None
-
-
-def find_rows_to_label(
-    name: str, window: str, contract: DatasetContract, text_columns: tuple[str, ...], count: int
-) -> list[dict[str, Any]]:
-    """The rows most worth labelling of a window, as it was watched last.
-
-    Raises InputError where it was not, or has no row to label.
-    """
-    from tasks.drift.labelling import rows_worth_labelling
-
-    store, report = open_store(), latest_report(name, window)
-    if report is None:
-        raise InputError(
-            f"window {window!r} of {name} was not watched yet, and what to label follows from that. "
-            f"`graft watch {name} --window {window}` watches it."
-        )
-    *parents, held_out_rows, held_out_answers = report.parents
-    heads = heads_of(store.directory(parents[-1]))
-    folders = _evidence_folders(tuple(parents), (held_out_rows, held_out_answers))
-    rows = rows_worth_labelling(folders, heads, contract, text_columns, count=count)
-    if not rows:
-        raise InputError(
-            f"window {window!r} of {name} holds no row that satisfies its contract, so there is none to label. "
-            "Mend its file, and watch it again."
-        )
-    return rows
-
-
-def _evidence_folders(parents: tuple[str, ...], held_out: tuple[str, str]) -> "EvidenceFolders":
-    """Folders of the window's rows, its answers and the reference, and of the held-out rows that are still there."""
-    from tasks.drift.evidence import EvidenceFolders
-
-    store = open_store()
-    there = [store.directory(digest) if store.holds(digest) else None for digest in held_out]
-    return EvidenceFolders(*(store.directory(digest) for digest in parents[:3]), *there)
-
-
-def _report_note(name: str, window: str) -> str:
-    # A window's name may hold what a path cannot.
-    return f"drift_reports/{name}/{quote(window, safe='')}"
-
-
-def _send(name: str, decision: DriftDecision) -> None:
-    emit_event(
-        event=EVENT,
-        resource={"prefect.resource.id": f"graft.pipeline.{name}", "prefect.resource.name": name},
-        payload=decision.model_dump(mode="json"),
-    )
-    get_run_logger().info("the event for %s was sent", decision.window)
-
-
-def _times(count: int) -> str:
-    return "first time" if count == 1 else f"{count}. time"
-
-
-def _as_seen(drawn: Path, answers: Path, model: Path, text_columns: tuple[str, ...]) -> "tuple[Seen, TextFacts]":
-    """A window's rows as the model sees them, and what their texts are like."""
-    from tasks.drift.quality import text_facts
-    from tasks.drift.seen import see
-
-    return see(answers, WINDOW, heads_of(model)), text_facts(drawn, WINDOW, text_columns, _text_encoder(model))
-
-
-def _text_encoder(model: Path) -> "TextEncoder":
-    from tasks.modeling.limits import TokenLimit
-    from tasks.modeling.tokens import TextEncoder
-
-    # Whole texts are read, so how many tokens the model reads at once does not matter.
-    return TextEncoder(model / "encoder", TokenLimit(max_tokens=8))

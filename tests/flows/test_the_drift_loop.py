@@ -13,7 +13,7 @@ import yaml
 
 from data_contracts.drift import Decided, DriftDecision, Finished
 from tasks.drift.ledger import DriftLedger
-from tasks.drift.task import EVENT
+from tasks.drift.task_retraining import EVENT
 from tasks.storage.store import Store
 from tests.flows.conftest import PIPELINE, Outcome, Shop, wait_for
 

@@ -11,7 +11,7 @@ import pytest
 
 from data_contracts.drift import Decided, DriftDecision, DriftEntry, Finished, TakenUp
 from data_contracts.errors import InputError
-from tasks.drift import task
+from tasks.drift import task_retraining
 from tasks.drift.delivery import (
     claim_event,
     event_is_due,
@@ -22,7 +22,7 @@ from tasks.drift.delivery import (
 from tasks.drift.governor import Governor
 from tasks.drift.history import retraining_for
 from tasks.drift.ledger import DriftLedger
-from tasks.drift.task import announce, close_lost, deliver_again, find_ledgers, finish, note_failure, take_up
+from tasks.drift.task_retraining import announce, close_lost, deliver_again, find_ledgers, finish, note_failure, take_up
 from tasks.storage.home import open_store
 from tasks.storage.store import Store
 from tests.unit.drift.ledgers import always, day, judged
@@ -53,7 +53,7 @@ def ledger(store: Store) -> DriftLedger:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Windows whose event was sent, in place of a server that hears of them."""
     windows: list[str] = []
-    monkeypatch.setattr(task, "_send", lambda _, decision: windows.append(decision.window))
+    monkeypatch.setattr(task_retraining, "_send", lambda _, decision: windows.append(decision.window))
     return windows
 
 
@@ -223,7 +223,7 @@ def test_reconcile_closes_a_retraining_whose_run_is_over_and_no_other(
     ledger: DriftLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     why = SimpleNamespace(said=None)
-    monkeypatch.setattr(task, "why_over", lambda run, _: why.said)
+    monkeypatch.setattr(task_retraining, "why_over", lambda run, _: why.said)
     assert close_lost.fn("support", False) == []
     take_up_retraining(ledger, judged("week_2"), "run", day(1))
     assert close_lost.fn("support", False) == []

@@ -20,7 +20,7 @@ from flows.terminal import show_decision
 from tasks.drift.ledger import DriftLedger
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.reference import read_reference, write_frozen
-from tasks.drift.task import latest_report, write_drift_report
+from tasks.drift.task_reports import latest_report, write_drift_report
 from tasks.modeling.heads import HeadsAdapter, SingleLabelHead
 from tasks.modeling.label_scores import write_label_scores
 from tasks.storage.home import open_store

@@ -10,21 +10,20 @@ from mlflow import MlflowClient
 
 from data_contracts.artifacts import ModelVersion, Opponent
 from data_contracts.errors import InputError
-from tasks.registry import task
 from tasks.registry.passport import PASSPORT, program_of, read_origin, settings_digest
 from tasks.registry.promoting import promote_if_won
-from tasks.registry.task import (
+from tasks.registry.task import open_registry, version_numbered
+from tasks.registry.task_passports import (
     code_changes,
     issue_passport,
     keep_origin,
     links_of,
-    open_registry,
     passport_of,
     program_today,
-    version_numbered,
 )
 from tasks.registry.verifying import first_broken
 from tasks.registry.versions import RunRecord
+from tasks.storage.caching import ROOT
 from tasks.storage.home import open_home, open_store
 from tests.unit.registry.chains import CONTRACT, SETTINGS, Chain, make_chain
 
@@ -110,7 +109,7 @@ def test_a_version_that_is_not_there_is_an_error_that_says_which_are(chain: Chai
     with pytest.raises(InputError, match="no version 2; its versions are 1"):
         version_numbered("shop", 2)
     assert version_numbered("shop", 1).version == 1
-    promote_if_won(task.open_registry("shop"), version, Opponent(model=None, entry=0), None, datetime.now(UTC))
+    promote_if_won(open_registry("shop"), version, Opponent(model=None, entry=0), None, datetime.now(UTC))
     assert version_numbered("shop", None).version == 1
 
 
@@ -118,7 +117,7 @@ def test_the_program_names_every_stage_and_what_all_of_them_share() -> None:
     files = program_today().files
     for path in ("tasks/training/loop.py", "tasks/storage/store.py", "data_contracts/artifacts.py"):
         assert f"code {path}" in files
-    assert task.ROOT.joinpath("constraints.txt").is_file()
+    assert ROOT.joinpath("constraints.txt").is_file()
     assert program_today().constraints is not None
 
 
