@@ -51,8 +51,8 @@ class Recipe(BaseModel):
     )
     pretrained_share: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = Field(
         "auto",
-        description="of the pre-trained weights in the encoder that is kept, mixed in after training; auto: the best "
-        "of 0, 0.1, 0.2 and 0.3 on validation",
+        description="of the pre-trained weights in the encoder that is kept, mixed in after training; auto: the least "
+        "of 0, 0.1, 0.2 and 0.3 that is within 0.001 of the best skill on validation",
     )
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps; the learning rate rises in a line")

@@ -74,7 +74,10 @@ def scores_of(*intents: float) -> dict[float, dict[str, float]]:
     [
         ((0.6, 0.8, 0.7), {}, (0.2, 0.65)),
         ((0.6, 0.6, 0.6), {}, (0.1, 0.55)),  # of those alike, the one that was moved least
-        ((0.5, 0.4, 0.5), {}, (0.0, 0.5)),
+        ((0.6, 0.8, 0.801), {}, (0.2, 0.65)),  # 0.0005 of skill is nothing
+        ((0.6, 0.8, 0.803), {}, (0.3, 0.6515)),
+        ((0.501, 0.4, 0.5), {}, (0.0, 0.5)),
+        ((0.4195, 0.4205, 0.2), {"intent": 0.42}, (0.2, 0.46025)),  # alike but for the floor
         ((0.4, 0.3, 0.45), {"intent": 0.42}, (0.3, 0.475)),  # the only one that reaches the floor
     ],
 )
