@@ -19,6 +19,8 @@ VERDICT_FILE = "verdict.json"
 FRESH = "fresh_"
 # The split of rows of a window that were labelled to tell how good its answers are.
 AUDIT = "audit"
+# The split of the rows of a window that is watched.
+WINDOW = "window"
 
 
 class Handle(BaseModel):

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import ModelVersion
+from data_contracts.artifacts import WINDOW, ModelVersion
 from data_contracts.drift import Audit, DriftDecision, WatchedWindow
 from flows.pipeline import Pipeline, load_pipeline, pipeline_reference
 from flows.score import tokens_for
@@ -58,7 +58,7 @@ def answer_window(plan: Pipeline, data: DataSettings, champion: ModelVersion, wi
         source=source.digest,
         drawn=drawn,
         answers=predict_rows(champion.model, drawn, tokens),
-        rows=checked.rows.get("window", 0),
+        rows=checked.rows.get(WINDOW, 0),
         broken=sum(checked.quarantined.values()),
         fresh_rows=count_fresh_rows(data, window, plan.contract),
         audit=answer_audit(plan, data, champion, window),

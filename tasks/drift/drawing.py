@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-FILE = "window.parquet"
+from data_contracts.artifacts import WINDOW
+
+FILE = f"{WINDOW}.parquet"
 SEED = 20_267
 
 

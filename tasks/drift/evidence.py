@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data_contracts.artifacts import WINDOW
 from data_contracts.drift import DriftDecision
 from tasks.drift.reference import HELD_OUT, read_reference
 from tasks.modeling.answers import CONFIDENCE
@@ -18,7 +19,6 @@ from tasks.modeling.heads import AnyHead
 
 MOST_ROWS = 20_000
 SEED = 20_263
-WINDOW = "window"
 
 
 @dataclass(frozen=True)

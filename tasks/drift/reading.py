@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_contracts.artifacts import WINDOW
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import Seen, see
 from tasks.modeling.heads import heads_of
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.tokens import TextEncoder
-
-WINDOW = "window"
 
 
 def read_window(drawn: Path, answers: Path, model: Path, text_columns: Sequence[str]) -> tuple[Seen, TextFacts]:

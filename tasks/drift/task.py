@@ -13,7 +13,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.artifacts import ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import WINDOW, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
 from data_contracts.drift import (
     Audit,
     DriftDecision,
@@ -64,7 +64,6 @@ def keep_reference(
 def draw_rows(checked: ValidatedSnapshot, most_rows: int) -> ValidatedSnapshot:
     """The window's rows or, of a very large window, so many drawn at random for the model to answer."""
     from tasks.drift.drawing import draw_window
-    from tasks.drift.reading import WINDOW
 
     if checked.rows.get(WINDOW, 0) <= most_rows:
         return checked

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.artifacts import ModelVersion
+from data_contracts.artifacts import WINDOW, ModelVersion
 from data_contracts.dataset import DatasetContract
 from data_contracts.drift import DriftDecision, DriftEntry, DriftReport, Rebaselined, WatchedWindow
 from data_contracts.errors import InputError
@@ -44,7 +44,6 @@ def write_drift_report(
     from tasks.drift.labelling import rows_worth_labelling
     from tasks.drift.measuring import label_proportions
     from tasks.drift.monitors import alarm_levels
-    from tasks.drift.reading import WINDOW
     from tasks.drift.reference import read_reference
     from tasks.drift.report import make_drift_report
     from tasks.drift.seen import see

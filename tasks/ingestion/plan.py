@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data_contracts.artifacts import AUDIT, FRESH
+from data_contracts.artifacts import AUDIT, FRESH, WINDOW
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
@@ -165,7 +165,7 @@ def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: st
             raise InputError(
                 "the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML."
             )
-        return [PlannedFile(split="window", source=data.windows.at(window))]
+        return [PlannedFile(split=WINDOW, source=data.windows.at(window))]
     files = [PlannedFile(split=split, source=source) for split, source in data.given.items()]
     files += [PlannedFile(split=None, source=data.undivided)] if data.undivided is not None else []
     if data.fresh is not None:
