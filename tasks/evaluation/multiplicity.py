@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 
+from data_contracts.artifacts import FRESH
 from tasks.evaluation.scoring import IN_DOMAIN
 
 
 def domain_weights(splits: Sequence[str]) -> list[float]:
-    """A weight for the split of each test: those in domain have one half of alpha among them, all others the other.
+    """A weight for the split of each test: in domain, labelled since, all others; each of these has the same among it.
 
-    So more splits out of domain never make it harder to see what happens in domain.
+    So more splits out of domain never make it harder to see what happens in domain, or on the rows that a retraining is
+    for.
     """
-    inside = list(splits).count(IN_DOMAIN)
-    return [1 / inside if split == IN_DOMAIN else 1 / (len(splits) - inside) for split in splits]
+    families = [_family(split) for split in splits]
+    return [1 / families.count(family) for family in families]
+
+
+def _family(split: str) -> str:
+    return split if split == IN_DOMAIN else FRESH if split.startswith(FRESH) else ""

@@ -57,6 +57,25 @@ def test_what_happens_in_domain_is_as_easy_to_see_however_many_other_splits_ther
     assert domain_weights(["test", "a", "test", "b"]) == [0.5, 0.5, 0.5, 0.5]
 
 
+def test_what_a_retraining_is_for_is_as_easy_to_see_as_what_happens_in_domain() -> None:
+    assert domain_weights(["test", "noisy", "fresh_week_2", "other"]) == [1, 0.5, 1, 0.5]
+    assert domain_weights(["fresh_week_2", "test", "fresh_week_3"]) == [0.5, 1, 0.5]
+    gain = Difference("champion", SKILL, "fresh_week_2", 0.03, 0.001, 0.06, 300, 0.015, NONE)
+    others = [difference(-0.05, 0.05, split=f"split {number}") for number in range(8)]
+    assert verdict_on([difference(-0.01, 0.01), gain, *others]) == "PROMOTE"
+
+
+def test_a_comparison_is_asked_for_where_four_of_five_equal_models_would_pass() -> None:
+    # 0.02 * 1.645 / (1.645 + 0.842) is 0.0132, and with intervals of 95% 0.02 * 1.960 / (1.960 + 0.842) is 0.0140.
+    def split(half: float) -> list[Difference]:
+        return [difference(0.01, 0.05), difference(-0.011 - half, half - 0.011, split="noisy")]
+
+    assert verdict_on(split(0.0131)) == "INCONCLUSIVE"
+    assert verdict_on(split(0.0134)) == "PROMOTE"
+    assert verdict_on(split(0.0134), GatePolicy(confidence=0.95)) == "INCONCLUSIVE"
+    assert verdict_on(split(0.0141), GatePolicy(confidence=0.95)) == "PROMOTE"
+
+
 # The rule
 
 
@@ -97,23 +116,28 @@ def test_a_first_model_has_to_beat_every_baseline_beyond_chance(
         ),
         pytest.param([difference(0.01, 0.05, split="noisy")], "INCONCLUSIVE", id="nothing measured in domain"),
         pytest.param(
-            [difference(0.01, 0.05), difference(-0.03, 0.009, "intent")], "INCONCLUSIVE", id="a task could be shown"
+            [difference(0.01, 0.05), difference(-0.025, 0.001, "intent")], "INCONCLUSIVE", id="a task could be shown"
         ),
         pytest.param(
-            [difference(0.01, 0.05), difference(-0.03, 0.02, "intent")], "PROMOTE", id="too few rows for a task"
+            [difference(0.01, 0.05), difference(-0.03, 0.009, "intent")], "PROMOTE", id="too few rows for a task"
         ),
         pytest.param(
-            [difference(0.01, 0.05), difference(-0.03, 0.009, split="noisy")],
+            [difference(0.01, 0.05), difference(-0.025, 0.001, split="noisy")],
             "INCONCLUSIVE",
             id="another split could be shown",
         ),
         pytest.param(
-            [difference(0.01, 0.05), difference(-0.03, 0.02, split="noisy")], "PROMOTE", id="too few rows on a split"
+            [difference(0.01, 0.05), difference(-0.03, 0.009, split="noisy")], "PROMOTE", id="too few rows on a split"
         ),
         pytest.param(
-            [difference(0.01, 0.05), difference(-0.03, 0.009, "intent", "noisy")],
+            [difference(0.01, 0.05), difference(-0.025, 0.001, "intent", "noisy")],
             "PROMOTE",
             id="one task on another split need not be shown",
+        ),
+        pytest.param(
+            [difference(0.01, 0.05), difference(-0.07, -0.021, split="noisy")],
+            "REJECT",
+            id="few rows are enough for what is clearly worse",
         ),
     ],
 )
@@ -183,6 +207,7 @@ DOMAINS = {
     "noisy": Domain(300, 0.75, 0.12),
     "vietnamese": Domain(150, 0.70, 0.12),
 }
+RETRAINED = {**DOMAINS, "fresh_week_2": Domain(250, 0.75, 0.15)}
 FEW_ROWS = {"test": Domain(40, 0.90, 0.06), "noisy": Domain(25, 0.75, 0.12), "other": Domain(10, 0.75, 0.12)}
 PAIRS = 1000
 QUICK = GatePolicy(draws=500)
@@ -206,14 +231,17 @@ def two_models(random: np.random.Generator, domain: Domain, gain: float) -> Pair
     return PairedRows(accuracy, candidate, champion, rows.astype(bool))
 
 
-def verdicts(domains: Mapping[str, Domain], gain: float, tasks: int = 1, pairs: int = PAIRS) -> Counter[Verdict]:
-    """Verdicts on pairs of models that the whole rule judges."""
+def verdicts(
+    domains: Mapping[str, Domain], gain: float | Mapping[str, float], tasks: int = 1, pairs: int = PAIRS
+) -> Counter[Verdict]:
+    """Verdicts on pairs of models that the whole rule judges; the gain is that on every split, or {split: gain}."""
     random = np.random.default_rng(20_261)
     found: Counter[Verdict] = Counter()
     for _ in range(pairs):
         evidence = []
         for split, domain in domains.items():
-            of_split = {f"task {number}": two_models(random, domain, gain) for number in range(tasks)}
+            of_it = gain if isinstance(gain, float) else gain.get(split, 0.0)
+            of_split = {f"task {number}": two_models(random, domain, of_it) for number in range(tasks)}
             evidence += differences("champion", split, of_split, QUICK)
         found[verdict_of(champion_checks(evidence, QUICK))] += 1
     return found
@@ -226,8 +254,8 @@ def at_most(share: float, pairs: int = PAIRS) -> float:
 
 @pytest.mark.parametrize(
     ("domains", "tasks"),
-    [(ALIKE, 1), (UNLIKE, 1), (DOMAINS, 3), (FEW_ROWS, 2)],
-    ids=["alike", "unlike", "several domains and tasks", "few rows"],
+    [(ALIKE, 1), (UNLIKE, 1), (DOMAINS, 3), (RETRAINED, 3), (FEW_ROWS, 2)],
+    ids=["alike", "unlike", "several domains and tasks", "retrained", "few rows"],
 )
 def test_of_equal_models_no_more_than_alpha_are_promoted_and_hardly_any_rejected(
     domains: Mapping[str, Domain], tasks: int
@@ -251,6 +279,17 @@ def test_of_models_that_are_two_points_better_on_3000_rows_nine_in_ten_are_promo
 ) -> None:
     pairs = PAIRS // tasks
     assert verdicts(domains, gain=0.02, tasks=tasks, pairs=pairs)["PROMOTE"] >= 0.9 * pairs
+
+
+def test_of_retrainings_that_help_where_they_should_and_harm_nowhere_four_in_five_are_promoted() -> None:
+    pairs = PAIRS // 3
+    assert verdicts(RETRAINED, gain={"fresh_week_2": 0.06}, tasks=3, pairs=pairs)["PROMOTE"] >= 0.8 * pairs
+
+
+def test_of_retrainings_that_cost_more_than_the_margin_in_domain_hardly_any_is_promoted() -> None:
+    pairs = PAIRS // 3
+    found = verdicts(RETRAINED, gain={"fresh_week_2": 0.06, "test": -MARGIN}, tasks=3, pairs=pairs)
+    assert found["PROMOTE"] <= 0.05 * pairs
 
 
 def test_a_model_that_is_worse_by_more_than_the_margin_passes_for_no_worse_as_rarely_as_alpha_says() -> None:
