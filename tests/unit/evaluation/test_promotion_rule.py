@@ -135,6 +135,16 @@ def test_a_first_model_has_to_beat_every_baseline_beyond_chance(
             id="one task on another split need not be shown",
         ),
         pytest.param(
+            [difference(0.01, 0.05), difference(-0.046, 0.005, split="noisy")],
+            "INCONCLUSIVE",
+            id="too few rows on a split, and the difference itself is below",
+        ),
+        pytest.param(
+            [difference(0.01, 0.05), difference(-0.047, 0.005, split="noisy")],
+            "PROMOTE",
+            id="too few rows for the difference itself",
+        ),
+        pytest.param(
             [difference(0.01, 0.05), difference(-0.07, -0.021, split="noisy")],
             "REJECT",
             id="few rows are enough for what is clearly worse",
@@ -290,6 +300,12 @@ def test_of_retrainings_that_cost_more_than_the_margin_in_domain_hardly_any_is_p
     pairs = PAIRS // 3
     found = verdicts(RETRAINED, gain={"fresh_week_2": 0.06, "test": -MARGIN}, tasks=3, pairs=pairs)
     assert found["PROMOTE"] <= 0.05 * pairs
+
+
+def test_of_retrainings_that_cost_twice_the_margin_out_of_domain_few_are_promoted() -> None:
+    pairs = PAIRS // 3
+    found = verdicts(RETRAINED, gain={"fresh_week_2": 0.06, "noisy": -2 * MARGIN}, tasks=3, pairs=pairs)
+    assert found["PROMOTE"] <= 0.1 * pairs
 
 
 def test_a_model_that_is_worse_by_more_than_the_margin_passes_for_no_worse_as_rarely_as_alpha_says() -> None:
