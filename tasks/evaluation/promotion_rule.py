@@ -32,6 +32,7 @@ from tasks.modeling.multiplicity import holm
 # 57 of 150 retrainings that are six points better on 250 rows labelled since, and as good elsewhere, were held up by a
 # split of some hundred rows (three tasks, five splits; simulated as in docs/evaluation.md).
 POWER = 0.8
+# Of equal models, as many as would be held up on each such split by a difference that looks worse than it is.
 UNLUCKY = 0.1
 
 
@@ -87,10 +88,11 @@ def _stands_in_the_way(difference: Difference, policy: GatePolicy) -> bool:
         return False
     margin, half = policy.margin_of(difference.task), (difference.high - difference.low) / 2
     # Half an interval is z standard errors, and equal models differ by more than -z' of them in all but p' of cases.
-    error = half / NormalDist().inv_cdf(1 - policy.alpha)
-    shows = error * (NormalDist().inv_cdf(1 - policy.alpha) + NormalDist().inv_cdf(POWER)) <= margin
-    hints = error * NormalDist().inv_cdf(1 - UNLUCKY) <= margin
-    return shows or (hints and difference.value < -margin)
+    quantile = NormalDist().inv_cdf
+    error = half / quantile(1 - policy.alpha)
+    can_be_shown = error * (quantile(1 - policy.alpha) + quantile(POWER)) <= margin
+    can_be_seen = error * quantile(1 - UNLUCKY) <= margin
+    return can_be_shown or (can_be_seen and difference.value < -margin)
 
 
 def _better(skills: Sequence[Difference], policy: GatePolicy, gained: bool) -> Check:

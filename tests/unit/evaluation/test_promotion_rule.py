@@ -296,7 +296,7 @@ def test_of_retrainings_that_help_where_they_should_and_harm_nowhere_four_in_fiv
     assert verdicts(RETRAINED, gain={"fresh_week_2": 0.06}, tasks=3, pairs=pairs)["PROMOTE"] >= 0.8 * pairs
 
 
-def test_of_retrainings_that_cost_more_than_the_margin_in_domain_hardly_any_is_promoted() -> None:
+def test_of_retrainings_that_cost_the_margin_in_domain_hardly_any_is_promoted() -> None:
     pairs = PAIRS // 3
     found = verdicts(RETRAINED, gain={"fresh_week_2": 0.06, "test": -MARGIN}, tasks=3, pairs=pairs)
     assert found["PROMOTE"] <= 0.05 * pairs
