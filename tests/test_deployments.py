@@ -35,7 +35,7 @@ FLOW_FILES = sorted(
 )
 # It waits for a person inside a run of release, where the question arises, and is started from nowhere else.
 WITHIN_A_RUN = {"approval"}
-HEAVY = ("torch", "transformers", "great_expectations")
+HEAVY = ("torch", "transformers", "great_expectations", "scipy")
 
 every_deployment = pytest.mark.parametrize("name", DEPLOYMENTS)
 every_flow_file = pytest.mark.parametrize("path", FLOW_FILES, ids=lambda path: path.stem)

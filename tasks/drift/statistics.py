@@ -14,8 +14,6 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import ndtri_exp
-from scipy.stats import norm
 
 from tasks.drift.seen import Seen
 
@@ -214,6 +212,9 @@ def _steps_view(name: str, task: str | None, values: Numbers) -> View:
     scaled = reached[:, told] / np.sqrt(share[told] * (1 - share[told]))
 
     def z(differences: Rows, over: float) -> Numbers:
+        from scipy.special import ndtri_exp
+        from scipy.stats import norm
+
         gap = np.abs(differences).max(axis=1, initial=0).astype(float)
         # Of so many gaps, each of which may be to either side.
         chance = math.log(2 * INDEPENDENT_GAPS) + norm.logsf(gap / np.sqrt(over))
