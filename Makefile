@@ -10,8 +10,7 @@ test: .venv/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 tests/unit tests/real_data tests/test_architecture.py tests/test_deployments.py
-	$(BIN)/pytest tests/flows
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 install: .venv/installed
 
