@@ -46,6 +46,7 @@ PIPELINE = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of tests that are spread over processes, those that share services stay together, in their order."""
     for item in items:
