@@ -79,10 +79,6 @@ class SingleLabelHead(Head):
         known = {label: position for position, label in enumerate(self.labels)}
         return torch.tensor([MISSING if value is None else known[value] for value in values])
 
-    def present(self, targets: "Tensor") -> "Tensor":
-        """Which targets are labels and not missing; of the targets' shape."""
-        return targets != MISSING
-
     def loss(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
         """Cross-entropy, each label's by its weight, summed over the labels that are present."""
         return cross_entropy(logits, targets, self.label_smoothing, self.label_weights)

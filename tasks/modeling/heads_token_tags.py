@@ -102,10 +102,6 @@ class TokenTagHead(Head):
         rows = [[known[tag] for tag in value["tags"]] if value else [] for value in values]
         return torch.from_numpy(padded(rows, MISSING))
 
-    def present(self, targets: "Tensor") -> "Tensor":
-        """Which targets are tags and neither padding nor missing; of the targets' shape."""
-        return targets != MISSING
-
     def loss(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
         """Cross-entropy, summed over the words whose tag is present."""
         return cross_entropy(logits.flatten(0, 1), targets.flatten(), 0.0)

@@ -154,8 +154,16 @@ class _Trainer:
         self.saved = time.monotonic()
         self.total_steps = len(self._plan(0)) * recipe.epochs
         self.warmup_steps = max(1, math.ceil(self.total_steps * recipe.warmup_share))
-        ways = {"bf16": self.bf16, "recorded": recipe.kernels == "recorded" and not self.sharded}
-        self.teacher = Teacher(network, self.gradients, self._trunk(), pad_id, self.device, **ways)
+        self.teacher = Teacher(
+            network,
+            self.gradients,
+            self._trunk(),
+            pad_id,
+            self.device,
+            bf16=self.bf16,
+            recorded=recipe.kernels == "recorded" and not self.sharded,
+            consistency=recipe.consistency,
+        )
 
     def run(self, validation: Rows, report: Report) -> Progress:
         """Trains to the last epoch, or until patience is at an end."""

@@ -74,8 +74,10 @@ def setup_of(recipe: Recipe, encoder_digest: str, max_tokens: int, processes: in
         f"dropout {recipe.encoder_dropout:g}",
         f"frozen layers {recipe.frozen_layers}",
         recipe.loss_weighting.kind,
+        *(["two passes"] if recipe.consistency else []),
+        *([f"sharded over {processes}"] if recipe.sharding == "full" else []),
     ]
-    return ", ".join([*parts, f"sharded over {processes}"] if recipe.sharding == "full" else parts)
+    return ", ".join(parts)
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
