@@ -46,15 +46,6 @@ PIPELINE = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of tests that are spread over processes, those that share services stay together, in their order."""
-    for item in items:
-        if isinstance(item, pytest.Function) and Path(__file__).parent in item.path.parents:
-            group = "shop" if "shop" in item.fixturenames else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended and everything it wrote."""
