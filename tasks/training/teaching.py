@@ -16,7 +16,11 @@ from tasks.training.widening import Size, size_above, size_of, size_rounded, wid
 
 
 class Teacher:
-    """Teaches a network that is on `device`; by recordings, if it is to, where that goes with all else."""
+    """Teaches a network that is on `device`; by recordings, if it is to, where that goes with all else.
+
+    With a `consistency`, every batch is answered twice, and the answers learn to agree by that weight (R-Drop, Liang et
+    al. 2021, 2106.14448).
+    """
 
     def __init__(
         self,
