@@ -28,9 +28,8 @@ class ByHome(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        folder, _, name = path.rpartition("/")
-        if not folder.endswith("flows") or folder.endswith("unit/flows"):
+        folder, _, name = nodeid.partition("::")[0].rpartition("/")
+        if folder != "tests/flows":
             return nodeid
         return name if name in WITH_A_HOME_OF_THEIR_OWN else folder
 
