@@ -18,8 +18,7 @@ from uuid import UUID
 from prefect import State, Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import TaskRun
-from prefect.context import TaskRunContext
-from prefect.settings import get_current_settings
+from prefect.context import FlowRunContext, TaskRunContext
 from pydantic import BaseModel
 
 from data_contracts.artifacts import Handle
@@ -38,9 +37,7 @@ class Remembered:
     """What a step was run on, kept until it completes."""
 
     note: str
-    name: str
     components: dict[str, str]
-    key: str
 
 
 _unfinished: dict[UUID, Remembered] = {}
@@ -59,7 +56,10 @@ def cached_task(stage: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 @dataclass
 class SameInputsAndCode(CachePolicy):
-    """Cache key over inputs, settings and source. A result whose directory is gone from the store is not reused."""
+    """Cache key over inputs, settings and source, whichever flow asks for the step.
+
+    A result whose directory is gone from the store is not reused.
+    """
 
     stage: str = ""
 
@@ -69,38 +69,26 @@ class SameInputsAndCode(CachePolicy):
         name = task_ctx.task.name
         components = {**code_components(self.stage), **input_components(inputs)}
         key = hashlib.sha256(json.dumps([name, components], sort_keys=True).encode()).hexdigest()
-        note = f"steps/{Path(str(flow_parameters.get('pipeline', 'none'))).stem}/{name}"
-        store = open_store()
-        runs: list[dict[str, Any]] = store.read_note(note) or []
-        known = next((run for run in runs if run["components"] == components), None)
-        results = get_current_settings().results.local_storage_path
-        lost = bool(known and known["digest"] and not store.holds(known["digest"]))
-        if known and not lost and (results / known["key"]).exists():
-            key = known["key"]
+        note = f"steps/{Path(str(flow_parameters.get('pipeline', 'none'))).stem}/{_name_of_flow()}/{name}"
+        kept, store, lost = task_ctx.result_store, open_store(), None
+        # What Prefect keeps under a key may be the handle of a directory that this store does not hold.
+        while kept.exists(key) and (digest := _digest_of(kept.read(key).result)) and not store.holds(digest):
+            key, lost = hashlib.sha256(f"{key} lost".encode()).hexdigest(), digest
+        if kept.exists(key):
             steps.info("%s: reused, because inputs, settings and code are those of an earlier run", name)
         else:
-            why = what_changed(components, [run["components"] for run in runs])
-            if known and lost:
-                why = f"its result {known['digest'][:12]} is gone from the store"
-            steps.info("%s: running, because %s", name, why)
-            while (results / key).exists():
-                # What Prefect keeps under this key is the handle of a directory that this store does not hold.
-                key = hashlib.sha256(f"{key} lost".encode()).hexdigest()
-        _unfinished[task_ctx.task_run.id] = Remembered(note, name, components, key)
+            gone = f"its result {lost[:12]} is gone from the store" if lost else None
+            steps.info("%s: running, because %s", name, gone or what_changed(components, store.read_note(note) or []))
+        _unfinished[task_ctx.task_run.id] = Remembered(note, components)
         return key
 
 
 def remember(_: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> None:
-    """Completion hook: note what the step was run on and what it made."""
-    done = _unfinished.pop(task_run.id, None)
-    if done is None:
-        return
-    result = state.result(raise_on_failure=False)
-    digest = result.digest if isinstance(result, Handle) else None
-    store = open_store()
-    runs = [run for run in store.read_note(done.note) or [] if run["components"] != done.components]
-    latest = {"components": done.components, "key": done.key, "digest": digest}
-    store.write_note(done.note, [latest, *runs][:REMEMBERED_RUNS])
+    """Completion hook: note what the step was run on."""
+    if done := _unfinished.pop(task_run.id, None):
+        store = open_store()
+        runs = [components for components in store.read_note(done.note) or [] if components != done.components]
+        store.write_note(done.note, [done.components, *runs][:REMEMBERED_RUNS])
 
 
 def input_components(inputs: dict[str, Any]) -> dict[str, str]:
@@ -159,6 +147,16 @@ def _imported_files(tree: ast.Module) -> Iterable[Path]:
                 yield path
                 template = path.with_suffix(".html")
                 yield from [template] if template.is_file() else []
+
+
+def _name_of_flow() -> str:
+    """The flow that asks: what a step was run on before is said of the same use of it, as of training or of windows."""
+    context = FlowRunContext.get()
+    return context.flow.name if context and context.flow else "none"
+
+
+def _digest_of(result: Any) -> str | None:
+    return result.digest if isinstance(result, Handle) else None
 
 
 def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:

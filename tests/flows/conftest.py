@@ -78,12 +78,12 @@ class Shop:
         )
         return Outcome(done.returncode, done.stdout + done.stderr)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Begins a command that `graft` would wait for, in a session of its own."""
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Begins a command that `graft` would wait for, in a session of its own, and with more in its environment."""
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -9,14 +9,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.context import FlowRunContext
+from prefect.filesystems import LocalFileSystem
+from prefect.results import ResultStore
 from prefect.states import Completed
 from pydantic import BaseModel
 
 from data_contracts.artifacts import Encoder, Snapshot
 from data_contracts.dataset import load_contract
 from tasks.storage import caching
-from tasks.storage.caching import SameInputsAndCode, code_components, input_components, remember, what_changed
+from tasks.storage.caching import (
+    REMEMBERED_RUNS,
+    SameInputsAndCode,
+    code_components,
+    input_components,
+    remember,
+    what_changed,
+)
 from tasks.storage.home import open_store
 
 STAGES = ("ingestion", "validation", "tokenization", "modeling", "training", "evaluation", "drift")
@@ -211,32 +220,33 @@ class Step:
     """A step as Prefect would run it: asked for its key, then told how it ended; its results are kept."""
 
     def __init__(self, results: Path) -> None:
-        self.results = results
+        self.results = ResultStore(result_storage=LocalFileSystem(basepath=str(results)), cache_result_in_memory=False)
         self.runs = 0
 
-    def run(self, **inputs: Any) -> str:
+    def run(self, flow: str = "prepare-data", **inputs: Any) -> str:
         """Digest of the step's result, which is made anew only where nothing is kept under its key."""
-        context: Any = SimpleNamespace(task=SimpleNamespace(name="tokenize"), task_run=SimpleNamespace(id=uuid4()))
-        key = SameInputsAndCode(stage="tokenization").compute_key(context, inputs, {"pipeline": "support"})
+        context: Any = SimpleNamespace(
+            task=SimpleNamespace(name="tokenize"), task_run=SimpleNamespace(id=uuid4()), result_store=self.results
+        )
+        asking: Any = FlowRunContext
+        with asking.model_construct(flow=SimpleNamespace(name=flow)):
+            key = SameInputsAndCode(stage="tokenization").compute_key(context, inputs, {"pipeline": "support"})
         assert key is not None
-        if not (self.results / key).exists():
+        if not self.results.exists(key):
             self.runs += 1
             with open_store().draft() as draft:
                 (draft / "facts.txt").write_text(str(inputs), encoding="utf-8")
-                (self.results / key).write_text(open_store().publish(draft), encoding="utf-8")
-        digest = (self.results / key).read_text(encoding="utf-8")
-        remember(context.task, context.task_run, Completed(data=Snapshot(digest=digest, rows={})))
-        return digest
+                self.results.write(Snapshot(digest=open_store().publish(draft), rows={}), key=key)
+        made: Snapshot = self.results.read(key).result
+        remember(context.task, context.task_run, Completed(data=made))
+        return made.digest
 
 
 @pytest.fixture
-def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Step]:
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
     monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GRAFT_STORE", raising=False)
-    results = tmp_path / "results"
-    results.mkdir()
-    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}):
-        yield Step(results)
+    return Step(tmp_path / "results")
 
 
 def test_a_step_runs_again_only_when_an_input_changes(step: Step, caplog: pytest.LogCaptureFixture) -> None:
@@ -251,6 +261,26 @@ def test_a_step_runs_again_only_when_an_input_changes(step: Step, caplog: pytest
         "running, because epochs changed from 3 to 4",
         "reused, because inputs, settings and code are those of an earlier run",
     ]
+
+
+def test_however_many_windows_came_in_between_what_nothing_changed_of_is_reused(
+    step: Step, caplog: pytest.LogCaptureFixture
+) -> None:
+    step.run(epochs=3)
+    caplog.set_level(logging.INFO, logger="graft.steps")
+    for number in range(REMEMBERED_RUNS + 1):
+        step.run("watch-drift", window=number)
+    step.run(epochs=3)
+    assert step.runs == 2 + REMEMBERED_RUNS
+    said = [record.getMessage().removeprefix("tokenize: ") for record in caplog.records]
+    # Of a window, what changed is said against other windows, not against what was trained on.
+    assert said[:2] == ["running, because it has not run before", "running, because window changed from 0 to 1"]
+    assert said[-1] == "reused, because inputs, settings and code are those of an earlier run"
+
+
+def test_what_another_flow_made_is_reused(step: Step) -> None:
+    assert step.run("backtest", window=1) == step.run("watch-drift", window=1)
+    assert step.runs == 1
 
 
 def test_a_result_that_is_gone_from_the_store_is_made_anew(step: Step, caplog: pytest.LogCaptureFixture) -> None:
@@ -272,5 +302,8 @@ def test_a_result_of_another_store_is_not_taken_for_one_of_this(
     digest = step.run(epochs=3)
     assert step.runs == 2
     assert open_store().holds(digest)
+    step.run(epochs=3)
+    assert step.runs == 2
+    monkeypatch.delenv("GRAFT_STORE")
     step.run(epochs=3)
     assert step.runs == 2
