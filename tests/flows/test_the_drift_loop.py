@@ -5,6 +5,7 @@ These run last, since a retraining changes what the next run learns from.
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -34,6 +35,14 @@ def test_a_quiet_window_starts_nothing_and_a_harmful_one_starts_exactly_one_retr
     assert "BAD_DATA" in bad.text, bad.text
     time.sleep(QUIET_SECONDS)
     assert shop.runs_of("retrain") == []
+    # Replayed, the windows are what they were found to be, the third is what it will be, and nothing comes of it.
+    replayed = shop.graft("backtest", shop.pipeline, "--output", "replayed.html")
+    assert replayed.code == 0, replayed.text
+    harmful_unknown_benign_bad_quiet = re.search(r"^ *shop((?: +\d+){5})", replayed.text, flags=re.MULTILINE)
+    assert harmful_unknown_benign_bad_quiet, replayed.text
+    assert harmful_unknown_benign_bad_quiet[1].split() == ["1", "0", "0", "1", "1"]
+    assert "week_2" in (shop.folder / "replayed.html").read_text(encoding="utf-8")
+    assert replayed.text.count("predict_rows: running") == 1
     assert kinds(ledger) == ["decided", "decided"]
 
     harmful = shop.graft("watch", shop.pipeline, "--window", "week_2")
