@@ -1,7 +1,7 @@
 """Same inputs and code, no work: graft's cache policy, and why each step ran or was reused.
 
 A step's key is made of named components: one for each input handle, one for each leaf of its settings, one for each
-source file its stage consists of. Keeping the components beside the key is what lets a run say what changed.
+source file its stage consists of. Keeping the components of earlier runs is what lets a run say what changed.
 """
 
 import ast
