@@ -29,6 +29,8 @@ R = TypeVar("R")
 ROOT = Path(__file__).resolve().parents[2]
 REMEMBERED_RUNS = 8
 SOURCE_SUFFIXES = (".py", ".html")
+# What no file of a handle's directory holds, and each step gives to the next.
+HANDED_ON = {"cleaning", "pair_column"}
 steps = logging.getLogger("graft.steps")
 
 
@@ -92,7 +94,7 @@ def remember(_: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> None:
 
 
 def input_components(inputs: dict[str, Any]) -> dict[str, str]:
-    """Inputs as flat text: handles by digest, settings leaf by leaf."""
+    """Inputs as flat text: handles by digest and by what they hand on, settings leaf by leaf."""
     return {name: text for key, value in inputs.items() for name, text in _flatten(key, value)}
 
 
@@ -162,6 +164,8 @@ def _digest_of(result: Any) -> str | None:
 def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:
     if isinstance(value, Handle):
         yield name, value.digest[:16]
+        for field in HANDED_ON & type(value).model_fields.keys():
+            yield from _flatten(f"{name}.{field}", getattr(value, field))
     elif isinstance(value, BaseModel):
         yield from _flatten(name, {field: getattr(value, field) for field in type(value).model_fields})
     elif isinstance(value, dict):

@@ -1,6 +1,7 @@
 """Directories named by the sha256 of their content, on a disk or on an object store."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -56,11 +57,13 @@ class Store:
         with readable_write_errors(str(folder)):
             folder.mkdir(parents=True)
             _remove_stale(self._drafts)
+        held = _held(folder)
         try:
-            with readable_write_errors(str(folder)):
+            with readable_write_errors(str(folder), of_others=False):
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
 
     def publish(self, draft: Path) -> str:
         """Make the draft visible under the digest of its content, which is returned. Publishing twice is once."""
@@ -239,12 +242,17 @@ class Store:
 
 
 @contextmanager
-def readable_write_errors(where: str) -> Iterator[None]:
-    """Turns a full disk, a quota or a folder that may not be written into an InputError that says what to do."""
+def readable_write_errors(where: str, *, of_others: bool = True) -> Iterator[None]:
+    """Turns a full disk, a quota or a folder that may not be written into an InputError that says what to do.
+
+    Without those `of_others`, the errors of a file that lies elsewhere keep their own name, unless the disk is full.
+    """
     try:
         yield
     except OSError as error:
-        if isinstance(error, PermissionError) or error.errno in NOT_WRITABLE:
+        elsewhere = error.filename is not None and not str(error.filename).startswith(where)
+        refused = isinstance(error, PermissionError) or error.errno in NOT_WRITABLE
+        if refused and (of_others or not elsewhere):
             raise InputError(
                 f"{where} cannot be written: {error.strerror or error}. Grant access, or set GRAFT_HOME."
             ) from error
@@ -308,9 +316,32 @@ def _move_into_place(draft: Path, target: Path) -> None:
             raise
 
 
+def _held(folder: Path) -> int:
+    """A file descriptor that holds the folder as in use, until it is closed or its process ends."""
+    held = os.open(folder, os.O_RDONLY)
+    # A disk without locks has drafts that are told by their age alone.
+    with suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_SH)
+    return held
+
+
 def _remove_stale(drafts: Path) -> None:
+    """Removes drafts of processes that were killed: old ones that nobody holds, for a training may take days."""
     for folder in drafts.iterdir():
         # Another process may end its draft, and so remove it, at any moment.
         with suppress(FileNotFoundError):
-            if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS:
+            if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS and not _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_use(folder: Path) -> bool:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(held)
+    return False

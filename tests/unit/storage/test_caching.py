@@ -16,6 +16,7 @@ from prefect.states import Completed
 from pydantic import BaseModel
 
 from data_contracts.artifacts import Encoder, Snapshot
+from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import load_contract
 from tasks.storage import caching
 from tasks.storage.caching import (
@@ -49,10 +50,10 @@ class Settings(BaseModel):
 
 
 def test_handles_count_by_digest_and_settings_leaf_by_leaf() -> None:
-    snapshot = Snapshot(digest=ONE, parents=(TWO,), rows={"train": 3})
+    encoder = Encoder(digest=ONE, parents=(TWO,), name="package:a")
     settings = Settings(stages=(Warmup(share=0.2), Warmup(share=0.3)), floors={"intent": 0.6})
-    assert input_components({"snapshot": snapshot, "settings": settings, "column": "text", "until": None}) == {
-        "snapshot": "1" * 16,
+    assert input_components({"encoder": encoder, "settings": settings, "column": "text", "until": None}) == {
+        "encoder": "1" * 16,
         "settings.epochs": "3",
         "settings.labels": '["a", "b"]',
         "settings.warmup.share": "0.1",
@@ -68,6 +69,13 @@ def test_only_the_content_of_a_handle_counts() -> None:
     first = Encoder(digest=ONE, name="package:a")
     assert input_components({"x": first}) == input_components({"x": Encoder(digest=ONE, name="./folder")})
     assert input_components({"x": first}) != input_components({"x": Encoder(digest=TWO, name="package:a")})
+
+
+def test_what_a_handle_hands_on_counts_though_its_directory_does_not_hold_it() -> None:
+    rows = {"train": 3}
+    plain, marked = (Snapshot(digest=ONE, rows=rows, cleaning=Cleaning(markup=markup)) for markup in (False, True))
+    (difference,) = input_components({"snapshot": marked}).items() - input_components({"snapshot": plain}).items()
+    assert difference == ("snapshot.cleaning.markup", "true")
 
 
 @pytest.mark.parametrize(

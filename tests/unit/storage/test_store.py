@@ -133,6 +133,19 @@ def test_drafts_of_killed_processes_are_removed_after_a_day(store: Store) -> Non
         assert (drafts / "young").is_dir()
 
 
+def test_a_draft_that_is_worked_in_for_days_stays(store: Store) -> None:
+    with store.draft() as draft:
+        os.utime(draft, (time.time() - STALE_DRAFT_SECONDS - 60,) * 2)
+        # A watch of every day, in another process.
+        script = "import sys; from pathlib import Path; from tasks.storage.store import Store\n" + (
+            "with Store(sys.argv[1], cache=Path(sys.argv[1])).draft(): pass"
+        )
+        subprocess.run([sys.executable, "-c", script, store.root], check=True)
+        (draft / "model").write_text("learnt", encoding="utf-8")
+        digest = store.publish(draft)
+    assert content_of(store.directory(digest)) == {"model": "learnt"}
+
+
 def test_a_draft_that_another_process_ends_meanwhile_is_no_error(store: Store) -> None:
     drafts = Path(store.root) / "drafts"
     drafts.mkdir(parents=True)
@@ -216,6 +229,15 @@ def test_an_error_that_is_not_the_disks_fault_keeps_its_own_name() -> None:
         raise FileNotFoundError
     with pytest.raises(InputError, match=r"^here cannot be written: no\. Grant access"), readable_write_errors("here"):
         raise PermissionError(13, "no")
+
+
+def test_a_file_elsewhere_that_may_not_be_written_is_not_said_to_be_the_draft(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(NotADirectoryError, match="other"), store.draft():
+        (tmp_path / "file" / "other").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be written: Not a directory"), store.draft() as draft:
+        (draft / "file").write_text("", encoding="utf-8")
+        (draft / "file" / "other").write_text("", encoding="utf-8")
 
 
 def test_a_file_address_is_a_folder_on_this_machine(tmp_path: Path) -> None:
