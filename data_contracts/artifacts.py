@@ -41,7 +41,7 @@ class SourceFile(BaseModel):
     address: str
     sha256: Digest
     reader: dict[str, Any] = Field(description="settings of the source, without its address")
-    held_out_split: str | None = Field(None, description="split that receives a share of the rows, by row id")
+    held_out_split: str | None = Field(None, description="split that receives a share of the rows, by their texts")
     held_out_share: float = 0.0
 
     @property

@@ -58,6 +58,39 @@ def test_the_later_of_two_rows_of_a_split_goes(check: Check, contract_of: Make) 
     ]
 
 
+def test_one_row_of_a_text_stays_in_a_split_whatever_stands_in_others(check: Check, contract_of: Make) -> None:
+    contract = contract_of(text(duplicates={"within": "quarantine", "across": "allow"}), budget=0.9)
+    twice = rows("hello world", "Hello, world!", "other")
+    checked = check(contract, train=twice, test=twice[:1], noisy=twice)
+    assert [kept(checked, split) for split in ("train", "test", "noisy")] == [
+        ["hello world", "other"],
+        ["hello world"],
+        ["hello world", "other"],
+    ]
+    assert {f["rule"] for f in checked.findings} == {
+        "the same text stands in train, row 1",
+        "the same text stands in noisy, row 1",
+    }
+
+
+def test_people_who_repeat_what_is_learnt_or_judged_on_end_no_retraining(check: Check, contract_of: Make) -> None:
+    contract = contract_of(text(), budget=0.9)
+    checked = check(
+        contract,
+        train=rows("learnt", "said again in the week"),
+        train_since=rows("judged on", "new"),
+        test=rows("judged on", "judged, too"),
+        fresh_week=rows("said again in the week", "fresh"),
+    )
+    assert checked.checks.verdict(contract) == "PASS_WITH_QUARANTINE"
+    assert [(f["split"], f["value"], f["rule"]) for f in checked.findings] == [
+        ("train", "said again in the week", "the same text stands in fresh_week, row 1"),
+        ("train", "judged on", "the same text stands in test, row 1"),
+    ]
+    leaking = check(contract, train=rows("learnt", "judged on"), test=rows("judged on"), fresh_week=rows("fresh"))
+    assert leaking.checks.verdict(contract) == "FAIL"
+
+
 def test_across_splits_training_gives_way_first_and_what_is_judged_on_stays(check: Check, contract_of: Make) -> None:
     contract = contract_of(text(duplicates={"across": "quarantine"}), budget=0.9)
     checked = check(
@@ -108,6 +141,15 @@ def test_one_text_with_two_labels(check: Check, contract_of: Make, action: str, 
     expected = [(1, "good"), (2, "bad")] if action == "quarantine" else []
     assert [(f["row"], f["value"]) for f in checked.findings] == expected
     assert bool(checked.checks.failures) == (action == "fail")
+
+
+def test_a_list_of_labels_in_another_order_is_no_contradiction(check: Check, contract_of: Make) -> None:
+    topics = {**label(), "logicalType": "array"}
+    contract = contract_of(text(), topics, budget=1.0)
+    given = [["good", "bad"], ["bad", "good"]]
+    assert check(contract, train=[{"text": "so so", "label": both} for both in given]).accepted == {"train": 2}
+    other = check(contract, train=[{"text": "so so", "label": some} for some in (["good", "bad"], ["good"])])
+    assert {f["rule"] for f in other.findings} == {"one text, conflicting labels: bad, good, good"}
 
 
 def test_tags_contradict_by_their_entities_and_not_by_the_cut_of_their_tokens(check: Check, contract_of: Make) -> None:
@@ -203,6 +245,18 @@ def test_the_findings_of_personal_data_do_not_repeat_it(check: Check, contract_o
         ("no personal data: phone", "call 0000 000 000 please")
     ]
     assert "0912" not in (checked.folder / "checks.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("action", ["mask", "quarantine"])
+def test_no_finding_repeats_personal_data_whatever_rule_it_is_of(check: Check, contract_of: Make, action: str) -> None:
+    said = text(personalData={"action": action}, duplicates={"within": "quarantine"})
+    short = {**said, "logicalTypeOptions": {"maxLength": 40}}
+    address = "ana.lima@example.com"
+    given = rows(f"{address} waits for a parcel since last week", f"to {address}", f"To {address}!")
+    checked = check(contract_of(short, budget=1.0), train=given)
+    assert {finding["row"] for finding in checked.findings} == {1, 2, 3} if action == "quarantine" else {1, 3}
+    assert "0 to 40 characters" in {finding["rule"] for finding in checked.findings}
+    assert all("xxx.xxxx@xxxxxxx.xxx" in finding["value"] for finding in checked.findings)
 
 
 def checks(**facts: Any) -> Checks:
