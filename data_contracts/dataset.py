@@ -36,6 +36,8 @@ UNITS = {
     **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
     **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
 }
+# Keys of a column that nothing is checked by.
+FOR_PEOPLE = ("description", "businessName", "physicalType", "classification", "tags", "examples")
 LogicalType = Literal["string", "number", "integer", "boolean", "timestamp", "array", "object"]
 
 
@@ -250,6 +252,13 @@ class DatasetContract(Closed):
         # Without what is left at its default: a key that graft learns later leaves older contracts what they are.
         content = json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def rules_digest(self) -> str:
+        """sha256 of what is asked of rows: what else is changed, such as the owner, asks for no new training."""
+        columns = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)["schema"][0]["properties"]
+        content = [{key: value for key, value in column.items() if key not in FOR_PEOPLE} for column in columns]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def column(self, name: str) -> Property:
         """The column of that name. Raises InputError, saying which exist."""

@@ -50,7 +50,7 @@ def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: Datase
             _write_rows(accepted, name, addresses, rows)
     names = sorted({*splits, *unread})
     checks = Checks(
-        contract=contract.digest,
+        contract=contract.rules_digest,
         rows={name: int((~broken[name]).sum()) for name in splits},
         quarantined={name: unread.get(name, 0) + int(broken[name].sum() if name in splits else 0) for name in names},
         failures=(*row_checks.failures, *across.failures, *totals.failures()),

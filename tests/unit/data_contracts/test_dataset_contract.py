@@ -206,6 +206,18 @@ def test_the_digest_follows_what_the_contract_says_and_not_how(tmp_path: Path) -
     assert parse_yaml(changed, DatasetContract).digest != original
 
 
+def test_the_digest_of_the_rules_follows_what_is_asked_of_rows_alone(content: dict[str, Any]) -> None:
+    def of_rules() -> str:
+        return model_of(content, DatasetContract, "").rules_digest
+
+    original = of_rules()
+    content |= {"owner": "desk", "version": "1.0.1", "customProperties": []}
+    column(content, 0)["description"] = "what was written"
+    assert of_rules() == original
+    column(content, 1)["logicalTypeOptions"]["maximum"] = 4
+    assert of_rules() != original
+
+
 def test_a_contract_without_labels_keeps_what_a_production_window_has() -> None:
     contract = load_contract("support")
     assert [column.name for column in contract.without_labels().columns] == ["text", "language", "created_at"]
