@@ -295,6 +295,15 @@ class Promotion(BaseModel):
     at: datetime
 
 
+class Replaced(BaseModel):
+    """The version that a champion took the place of, and the entry of the promotion ledger by which it did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ModelVersion
+    promotion: Promotion
+
+
 class Opponent(BaseModel):
     """Whom a candidate is judged against: the champion as of one entry of the ledger (0 before the first)."""
 
