@@ -121,7 +121,7 @@ def decide(
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
-    from tasks.drift.decision import triage
+    from tasks.drift.decision import raised_by, triage
     from tasks.drift.measuring import measure_window
     from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
@@ -142,7 +142,7 @@ def decide(
     )
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
-    told = {monitor.name for decision in on_it for monitor in decision.monitors}
+    told = raised_by(watched.source, before, policy)
     labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
 
     def find(known: Sequence[DriftEntry]) -> DriftDecision:
