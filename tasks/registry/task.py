@@ -90,7 +90,7 @@ def register_version(
     known = registry.version_of(model.digest)
     if known is not None and known.judgement == judgement:
         steps.info("register_version: reused, because version %d already holds this model", known.version)
-        return known
+        return registry.complete(known)
     metrics = {f"{task}/{split}": value for task, of in assessment.scores.items() for split, value in of.items()}
     store = open_store()
     page, epochs = store.directory(report.digest) / "report.html", read_history(store.directory(model.digest))
