@@ -2,12 +2,14 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.errors import InputError
+from data_contracts.errors import InputError, complain
 from tasks.modeling.fetching import fetch_folder
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "package:"
 WITH_POOLER = ("bert", "roberta", "xlm-roberta")
+POOLER = "pooler."
+FEW_WEIGHTS = 5
 # These count positions from behind the padding id on, so that the first two are no token's.
 POSITIONS_FROM_TWO = ("roberta", "xlm-roberta", "camembert", "mpnet")
 # Where encoders keep the share of dropout of attention's weights: a module, or a number.
@@ -70,9 +74,7 @@ def encoder_digest(folder: Path) -> str:
 
 def token_positions(folder: Path) -> int | None:
     """The longest text, in tokens, that the encoder has positions for; None where its configuration sets no limit."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder)
+    config = _configuration(folder)
     positions: int | None = getattr(config, "max_position_embeddings", None)
     return positions if positions is None else positions - first_position(config)
 
@@ -84,28 +86,56 @@ def first_position(config: Any) -> int:
 
 def reads_segments(folder: Path) -> bool:
     """Whether the encoder is told by segment ids (`token_type_ids`) which of two texts a token is of."""
-    from transformers import AutoConfig
-
     # Some have room for a single kind, or none (DeBERTa 3), and take no other.
-    return int(getattr(AutoConfig.from_pretrained(folder), "type_vocab_size", None) or 0) > 1
+    return int(getattr(_configuration(folder), "type_vocab_size", None) or 0) > 1
+
+
+@contextmanager
+def reading(part: str, folder: Path) -> Iterator[None]:
+    """Around a load of part of an encoder folder: what cannot be read is an InputError that names both."""
+    try:
+        yield
+    # Formats have errors of their own, of which some are a plain Exception.
+    except Exception as error:
+        raise InputError(
+            f"the {part} of the encoder in {folder} cannot be read: {str(error).rstrip('.')}. Put the whole folder "
+            "there again, as its authors publish it, or choose another encoder."
+        ) from error
 
 
 def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
-    """The network without a pooler, which no head reads: with the folder's weights, or only of its shape."""
+    """The network without a pooler, which no head reads: with the folder's weights, or only of its shape.
+
+    Raises InputError where the weights cannot be read, or are not all of those that the configuration asks for.
+    """
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
     from transformers.utils import logging
 
     # The report of a load names the pooler's weights as unexpected, which is what is wanted.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    config = AutoConfig.from_pretrained(folder)
+    config = _configuration(folder)
     extra: dict[str, Any] = {"add_pooling_layer": False} if config.model_type in WITH_POOLER else {}
-    if pretrained:
-        network: nn.Module = AutoModel.from_pretrained(folder, dtype=torch.float32, **extra)
-    else:
-        network = AutoModel.from_config(config, dtype=torch.float32, **extra)
-    return network
+    if not pretrained:
+        with reading("configuration", folder):
+            shape: nn.Module = AutoModel.from_config(config, dtype=torch.float32, **extra)
+        return shape
+    with reading("weights", folder):
+        # What does not fit is told apart here, for transformers draws it at random.
+        extra |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        network, found = AutoModel.from_pretrained(folder, dtype=torch.float32, **extra)
+    mismatched = {name: f"{list(given)} instead of {list(asked)}" for name, given, asked in found["mismatched_keys"]}
+    missing = dict.fromkeys((name for name in found["missing_keys"] if not name.startswith(POOLER)), "missing")
+    if misfits := [f"{name}: {what}" for name, what in sorted((missing | mismatched).items())]:
+        shown = misfits[:FEW_WEIGHTS] + ([f"and {len(misfits) - FEW_WEIGHTS} more"] if misfits[FEW_WEIGHTS:] else [])
+        raise complain(
+            f"the weights in {folder} are not those of the {config.model_type} that its config.json describes:",
+            shown,
+            "Put the configuration and the weights of one encoder there, as its authors publish them.",
+        )
+    loaded: nn.Module = network
+    return loaded
 
 
 def freeze(encoder: "nn.Module", layers: int) -> None:
@@ -154,6 +184,13 @@ def set_dropout(encoder: "nn.Module", share: float) -> None:
 def _of_attention(module: "nn.Module", name: str) -> bool:
     """Whether a part of the module is the dropout of its attention's weights, by the names that transformers gives."""
     return name in OF_ATTENTION or (name == "dropout" and type(module).__name__.endswith("SelfAttention"))
+
+
+def _configuration(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    with reading("configuration", folder):
+        return AutoConfig.from_pretrained(folder)
 
 
 def _package_folder(package: str) -> Path:

@@ -1,5 +1,7 @@
 """Where encoders come from, and what can be frozen or dropped in them."""
 
+import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -8,6 +10,7 @@ import boto3
 import pytest
 import s3fs
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AlbertConfig,
     AlbertModel,
@@ -154,6 +157,64 @@ def test_an_encoder_has_no_pooler_and_only_the_shape_where_its_weights_are_not_w
     assert set(shape.state_dict()) == names
     word = "embeddings.word_embeddings.weight"
     assert not torch.equal(pretrained.state_dict()[word], shape.state_dict()[word])
+
+
+def altered(encoder: Path, folder: Path, **configuration: object) -> Path:
+    """The encoder in another folder, with other values in its config.json."""
+    shutil.copytree(encoder, folder)
+    known = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(known | configuration), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("configuration", "misfit"),
+    [
+        # A third layer has 16 weights.
+        ({"num_hidden_layers": 3}, r"encoder\.layer\.2\.attention.*: missing\n(.*: missing\n){4}  - and 11 more"),
+        ({"intermediate_size": 128}, r"intermediate\.dense\.weight: \[64, 32\] instead of \[128, 32\]"),
+    ],
+)
+def test_weights_that_do_not_fit_the_configuration_are_refused_and_not_drawn_at_random(
+    configuration: dict[str, object], misfit: str, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = altered(tiny_encoder, tmp_path / "other", **configuration)
+    with pytest.raises(InputError, match=f"weights in {folder} are not those of the bert") as raised:
+        load_encoder(folder)
+    assert re.search(misfit, str(raised.value))
+
+
+def test_weights_with_other_names_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = altered(tiny_encoder, tmp_path / "other")
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"module.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"embeddings\.LayerNorm\.bias: missing"):
+        load_encoder(folder)
+
+
+def test_an_encoder_that_is_published_without_its_pooler_is_loaded(tmp_path: Path) -> None:
+    layers = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    MPNetModel(MPNetConfig(**layers), add_pooling_layer=False).save_pretrained(tmp_path)
+    assert load_encoder(tmp_path).config.model_type == "mpnet"
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_configuration_that_cannot_be_read_is_refused_by_its_folder(
+    pretrained: bool, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = altered(tiny_encoder, tmp_path / "other", model_type="nonsense")
+    with pytest.raises(InputError, match=rf"the configuration of the encoder in {folder} cannot be read: .*nonsense"):
+        load_encoder(folder, pretrained=pretrained)
+
+
+def test_weights_that_cannot_be_read_are_refused_by_their_folder(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = altered(tiny_encoder, tmp_path / "other")
+    (folder / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(InputError, match=rf"the weights of the encoder in {folder} cannot be read"):
+        load_encoder(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=rf"the weights of the encoder in {folder} cannot be read: .*no file"):
+        load_encoder(folder)
 
 
 def trained_parts(encoder: torch.nn.Module) -> set[str]:
