@@ -79,7 +79,7 @@ def save_network(network: MultiTaskNetwork, encoder_folder: Path, limit: TokenLi
     (output / "model.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     (output / "encoder").mkdir()
     for path in sorted(encoder_folder.glob("*")):
-        if path.suffix in (".json", ".txt", ".model"):
+        if path.suffix in (".json", ".txt", ".model", ".spm"):
             shutil.copyfile(path, output / "encoder" / path.name)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans, first_pieces
-from tasks.modeling.encoder import reads_segments, token_positions
+from tasks.modeling.encoder import reading, reads_segments, token_positions
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.pairs import Arrangement, Input, arranged, pair_frame_of
 from tasks.modeling.ragged import Ragged, ragged
@@ -19,6 +19,9 @@ from tasks.modeling.windows import Frame
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+
+# Files that hold a vocabulary, of which an encoder folder has at least those of one line.
+TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("*.model",), ("*.spm",), ("vocab.json", "merges.txt"))
 
 
 @dataclass(frozen=True)
@@ -138,15 +141,29 @@ class TextEncoder:
 
 
 def _load(folder: Path) -> "tuple[Tokenizer, int]":
-    """The tokenizer itself, without the truncation and padding that its file may ask for, and its padding id."""
+    """The tokenizer itself, without the truncation and padding that its file may ask for, and its padding id.
+
+    Raises InputError where the folder has none, for which transformers makes one up that knows no word.
+    """
     from transformers import AutoTokenizer
 
-    wrapped = AutoTokenizer.from_pretrained(folder, use_fast=True)
+    if not any(all(any(folder.glob(name)) for name in names) for names in TOKENIZERS):
+        wanted = ", ".join(" with ".join(names) for names in TOKENIZERS)
+        raise InputError(
+            f"{folder} holds no tokenizer: none of {wanted}. Put the encoder's own there, as its authors publish it."
+        )
+    with reading("tokenizer", folder):
+        wrapped = AutoTokenizer.from_pretrained(folder, use_fast=True)
     tokenizer: Tokenizer | None = getattr(wrapped, "backend_tokenizer", None)
     if tokenizer is None:
         raise InputError(
             f"the tokenizer in {folder} is no fast one, which alone says where in a text its pieces stand. "
             "Choose an encoder that has a tokenizer.json."
+        )
+    if tokenizer.get_vocab_size() <= len(wrapped.all_special_tokens):
+        raise InputError(
+            f"the tokenizer in {folder} knows no word: its vocabulary is {', '.join(tokenizer.get_vocab())}. Put the "
+            "encoder's own there, as its authors publish it."
         )
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -199,3 +199,38 @@ def test_a_limit_beyond_the_encoders_positions_is_an_error_that_names_both(tiny_
     with pytest.raises(InputError, match=r"max_tokens.*129.*128"):
         cutting(tiny_encoder, 129)
     cutting(tiny_encoder, 128)
+
+
+def of_files(encoder: Path, folder: Path, **tokenizer: str) -> Path:
+    """The encoder in another folder, with these tokenizer files alone: `vocab="..."` for vocab.txt."""
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(encoder / name, folder / name)
+    for name, content in tokenizer.items():
+        (folder / {"vocab": "vocab.txt", "library": "tokenizer.json"}[name]).write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_a_folder_without_a_tokenizer_is_refused_and_none_is_made_up(tiny_encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{tmp_path} holds no tokenizer: none of tokenizer\.json, vocab\.txt, .*"):
+        cutting(of_files(tiny_encoder, tmp_path), 8)
+    # One of two files that are needed together.
+    (tmp_path / "vocab.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"vocab\.json with merges\.txt"):
+        cutting(tmp_path, 8)
+
+
+def test_a_vocabulary_alone_is_a_tokenizer(tiny_encoder: Path, tmp_path: Path) -> None:
+    vocabulary = (tiny_encoder / "vocab.txt").read_text(encoding="utf-8")
+    found = cutting(of_files(tiny_encoder, tmp_path, vocab=vocabulary), 8).encode(["hello world"])
+    assert found.input_ids.lists() == [[CLS, 7592, 2088, SEP]]
+
+
+def test_a_vocabulary_of_special_tokens_alone_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    special = "\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
+    with pytest.raises(InputError, match=rf"tokenizer in {tmp_path} knows no word: its vocabulary is .*\[UNK\]"):
+        cutting(of_files(tiny_encoder, tmp_path, vocab=special), 8)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_refused_by_its_folder(tiny_encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"the tokenizer of the encoder in {tmp_path} cannot be read"):
+        cutting(of_files(tiny_encoder, tmp_path, library='{"half": '), 8)
