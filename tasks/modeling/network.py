@@ -13,6 +13,21 @@ from tasks.modeling.heads import AnyHead, HeadsAdapter, WordTensors, heads_of
 from tasks.modeling.limits import TokenLimit, limit_of
 from tasks.modeling.packing import Layout, packed_states
 
+# Names that torch lets no part of a dictionary of modules have, such as `type` and `items`.
+TAKEN = frozenset(dir(nn.ModuleDict()))
+
+
+class TaskLayers(nn.ModuleDict):
+    """The layers of each head, found by its task, whatever that is called; in the state, most have that name, too."""
+
+    def __getitem__(self, task: str) -> nn.Module:
+        """Those of one task."""
+        return super().__getitem__(_part_name(task))
+
+    def __setitem__(self, task: str, layers: nn.Module) -> None:
+        """Puts in those of one task."""
+        super().__setitem__(_part_name(task), layers)
+
 
 class MultiTaskNetwork(nn.Module):
     """Token states of one encoder, read by the head of every task asked for.
@@ -26,7 +41,7 @@ class MultiTaskNetwork(nn.Module):
         self.encoder = encoder
         self.packed = False
         self.heads = dict(heads)
-        self.layers = nn.ModuleDict({name: head.layers(width) for name, head in heads.items()})
+        self.layers = TaskLayers({name: head.layers(width) for name, head in heads.items()})
 
     def states(
         self, input_ids: Tensor, mask: Tensor, segments: Tensor | None = None, layout: Layout | None = None
@@ -89,3 +104,8 @@ def load_network(folder: Path) -> tuple[MultiTaskNetwork, TokenLimit]:
     network = MultiTaskNetwork(encoder, heads_of(folder))
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return network.eval(), limit_of(folder)
+
+
+def _part_name(task: str) -> str:
+    # No task has a colon in its name.
+    return f"{task}:" if task in TAKEN else task

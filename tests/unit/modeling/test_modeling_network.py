@@ -8,7 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, SingleLabelHead, WordTensors, heads_of
+from tasks.modeling.heads import (
+    AnyHead,
+    MultiLabelHead,
+    OrdinalHead,
+    RegressionHead,
+    SingleLabelHead,
+    WordTensors,
+    heads_of,
+)
 from tasks.modeling.limits import TokenLimit, limit_of
 from tasks.modeling.network import load_network, new_network, save_network
 from tasks.modeling.tokens import TextEncoder
@@ -101,6 +109,21 @@ def test_heads_of_every_depth_and_pooling_load_again_and_give_the_same_logits(
         "tone": (2, 3),
     }
     assert all(torch.equal(before[task], after[task]) for task in heads)
+
+
+def test_a_task_may_be_called_as_a_part_of_a_torch_module_is(tiny_encoder: Path, tmp_path: Path) -> None:
+    names = ("type", "items", "values", "keys", "update", "training", "forward", "type_", "urgency")
+    heads: dict[str, AnyHead] = {name: RegressionHead(column=name) for name in names}
+    network = new_network(tiny_encoder, heads).eval()
+    save_network(network, tiny_encoder, TokenLimit(), tmp_path)
+    loaded, _ = load_network(tmp_path)
+    with torch.no_grad():
+        before, after = (of(IDS, MASK, {}, list(heads))[0] for of in (network, loaded))
+    assert list(after) == list(heads)
+    # Drawn at random for each: none has the layers of another.
+    assert len({value.tolist()[0] for value in before.values()}) == len(names)
+    assert all(torch.equal(before[task], after[task]) for task in heads)
+    assert "layers.urgency.1.weight" in network.state_dict()
 
 
 def test_a_model_that_was_saved_before_heads_had_depth_pooling_and_angles_loads(
