@@ -1,5 +1,6 @@
 """One real number a text."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +16,9 @@ from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+# Of a sum of a million numbers, at most.
+ROUNDING = 1e-10
 
 
 class RegressionHead(Head):
@@ -84,11 +88,11 @@ class RegressionHead(Head):
 
     def prediction(self, answer: Any, confidence: float, text: str, spans: Sequence[tuple[int, int]]) -> Any:
         """The number."""
-        return round(answer, 4)
+        return self._rounded(answer)
 
     def said(self, answer: Any, text: str) -> str | float | list[str]:
         """The number."""
-        return round(float(answer), 4)
+        return self._rounded(answer)
 
     def agrees(self, answer: Any, other: Any, tolerance: float | None = None) -> bool:
         """Whether the numbers are as good as one."""
@@ -107,14 +111,18 @@ class RegressionHead(Head):
         return {"correlation": (list(answers), list(references))}
 
     def statistics(self, answers: Sequence[Any], references: Sequence[Any]) -> "np.ndarray[Any, Any]":
-        """(rows, 6): 1, x, y, xx, yy, xy."""
-        return scores.moments(answers, references)
+        """(rows, 6): 1, x, y, xx, yy, xy, in standard deviations from the mean of the training labels.
+
+        Squares of numbers that are far from 0 beside their spread, such as dates, would leave nothing of it.
+        """
+        x, y = ((np.asarray(side, dtype=float) - self.mean) / self.deviation for side in (answers, references))
+        return scores.moments(x, y)
 
     def score_of_sums(self, sums: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Pearson correlation of each of (draws, 6) sums; 0 where either side is constant."""
         n, x, y, xx, yy, xy = sums.T
-        spread = np.sqrt(np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0))
-        return np.where(spread > 1e-12, (n * xy - x * y) / np.maximum(spread, 1e-12), 0.0)
+        spread = np.sqrt(_above_rounding(n * xx, x * x)) * np.sqrt(_above_rounding(n * yy, y * y))
+        return np.where(spread > 0, (n * xy - x * y) / np.where(spread > 0, spread, 1), 0.0)
 
     def majority(self, values: Sequence[Any], words: Sequence[Sequence[str]]) -> Answered:
         """The mean of the labels, for every text of `words`."""
@@ -123,3 +131,12 @@ class RegressionHead(Head):
     def fit_tfidf(self, texts: Sequence[str], values: Sequence[Any]) -> Baseline:
         """Ridge regression."""
         return tfidf.regressor(texts, values)
+
+    def _rounded(self, answer: Any) -> float:
+        """To four decimals, or to as many more as a thousandth of the labels' deviation takes."""
+        return round(float(answer), max(4, 3 - math.floor(math.log10(self.deviation))))
+
+
+def _above_rounding(larger: "np.ndarray[Any, Any]", smaller: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Their difference, and 0 where it is nothing but what a sum of many numbers is rounded by."""
+    return np.where(larger - smaller > ROUNDING * larger, larger - smaller, 0.0)

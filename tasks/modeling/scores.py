@@ -74,7 +74,9 @@ def rank_agreement(predictions: Sequence[int], references: Sequence[int]) -> dic
     }
 
 
-def moments(predictions: Sequence[float], references: Sequence[float]) -> NDArray[np.float64]:
+def moments(
+    predictions: Sequence[float] | NDArray[np.float64], references: Sequence[float] | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(rows, 6): 1, x, y, xx, yy, xy."""
     x, y = np.asarray(predictions, dtype=float), np.asarray(references, dtype=float)
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)

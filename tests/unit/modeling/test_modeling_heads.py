@@ -236,6 +236,33 @@ def test_sums_of_a_regression_give_the_pearson_correlation_of_any_draw_of_rows(o
         assert score == pytest.approx(plain, abs=1e-6)
 
 
+@pytest.mark.parametrize(("factor", "offset"), [(1e-9, 0.0), (1e9, 0.0), (1.0, 1e7), (1.0, 1.7e9), (86_400.0, 1.7e9)])
+def test_the_correlation_is_the_same_in_any_unit_and_from_any_zero(factor: float, offset: float) -> None:
+    random = np.random.default_rng(0)
+    labels = random.normal(size=500)
+    answers = labels + random.normal(size=500)
+    head = RegressionHead(column="urgency").fit((labels * factor + offset).tolist())
+    sums = head.statistics(answers * factor + offset, labels * factor + offset).sum(axis=0)[None]
+    assert head.score_of_sums(sums)[0] == pytest.approx(scores.pearson(answers, labels), abs=1e-6)
+
+
+@pytest.mark.parametrize("constant", [0.1, 1.7e9])
+def test_sums_of_a_constant_answer_score_zero_however_many_there_are(constant: float) -> None:
+    references = np.random.default_rng(0).normal(size=100_000)
+    table = URGENCY.statistics(np.full(100_000, constant), references)
+    assert URGENCY.score_of_sums(table.sum(axis=0)[None]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("deviation", "answer", "said"),
+    [(0.5, 1.23456789, 1.2346), (4000.0, 1.23456789, 1.2346), (3e-5, 4.32123456e-5, 4.321e-5)],
+)
+def test_a_number_is_rounded_by_far_less_than_labels_differ_by(deviation: float, answer: float, said: float) -> None:
+    head = RegressionHead(mean=0.0, deviation=deviation)
+    assert head.prediction(answer, 1.0, "", []) == pytest.approx(said, rel=1e-12)
+    assert head.said(answer, "") == pytest.approx(said, rel=1e-12)
+
+
 def test_sums_of_a_constant_answer_score_zero() -> None:
     table = URGENCY.statistics([0.1] * 7, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 9.0])
     assert URGENCY.score_of_sums(table.sum(axis=0)[None]).tolist() == [0.0]
