@@ -210,7 +210,7 @@ def _lower_the_ceiling(job: Job, begun: dict[str, object]) -> None:
     setup, ceiling = str(begun.pop("setup")), Ceiling(**begun)  # type: ignore[arg-type]
     rows = read_rows(job.snapshot, job.tokens, "train", job.heads)
     longest = max(rows.lengths)
-    rows_per_step = job.recipe.rows_per_step or size_of_steps(len(rows.lengths), rows.labelled, job.recipe.sampling)
+    rows_per_step = job.recipe.rows_per_step or size_of_steps(rows.labelled, job.recipe.sampling)
     lower = half(ceiling, rows_per_step, longest)
     if lower is None:
         raise InputError(

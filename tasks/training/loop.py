@@ -227,7 +227,7 @@ class _Trainer:
         return plan_epoch(
             lengths,
             self.labelled,
-            rows_per_step=recipe.rows_per_step or size_of_steps(len(lengths), self.labelled, recipe.sampling),
+            rows_per_step=recipe.rows_per_step or size_of_steps(self.labelled, recipe.sampling),
             tokens_per_batch=self.tokens_per_batch,
             rows_per_batch=recipe.rows_per_batch,
             sampling=recipe.sampling,

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,13 @@ class Step:
         return tuple(batch for batch in self.micro_batches if batch.rank == rank)
 
 
-def size_of_steps(rows: int, labelled: Mapping[str, Rows], sampling: Sampling) -> int:
+def size_of_steps(labelled: Mapping[str, Rows], sampling: Sampling) -> int:
     """Rows of a step in which a task has LABELS_PER_STEP labels on average, while an epoch has STEPS_PER_EPOCH of them.
 
     Where there are fewer rows, or every row has all labels, they are as many as of a single task: LABELS_PER_STEP.
+    `labelled` holds the rows with a label of each task; rows without any are in no step.
     """
+    rows = len(set().union(*labelled.values()))
     # What is drawn for a task teaches that one alone.
     of_a_row = sum(map(len, labelled.values())) / rows if isinstance(sampling, AllRows) else 1
     wanted = round(LABELS_PER_STEP * len(labelled) / of_a_row)
@@ -82,12 +84,12 @@ def plan_epoch(
 ) -> list[Step]:
     """The steps of one epoch; `labelled` holds the rows with a label of each task.
 
-    By default every row once, for all tasks; where some have stopped, by their first epoch without learning, every row
-    that still teaches one. Other samplings draw rows for tasks. Rows of like length come together, in steps in random
-    order: lengths are jittered by 10% before sorting, so the company a row keeps changes from epoch to epoch, and a
-    step is made of chunks of some 16 rows of like length, two or more: steps stay mixed, micro-batches hold little
-    padding. Where rows are `packed`, which costs nothing for padding, the chunks come together as far as their real
-    tokens fit the budget.
+    By default every row once that teaches a task, for all of them; a task that has stopped, by its first epoch without
+    learning, is taught no more. Other samplings draw rows for tasks. Rows of like length come together, in steps in
+    random order: lengths are jittered by 10% before sorting, so the company a row keeps changes from epoch to epoch,
+    and a step is made of chunks of some 16 rows of like length, two or more: steps stay mixed, micro-batches hold
+    little padding. Where rows are `packed`, which costs nothing for padding, the chunks come together as far as their
+    real tokens fit the budget.
     """
     random = np.random.default_rng([seed, epoch])
     noisy = np.asarray(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, size=len(lengths))
@@ -104,8 +106,8 @@ def plan_epoch(
         epochs=epochs,
     )
     if drawn is None:
-        left_out = _teach_nothing(len(lengths), labelled, tasks) if set(tasks) != set(labelled) else None
-        steps = _steps_of_all(noisy, left_out, size, per_step, random)
+        teaching = _teaching(len(lengths), labelled, tasks)
+        steps = _steps_of_all(noisy, teaching, size, per_step, random)
     else:
         steps = _steps_of_drawn(noisy, *drawn, per_step, random)
 
@@ -133,11 +135,10 @@ _Floats = NDArray[np.float64]
 
 
 def _steps_of_all(
-    noisy: _Floats, left_out: NDArray[np.bool_] | None, size: int, per_step: int, random: np.random.Generator
+    noisy: _Floats, teaching: NDArray[np.bool_], size: int, per_step: int, random: np.random.Generator
 ) -> list[list[_Chunk]]:
-    ordered = np.argsort(noisy, kind="stable").tolist()
-    if left_out is not None:
-        ordered = list(compress(ordered, ~left_out[ordered]))
+    ordered = np.argsort(noisy, kind="stable")
+    ordered = ordered[teaching[ordered]].tolist()
     chunks = [[(row, EVERY_TASK) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
     order = random.permutation(len(chunks))
     return [[chunks[at] for at in sorted(order[start : start + per_step])] for start in range(0, len(order), per_step)]
@@ -179,12 +180,12 @@ def _micro_batches(
                 yield MicroBatch(rows, tasks if tasks[0] != EVERY_TASK else (), rank)
 
 
-def _teach_nothing(rows: int, labelled: Mapping[str, Rows], tasks: Iterable[str]) -> NDArray[np.bool_]:
-    """Which rows have no label of those tasks."""
-    left_out = np.ones(rows, dtype=bool)
+def _teaching(rows: int, labelled: Mapping[str, Rows], tasks: Iterable[str]) -> NDArray[np.bool_]:
+    """Which rows have a label of those tasks."""
+    found = np.zeros(rows, dtype=bool)
     for task in tasks:
-        left_out[list(labelled[task])] = False
-    return left_out
+        found[list(labelled[task])] = True
+    return found
 
 
 def _within_budget(chunk: _Chunk, lengths: Sequence[int], tokens: int, most_rows: int, *, packed: bool) -> list[_Chunk]:

@@ -131,14 +131,18 @@ def test_a_row_without_a_label_for_one_task_still_teaches_the_others(
     assert facts.validation_skill > 0.9
 
 
-def test_a_step_without_any_label_changes_nothing_and_does_not_stop_the_training(
+def test_a_step_without_any_label_of_a_task_does_not_stop_the_training_and_rows_without_any_are_in_none(
     train: Train, write_splits: Callable[..., Path], toy_rows: Toys, toy_heads: dict[str, AnyHead], tmp_path: Path
 ) -> None:
-    rows = [{**row, "intent": row["intent"] if n < 8 else None} for n, row in enumerate(toy_rows)]
+    rows = [
+        {**row, "intent": row["intent"] if n < 8 else None, "urgency": row["urgency"] if 8 <= n < 30 else None}
+        for n, row in enumerate(toy_rows)
+    ]
     splits = write_splits("sparse", rows, toy_rows[:12])
-    facts = train("sparse_run", splits=splits, heads={"intent": toy_heads["intent"]}, rows_per_step=2, epochs=2)
-    assert facts.steps == 40
-    assert 0 < len(curve(tmp_path / "sparse_run", "loss/intent")) < 40
+    heads = {task: toy_heads[task] for task in ("intent", "urgency")}
+    facts = train("sparse_run", splits=splits, heads=heads, rows_per_step=2, epochs=2)
+    assert facts.steps == 2 * 15
+    assert 0 < len(curve(tmp_path / "sparse_run", "loss/intent")) <= 2 * 8
 
 
 def test_what_stands_behind_the_token_limit_is_learnt_in_windows_and_not_where_texts_are_cut(
@@ -312,7 +316,7 @@ def test_the_default_training_is_that_of_a_plain_loop_to_the_bit(
     after_epochs = []
     for epoch in range(2):
         for step in plan_epoch(
-            rows.lengths, {}, rows_per_step=8, tokens_per_batch=64, seed=13, epoch=epoch, packed=True
+            rows.lengths, rows.labelled, rows_per_step=8, tokens_per_batch=64, seed=13, epoch=epoch, packed=True
         ):
             batches = [rows.batch(batch.rows, heads, pad_id=0) for batch in step.micro_batches]
             counts = {task: sum(int(of.present(b.targets[task]).sum()) for b in batches) for task, of in heads.items()}

@@ -11,8 +11,9 @@ from tasks.training.plan import MicroBatch, Step, plan_epoch, shares_of, size_of
 from tasks.training.sampling import Sampling
 
 LENGTHS = [int(length) for length in np.random.default_rng(5).integers(3, 60, size=401)]
-# 300, 100 and 20 rows with labels; some rows have two, and some none.
+# 300, 100 and 20 rows with labels; some rows have two, and 49 none.
 LABELLED = {"intent": list(range(300)), "places": list(range(250, 350)), "urgency": list(range(0, 400, 20))}
+TEACHING = sorted(set().union(*LABELLED.values()))
 KINDS = ("proportional", "uniform", "temperature", "annealed", "fixed")
 FIXED = {"intent": 5, "places": 3, "urgency": 2}
 
@@ -36,9 +37,10 @@ def lessons(steps: list[Step]) -> list[tuple[str, int]]:
 
 
 def reference_plan(rows_per_step: int, tokens: int, seed: int, epoch: int) -> list[list[list[int]]]:
-    """Micro-batches of each step as the default has them: every row once, chunks of 16 of like length, two or more."""
+    """Micro-batches of each step as the default has them: every row once that has a label, in chunks of like length."""
     random = np.random.default_rng([seed, epoch])
     order = np.argsort(np.array(LENGTHS) * random.uniform(0.9, 1.1, size=len(LENGTHS)), kind="stable").tolist()
+    order = [row for row in order if row in TEACHING]
     per_step = {1: 1, 70: 4}.get(rows_per_step, 2)
     size = rows_per_step // per_step
     chunks = [order[at : at + size] for at in range(0, len(order), size)]
@@ -64,7 +66,6 @@ def reference_plan(rows_per_step: int, tokens: int, seed: int, epoch: int) -> li
         (40_000, {"a": 40_000, "b": 40_000}, "all", 32),
         (40_000, {"a": 30_000, "b": 10_000}, "all", 64),
         (40_000, {"a": 30_000, "b": 10_000, "c": 10_000}, "all", 77),  # some rows have two labels
-        (40_000, {"a": 20_000}, "all", 64),  # and some none
         (4_500, {"a": 3_000, "b": 1_500}, "all", 45),  # or an epoch would have fewer than a hundred steps
         (900, {"a": 600, "b": 300}, "all", 32),
         (40_000, {"a": 40_000, "b": 40_000}, "uniform", 64),  # each row is drawn for one of them
@@ -73,8 +74,17 @@ def reference_plan(rows_per_step: int, tokens: int, seed: int, epoch: int) -> li
 def test_steps_give_a_task_32_labels_on_average(
     rows: int, labelled: dict[str, int], sampling_kind: str, expected: int
 ) -> None:
-    places = {task: range(rows)[-count:] for task, count in labelled.items()}
-    assert size_of_steps(rows, places, sampling(sampling_kind)) == expected
+    # From the first row on, or up to the last one, so that every row has a label.
+    places = {task: range(rows)[-count:] if task != "a" else range(count) for task, count in labelled.items()}
+    assert size_of_steps(places, sampling(sampling_kind)) == expected
+
+
+def test_rows_without_any_label_are_in_no_step_and_make_none_larger() -> None:
+    assert sorted(row for step in plan() for row in step.rows) == TEACHING
+    assert [len(step.rows) for step in plan()] == [32] * 11
+    many = {"a": range(0, 40_000, 4), "b": range(1, 40_000, 4)}
+    few = {"a": range(0, 20_000, 2), "b": range(1, 20_000, 2)}
+    assert size_of_steps(many, sampling("all")) == size_of_steps(few, sampling("all")) == 64
 
 
 @pytest.mark.parametrize("rows_per_step", [1, 7, 32, 70])
@@ -90,9 +100,9 @@ def test_the_default_plan_is_that_of_the_reference(rows_per_step: int, tokens: i
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 40, 401])
 @pytest.mark.parametrize("rows_per_step", [1, 2, 3, 8, 200])
-def test_every_row_is_seen_exactly_once_an_epoch(rows: int, rows_per_step: int) -> None:
+def test_every_row_that_has_a_label_is_seen_exactly_once_an_epoch(rows: int, rows_per_step: int) -> None:
     steps = plan(LENGTHS[:rows], rows_per_step=rows_per_step)
-    assert sorted(row for step in steps for row in step.rows) == list(range(rows))
+    assert sorted(row for step in steps for row in step.rows) == [row for row in TEACHING if row < rows]
     assert all(step.rows for step in steps)
 
 
@@ -142,7 +152,7 @@ def test_a_single_row_beyond_the_budget_is_a_micro_batch_of_its_own() -> None:
 def test_the_token_budget_changes_the_cut_into_micro_batches_and_not_the_steps() -> None:
     few, many = plan(tokens_per_batch=10_000), plan(tokens_per_batch=1)
     assert [step.rows for step in few] == [step.rows for step in many]
-    assert sum(len(step.micro_batches) for step in few) < sum(len(step.micro_batches) for step in many) == 401
+    assert sum(len(step.micro_batches) for step in few) < sum(len(step.micro_batches) for step in many) == len(TEACHING)
 
 
 @pytest.mark.parametrize("kind", ["all", *KINDS])
@@ -170,8 +180,8 @@ def test_packed_micro_batches_are_cut_where_attention_alone_would_be_padding() -
 def test_rows_of_like_length_come_together_so_little_is_padding() -> None:
     batches = [batch.rows for step in plan(tokens_per_batch=10_000) for batch in step.micro_batches]
     padded = sum(len(batch) * max(LENGTHS[row] for row in batch) for batch in batches)
-    shuffled = np.random.default_rng(0).permutation(401)
-    at_random = sum(8 * max(LENGTHS[row] for row in shuffled[at : at + 8]) for at in range(0, 400, 8))
+    shuffled = np.random.default_rng(0).permutation(TEACHING)
+    at_random = sum(8 * max(LENGTHS[row] for row in shuffled[at : at + 8]) for at in range(0, 352, 8))
     assert padded < 0.85 * at_random
 
 
@@ -288,7 +298,7 @@ def test_the_ranks_share_each_step_of_one_process_among_them(kind: str, world_si
 
 
 def test_ranks_have_the_same_number_of_rows_even_where_half_a_step_cannot_be_divided() -> None:
-    for step in plan(LENGTHS[:396], rows_per_step=6, world_size=2):
+    for step in plan(LENGTHS[:348], rows_per_step=6, world_size=2):
         assert [sum(len(batch.rows) for batch in step.of_rank(rank)) for rank in (0, 1)] == [3, 3]
 
 
