@@ -1,5 +1,6 @@
 """Words, where they stand, and their shapes."""
 
+import sys
 import unicodedata
 
 import pytest
@@ -18,6 +19,29 @@ def test_vietnamese_words_are_the_same_however_their_accents_are_encoded() -> No
     assert words_of(text) == ["Giao", "ở", "Đà", "Nẵng", "giúp", "em"]
     assert [unicodedata.normalize("NFC", word) for word in words_of(apart)] == words_of(text)
     assert [shape_of(word) for word in words_of(apart)] == [shape_of(word) for word in words_of(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "हिन्दी में दिल्ली",
+        "বাংলায় সাহায্য",
+        "தமிழ் மொழி",
+        "สวัสดีครับ ที่นี่",
+        "مُحَمَّد رَسُول",
+        "می\u200cخواهم رفت",  # joined by a character without width
+        "ක්\u200dරි ලංකා",
+        "𑄌𑄋𑄴𑄟𑄳𑄦 𑄞𑄌𑄴",  # beyond the first 65,536 characters
+    ],
+)
+def test_vowel_signs_and_joiners_are_part_of_their_word_in_every_script(text: str) -> None:
+    assert words_of(f"{text}, (7)") == [*text.split(), ",", "(", "7", ")"]
+
+
+def test_every_mark_of_unicode_is_part_of_a_word() -> None:
+    marks = [chr(at) for at in range(sys.maxunicode + 1) if unicodedata.category(chr(at)).startswith("M")]
+    assert len(marks) > 2000
+    assert [mark for mark in marks if words_of(f"a{mark}b") != [f"a{mark}b"]] == []
 
 
 def test_each_emoji_is_a_word_of_its_own() -> None:
