@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -43,6 +42,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
     """The fine-tuned network of the best epoch."""
     from tasks.training.environment import current_environment
     from tasks.training.launching import train_model
+    from tasks.training.scratch import working_in
 
     store, home = open_store(), open_home()
     # A checkpoint is taken up only by the code that wrote it, but on any number of devices of any size.
@@ -50,7 +50,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
     made_of = [snapshot.digest, tokens.digest, learnt, code_components("training")]
     name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
     progress = TrainingProgress(name)
-    with store.draft() as draft:
+    with working_in(home.scratch / name), store.draft() as draft:
         job = Job(
             snapshot=store.directory(snapshot.digest),
             tokens=store.directory(tokens.digest),
@@ -76,8 +76,6 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
             environment=current_environment(),
             **vars(facts),
         )
-    # A short training has ended before its first checkpoint.
-    shutil.rmtree(home.scratch / name, ignore_errors=True)
     mixed = f", with {model.pretrained_share:.0%} of the pre-trained encoder" if model.pretrained_share else ""
     progress.end(f"epoch {model.best_epoch} of {model.epochs} is the best{mixed}: skill {model.validation_skill:.3f}")
     return model
