@@ -156,6 +156,8 @@ def _bind(heads: dict[str, AnyHead], contract: DatasetContract) -> tuple[dict[st
     bound: dict[str, AnyHead] = {}
     problems = []
     for task, head in heads.items():
+        given = sorted(head.model_fields_set & head.set_by_training)
+        problems += [f"heads.{task}.{key}: training sets it, whatever is given here; take it out" for key in given]
         try:
             bound[task] = head.bind(contract.column(head.column or task))
         except InputError as error:

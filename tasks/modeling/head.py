@@ -49,6 +49,7 @@ class Head(BaseModel):
     one_label: an answer is one of `labels`, and its confidence tells texts that none of them fits.
     has_confidence: an answer is right or wrong as a whole, and comes with the probability that it is right.
     is_number: an answer is a number, in the label's own units.
+    set_by_training: settings that a training finds out and a saved model holds, which no pipeline gives.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +59,7 @@ class Head(BaseModel):
     one_label: ClassVar[bool] = False
     has_confidence: ClassVar[bool] = True
     is_number: ClassVar[bool] = False
+    set_by_training: ClassVar[frozenset[str]] = frozenset()
 
     column: str = Field("", description="column of the contract; by default the name of the task")
     labels: tuple[str, ...] = Field((), description="those of the contract, and in its order by default")

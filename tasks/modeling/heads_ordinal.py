@@ -46,6 +46,7 @@ class OrdinalHead(Head):
 
     kind: Literal["ordinal"] = "ordinal"
     one_label: ClassVar[bool] = True
+    set_by_training: ClassVar[frozenset[str]] = frozenset({"temperature"})
     pooling: Pooling = "mean"
     temperature: float = Field(
         1.0, gt=0, description="set from validation, so that confidences are shares of right answers"

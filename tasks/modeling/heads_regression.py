@@ -27,6 +27,7 @@ class RegressionHead(Head):
     kind: Literal["regression"] = "regression"
     has_confidence: ClassVar[bool] = False
     is_number: ClassVar[bool] = True
+    set_by_training: ClassVar[frozenset[str]] = frozenset({"mean", "deviation"})
     pooling: Pooling = "mean"
     mean: float = Field(0.0, description="set from the training labels")
     deviation: float = Field(1.0, gt=0, description="set from the training labels")

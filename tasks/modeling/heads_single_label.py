@@ -36,6 +36,7 @@ class SingleLabelHead(Head):
 
     kind: Literal["single_label"] = "single_label"
     one_label: ClassVar[bool] = True
+    set_by_training: ClassVar[frozenset[str]] = frozenset({"label_weights", "temperature"})
     pooling: Pooling = "mean"
     classifier: Classifier = "cosine"
     label_smoothing: float = Field(0.0, ge=0, lt=1)

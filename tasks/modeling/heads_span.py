@@ -42,6 +42,7 @@ class SpanHead(Head):
 
     kind: Literal["span"] = "span"
     in_text: ClassVar[bool] = True
+    set_by_training: ClassVar[frozenset[str]] = frozenset({"may_have_none"})
     max_answer_tokens: int = Field(30, gt=0)
     no_answer_margin: float = Field(
         0.0, description="by how much the score of no answer has to exceed the best one's; lower answers less often"

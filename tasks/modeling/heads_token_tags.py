@@ -45,6 +45,7 @@ class TokenTagHead(Head):
 
     kind: Literal["token_tags"] = "token_tags"
     of_words: ClassVar[bool] = True
+    set_by_training: ClassVar[frozenset[str]] = frozenset({"transitions"})
     # Beside four other tasks, slots of SNIPS were 0.4 to 1.1 lower with 1 for five epochs, 0.2 after the sixth (F1 on
     # validation, two seeds).
     loss_weight: float = Field(3.0, gt=0, description="with 1, tags learn more slowly beside labels of texts")

@@ -106,7 +106,7 @@ class Recipe(BaseModel):
         description="full: each process holds a part of the encoder and of what the optimiser knows of it, for "
         "encoders that do not fit into one GPU; slower for those that do",
     )
-    seed: int = 13
+    seed: int = Field(13, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _the_schedule_fits_the_patience(self) -> "Recipe":

@@ -126,6 +126,23 @@ def test_every_kind_of_head_and_the_layers_of_it_can_be_said_in_yaml(folder: Pat
     assert "heads.haste: head multi_label on column 'haste': its logicalType is string" in wrong
 
 
+def test_what_training_sets_is_refused_where_a_pipeline_gives_it_key_by_key(folder: Path) -> None:
+    heads = {
+        "topic": {"kind": "single_label", "temperature": 1.0, "label_weights": [1, 2]},
+        "load": {"kind": "regression", "column": "weight", "deviation": 2},
+    }
+    found = complaint(write(folder, heads=heads))
+    for key in ("topic.temperature", "topic.label_weights", "load.deviation"):
+        assert f"heads.{key}: training sets it, whatever is given here; take it out" in found
+    assert "3 mistake(s)" in found
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_is_a_number_that_every_generator_takes(folder: Path, seed: int) -> None:
+    assert "training.seed: " in complaint(write(folder, training={"seed": seed}))
+    assert load_pipeline(write(folder, training={"seed": 2**63 - 1})).training.seed == 2**63 - 1
+
+
 # Names and paths
 
 

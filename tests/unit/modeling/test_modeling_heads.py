@@ -13,6 +13,7 @@ from tasks.modeling import scores
 from tasks.modeling.heads import (
     MISSING,
     AnyHead,
+    Head,
     MultiLabelHead,
     OrdinalHead,
     RegressionHead,
@@ -440,3 +441,11 @@ def test_the_loss_of_guessing_of_labels_in_order_is_the_mean_over_labels_that_ar
     head = OrdinalHead(column="haste", labels=("a", "b", "c", "d"))
     logits = head.logits(head.layers(2).eval(), torch.zeros(4, 1, 2), torch.ones(4, 1), None)
     assert head.loss_of_guessing == pytest.approx(float(head.loss(logits, head.targets(list("abcd")))) / 4)
+
+
+def test_heads_name_all_settings_that_training_sets() -> None:
+    kinds = Head.__subclasses__()
+    assert len(kinds) >= 6
+    for kind in kinds:
+        said = {name for name, field in kind.model_fields.items() if (field.description or "").startswith("set from")}
+        assert kind.set_by_training == said, kind.__name__
