@@ -20,15 +20,15 @@ def draw_epoch(
     stopped: Mapping[str, int],
     sampling: Sampling,
     *,
-    rows_per_part: int,
-    parts_per_step: int,
+    rows_of_parts: Sequence[int],
     seed: int,
     epoch: int,
     epochs: int,
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]] | None:
     """(parts, tasks) rows that each part of the epoch has of each task that learns, and the rows drawn for each task.
 
-    None where rows are not drawn for a task. An epoch has whole steps, and as many as the labelled rows would fill. A
+    None where rows are not drawn for a task. `rows_of_parts` are those of each part of a step. An epoch has whole
+    steps, and as many as the labelled rows would fill. A
     task's rows are drawn without any coming again before all had their turn, across epochs, in an order that hangs on
     the seed: which ones an epoch draws follows from how many all epochs before it did.
     """
@@ -42,8 +42,8 @@ def draw_epoch(
             return None
         if (key := tuple(shares.items())) not in known:
             rows = len({row for task in tasks for row in labelled[task]})
-            parts = -(-rows // (rows_per_part * parts_per_step)) * parts_per_step
-            known[key] = apportion(list(shares.values()), rows_per_part, parts)
+            steps = -(-rows // sum(rows_of_parts))
+            known[key] = apportion(list(shares.values()), [*rows_of_parts] * steps)
         counts = known[key]
         totals = dict(zip(tasks, counts.sum(axis=0).tolist(), strict=True))
         if number < epoch:
@@ -52,20 +52,20 @@ def draw_epoch(
     return counts, {task: cycled(labelled[task], starts[task], count, places[task]) for task, count in totals.items()}
 
 
-def apportion(shares: Sequence[float], rows_per_part: int, parts: int) -> NDArray[np.int64]:
+def apportion(shares: Sequence[float], rows_of_parts: Sequence[int]) -> NDArray[np.int64]:
     """(parts, tasks) rows by largest remainder, where what a task did not get of one part it lacks in the next.
 
     So the parts up to any one have each task's share, and a share of less than a row a part is met in turn.
     """
     lacking = np.zeros(len(shares))
-    found = np.zeros((parts, len(shares)), dtype=np.int64)
-    for given in found:
-        lacking += rows_per_part * np.asarray(shares)
+    found = np.zeros((len(rows_of_parts), len(shares)), dtype=np.int64)
+    for given, rows in zip(found, rows_of_parts, strict=True):
+        lacking += rows * np.asarray(shares)
         # Rounded, for shares such as 1 / 3 sum to a little less than the whole rows they stand for.
         whole = np.maximum(np.floor(lacking.round(9)), 0).astype(np.int64)
-        if whole.sum() <= rows_per_part:
+        if whole.sum() <= rows:
             given += whole
-        while given.sum() < rows_per_part:
+        while given.sum() < rows:
             given[np.argmax((lacking - given).round(9))] += 1
         lacking -= given
     return found

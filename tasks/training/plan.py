@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,23 +93,22 @@ def plan_epoch(
     """
     random = np.random.default_rng([seed, epoch])
     noisy = np.asarray(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, size=len(lengths))
-    stopped, per_step = stopped or {}, min(max(CHUNKS_PER_STEP, rows_per_step // ROWS_PER_CHUNK), rows_per_step)
-    tasks, size = learning_tasks(labelled, stopped, epoch), rows_per_step // per_step
+    stopped, sizes = stopped or {}, _sizes_of_chunks(rows_per_step)
+    tasks = learning_tasks(labelled, stopped, epoch)
     drawn = draw_epoch(
         labelled,
         stopped,
         sampling or AllRows(),
-        rows_per_part=size,
-        parts_per_step=per_step,
+        rows_of_parts=sizes,
         seed=seed,
         epoch=epoch,
         epochs=epochs,
     )
     if drawn is None:
         teaching = _teaching(len(lengths), labelled, tasks)
-        steps = _steps_of_all(noisy, teaching, size, per_step, random)
+        steps = _steps_of_all(noisy, teaching, sizes, random)
     else:
-        steps = _steps_of_drawn(noisy, *drawn, per_step, random)
+        steps = _steps_of_drawn(noisy, *drawn, len(sizes), random)
 
     def cut(chunk: _Chunk) -> list[_Chunk]:
         return _within_budget(chunk, lengths, tokens_per_batch, rows_per_batch or rows_per_step, packed=packed)
@@ -134,14 +133,32 @@ _Chunk = list[tuple[int, str]]
 _Floats = NDArray[np.float64]
 
 
+def _sizes_of_chunks(rows_per_step: int) -> tuple[int, ...]:
+    """Rows of each chunk of a step; the first ones have a row more where it cannot be divided."""
+    chunks = min(max(CHUNKS_PER_STEP, rows_per_step // ROWS_PER_CHUNK), rows_per_step)
+    size, left = divmod(rows_per_step, chunks)
+    return (size + 1,) * left + (size,) * (chunks - left)
+
+
 def _steps_of_all(
-    noisy: _Floats, teaching: NDArray[np.bool_], size: int, per_step: int, random: np.random.Generator
+    noisy: _Floats, teaching: NDArray[np.bool_], sizes: Sequence[int], random: np.random.Generator
 ) -> list[list[_Chunk]]:
     ordered = np.argsort(noisy, kind="stable")
     ordered = ordered[teaching[ordered]].tolist()
-    chunks = [[(row, EVERY_TASK) for row in ordered[start : start + size]] for start in range(0, len(ordered), size)]
-    order = random.permutation(len(chunks))
-    return [[chunks[at] for at in sorted(order[start : start + per_step])] for start in range(0, len(order), per_step)]
+    chunks: list[_Chunk] = []
+    start = 0
+    for size in cycle(sizes):
+        if start >= len(ordered):
+            break
+        chunks.append([(row, EVERY_TASK) for row in ordered[start : start + size]])
+        start += size
+    of_steps: list[list[int]] = [[] for _ in range(0, len(chunks), len(sizes))]
+    # Chunks of one size are dealt by themselves, so that every step gets as many of each.
+    for size in dict.fromkeys(sizes):
+        places = [place for place in range(len(chunks)) if sizes[place % len(sizes)] == size]
+        for turn, at in enumerate(random.permutation(len(places))):
+            of_steps[turn // sizes.count(size)].append(places[at])
+    return [[chunks[place] for place in sorted(of_step)] for of_step in of_steps]
 
 
 def _steps_of_drawn(

@@ -10,16 +10,21 @@ from tasks.training.drawing import apportion, cycled
 
 def test_one_part_is_divided_by_largest_remainder() -> None:
     # 4 rows: 2, 1.2 and 0.8 of them; the whole ones are 2, 1 and 0, and the last has the largest remainder.
-    assert apportion([0.5, 0.3, 0.2], 4, 1).tolist() == [[2, 1, 1]]
+    assert apportion([0.5, 0.3, 0.2], [4]).tolist() == [[2, 1, 1]]
 
 
 def test_what_a_task_lacks_of_one_part_it_is_given_in_the_next() -> None:
     # Lacking: 1.2 and 0.8; then 1.4 and 0.6, 1.6 and 0.4, and 0.8 and 1.2 after the third part gave 2 and 0.
-    assert apportion([0.6, 0.4], 2, 5).tolist() == [[1, 1], [1, 1], [2, 0], [1, 1], [1, 1]]
+    assert apportion([0.6, 0.4], [2] * 5).tolist() == [[1, 1], [1, 1], [2, 0], [1, 1], [1, 1]]
+
+
+def test_parts_of_different_sizes_each_have_their_rows_and_their_shares() -> None:
+    # Lacking: 1.5 and 1.5; then 0.5 and 1.5 after 2 and 1 were given, 1 and 2, and 1 and 1.
+    assert apportion([0.5, 0.5], [3, 2, 3, 2]).tolist() == [[2, 1], [1, 1], [1, 2], [1, 1]]
 
 
 def test_a_share_of_less_than_a_row_a_part_is_met_in_turn() -> None:
-    counts = apportion([0.9, 0.1], 2, 10)
+    counts = apportion([0.9, 0.1], [2] * 10)
     assert counts.sum(axis=0).tolist() == [18, 2]
     assert np.flatnonzero(counts[:, 1]).tolist() == [2, 7]
 
@@ -29,7 +34,7 @@ def test_all_parts_up_to_any_one_have_the_shares_within_a_row_or_so(rows_per_par
     random = np.random.default_rng(0)
     for _ in range(20):
         shares = random.dirichlet(np.full(8, 0.5))
-        counts = apportion(shares.tolist(), rows_per_part, 200)
+        counts = apportion(shares.tolist(), [rows_per_part] * 200)
         assert counts.sum(axis=1).tolist() == [rows_per_part] * 200
         assert counts.min() >= 0
         away = counts.cumsum(axis=0) - np.outer(np.arange(1, 201) * rows_per_part, shares)
@@ -38,7 +43,7 @@ def test_all_parts_up_to_any_one_have_the_shares_within_a_row_or_so(rows_per_par
 
 
 def test_thirds_are_not_lost_to_rounding() -> None:
-    assert apportion([1 / 3, 1 / 3, 1 / 3], 3, 1000).tolist() == [[1, 1, 1]] * 1000
+    assert apportion([1 / 3, 1 / 3, 1 / 3], [3] * 1000).tolist() == [[1, 1, 1]] * 1000
 
 
 def test_rows_are_cycled_through_without_replacement_from_any_place_on() -> None:
