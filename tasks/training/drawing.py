@@ -1,6 +1,7 @@
 """Drawing rows for tasks: how many each part of an epoch has of each task, and which."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,26 +29,26 @@ def draw_epoch(
     """(parts, tasks) rows that each part of the epoch has of each task that learns, and the rows drawn for each task.
 
     None where rows are not drawn for a task. `rows_of_parts` are those of each part of a step. An epoch has whole
-    steps, and as many as the labelled rows would fill. A
-    task's rows are drawn without any coming again before all had their turn, across epochs, in an order that hangs on
-    the seed: which ones an epoch draws follows from how many all epochs before it did.
+    steps, and as many as the labelled rows would fill. A task's rows are drawn without any coming again before all had
+    their turn, across epochs, in an order that hangs on the seed: which ones an epoch draws follows from how many all
+    epochs before it did.
     """
     starts = dict.fromkeys(labelled, 0)
-    # Most epochs have the shares of the one before.
-    known: dict[tuple[tuple[str, float], ...], NDArray[np.int64]] = {}
+    steps: dict[tuple[str, ...], int] = {}
     for number in range(epoch + 1):
         tasks = learning_tasks(labelled, stopped, number)
         shares = sampling.shares({task: len(labelled[task]) for task in tasks}, number, epochs)
         if shares is None:
             return None
-        if (key := tuple(shares.items())) not in known:
+        if tasks not in steps:
             rows = len({row for task in tasks for row in labelled[task]})
-            steps = -(-rows // sum(rows_of_parts))
-            known[key] = apportion(list(shares.values()), [*rows_of_parts] * steps)
-        counts = known[key]
-        totals = dict(zip(tasks, counts.sum(axis=0).tolist(), strict=True))
+            steps[tasks] = -(-rows // sum(rows_of_parts))
+        given = tuple(shares.values())
         if number < epoch:
-            starts |= {task: starts[task] + count for task, count in totals.items()}
+            drawn = _totals(given, tuple(rows_of_parts), steps[tasks])
+            starts |= {task: starts[task] + count for task, count in zip(tasks, drawn, strict=True)}
+    counts = apportion(given, [*rows_of_parts] * steps[tasks])
+    totals = dict(zip(tasks, counts.sum(axis=0).tolist(), strict=True))
     places = {task: [seed, place] for place, task in enumerate(labelled)}
     return counts, {task: cycled(labelled[task], starts[task], count, places[task]) for task, count in totals.items()}
 
@@ -69,6 +70,12 @@ def apportion(shares: Sequence[float], rows_of_parts: Sequence[int]) -> NDArray[
             given[np.argmax((lacking - given).round(9))] += 1
         lacking -= given
     return found
+
+
+@lru_cache(maxsize=2000)
+def _totals(shares: tuple[float, ...], rows_of_parts: tuple[int, ...], steps: int) -> tuple[int, ...]:
+    """Rows of each task in an epoch; kept, for every epoch asks for those of all before it."""
+    return tuple(apportion(shares, [*rows_of_parts] * steps).sum(axis=0).tolist())
 
 
 def cycled(rows: Rows, start: int, count: int, seed: Sequence[int]) -> NDArray[np.int64]:

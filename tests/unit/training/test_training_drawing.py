@@ -1,11 +1,14 @@
 """How many rows of each task come when, and which."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.training.drawing import apportion, cycled
+from tasks.training import drawing
+from tasks.training.drawing import apportion, cycled, draw_epoch
+from tasks.training.sampling import AnnealedSampling
 
 
 def test_one_part_is_divided_by_largest_remainder() -> None:
@@ -56,3 +59,20 @@ def test_rows_are_cycled_through_without_replacement_from_any_place_on() -> None
     assert cycled(rows, 3, 0, [7]).tolist() == []
     assert cycled(rows, 0, 23, [8]).tolist() != whole
     assert set(Counter(whole).values()) <= {4, 5}
+
+
+def test_planning_an_epoch_apportions_it_and_the_one_before_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    apportioned = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal apportioned
+        apportioned += 1
+        return apportion(*arguments)
+
+    monkeypatch.setattr(drawing, "apportion", counted)
+    # Rows of no other test, which would be known already.
+    labelled = {"a": range(311), "b": range(311, 350)}
+    for epoch in range(20):
+        before = apportioned
+        draw_epoch(labelled, {}, AnnealedSampling(), rows_of_parts=(8, 8), seed=1, epoch=epoch, epochs=20)
+        assert apportioned - before <= 2
