@@ -27,7 +27,9 @@ class LearntEmbedding(nn.Module):
         self.register_buffer("places", places, persistent=False)
         self.weight = nn.Parameter(self.get_buffer("rest")[occurring].clone())
         self.train(whole.training)
-        self._padding = None if whole.padding_idx is None else int(places[whole.padding_idx])
+        # An encoder may know padding by another id than its tokenizer, one that no text has: -1 would be the last row.
+        place = -1 if whole.padding_idx is None else int(places[whole.padding_idx])
+        self._padding = None if place < 0 else place
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(..., width); in training, of tokens that occur in it."""

@@ -28,6 +28,16 @@ def test_only_tokens_that_occur_have_weights_that_learn_and_padding_never_does()
     assert (embedding.weight.grad.abs().sum(dim=1) > 0).tolist() == [False, True, True, False, False]
 
 
+def test_all_tokens_learn_where_the_padding_of_the_encoder_is_none_of_them() -> None:
+    encoder = bert()
+    learn_occurring(encoder, [[7, 3, 9]], pad_id=5)
+    encoder.train()(input_ids=torch.tensor([[7, 3, 9]])).last_hidden_state.square().sum().backward()
+    gradient = encoder.embeddings.word_embeddings.weight.grad
+    assert gradient is not None
+    # Of 3, 5, 7 and 9.
+    assert (gradient.abs().sum(dim=1) > 0).tolist() == [True, False, True, True]
+
+
 def test_the_states_of_all_tokens_are_as_before() -> None:
     encoder = bert()
     ids = torch.arange(50).reshape(5, 10)
