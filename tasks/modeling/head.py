@@ -52,7 +52,7 @@ class Head(BaseModel):
     set_by_training: settings that a training finds out and a saved model holds, which no pipeline gives.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     of_words: ClassVar[bool] = False
     in_text: ClassVar[bool] = False

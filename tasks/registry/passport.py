@@ -59,7 +59,7 @@ class Passport(BaseModel):
     `overrides` applied and every default filled in.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     pipeline: str
     made_at: datetime

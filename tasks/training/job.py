@@ -17,7 +17,8 @@ AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 class Job(BaseModel):
     """What is learnt from what, where it goes, and the file of what fits into the memory of this machine's devices."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A number without end is not JSON by the standard, and would be null.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     snapshot: AbsolutePath
     tokens: AbsolutePath

@@ -16,7 +16,7 @@ WITHOUT_CONSEQUENCE = {"tokens_per_batch", "rows_per_batch", "processes", "shard
 class Recipe(BaseModel):
     """How a model is fine-tuned. The defaults suit a small encoder and a thousand to some ten thousand rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     epochs: int = Field(10, gt=0, le=1000)
     rows_per_step: PositiveInt | None = Field(

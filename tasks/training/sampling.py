@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 class RowSampling(BaseModel):
     """What all kinds share."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     def shares(self, rows: Mapping[str, int], epoch: int, epochs: int) -> dict[str, float] | None:
         """{task: share}, which sum to 1, from the tasks' labelled rows; None where every row teaches all its tasks."""

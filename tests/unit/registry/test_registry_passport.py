@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from data_contracts.artifacts import ModelVersion, Opponent
 from data_contracts.errors import InputError
-from tasks.registry.passport import PASSPORT, program_of, read_origin, settings_digest
+from tasks.registry.passport import PASSPORT, program_of, read_origin, read_passport, settings_digest, write_passport
 from tasks.registry.promoting import promote_if_won
 from tasks.registry.task import open_registry, version_numbered
 from tasks.registry.task_passports import (
@@ -140,3 +140,11 @@ def test_settings_have_a_digest_whatever_their_order() -> None:
     turned = json.loads(json.dumps({"b": 1, "a": {"d": 2, "c": 3}}))
     assert settings_digest(turned) == settings_digest({"a": {"c": 3, "d": 2}, "b": 1})
     assert settings_digest(turned) != settings_digest({"a": {"c": 3, "d": 2}, "b": 2})
+
+
+def test_settings_have_the_same_digest_when_they_were_written_even_where_a_number_has_no_end(
+    chain: Chain, tmp_path: Path
+) -> None:
+    passport = chain.passport.model_copy(update={"settings": {"training": {"gradient_clip": float("inf")}}})
+    write_passport(tmp_path, passport)
+    assert read_passport(tmp_path).settings_digest == passport.settings_digest
