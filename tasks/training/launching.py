@@ -146,6 +146,8 @@ def _started(command: Sequence[str], folder: Path, count: int) -> Iterator[list[
                     # The first one shows its progress bar.
                     stderr=None if rank == 0 else subprocess.DEVNULL,
                     text=True,
+                    # A library may print in another encoding.
+                    errors="replace",
                     # Ctrl-C is for this process, which then ends the others.
                     process_group=0,
                 )

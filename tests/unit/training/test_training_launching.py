@@ -14,6 +14,7 @@ import pytest
 from several_ranks import in_ranks
 
 from data_contracts.errors import InputError
+from tasks.modeling.heads import SpanHead
 from tasks.training.job import Job, TrainingFacts
 from tasks.training.launching import Failure, processes_of, run_ranks, train_in_processes, train_model
 from tasks.training.ranks import Ranks
@@ -195,6 +196,24 @@ def test_what_a_process_logs_or_prints_is_logged_here_and_only_by_the_first(
         ("tasks.training.loop", "WARNING", "100 percent"),
         ("tasks.training.launching", "INFO", "plain"),
     ]
+
+
+@pytest.mark.timeout(60)
+def test_what_a_process_prints_in_another_encoding_is_logged_and_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tasks")
+    says = "sys.stdout.buffer.write(b'caf\\xe9\\n'); sys.stdout.flush(); print('and on')|pass"
+    assert run_ranks([sys.executable, "-c", SAYS, says], tmp_path, 2) is None
+    assert [record.getMessage() for record in caplog.records] == ["caf\ufffd", "and on"]
+
+
+def test_a_process_is_given_the_job_as_it_is_even_where_a_number_has_no_end(job: MakeJob) -> None:
+    endless = float("inf")
+    sampling = {"kind": "temperature", "temperature": endless}
+    given = job("endless", gradient_clip=endless, sampling=sampling, reference_scores={"intent": endless})
+    given = given.model_copy(update={"heads": given.heads | {"answer": SpanHead(no_answer_margin=-endless)}})
+    assert Job.model_validate_json(given.model_dump_json()) == given
 
 
 class InterruptAtOnce(logging.Handler):
