@@ -60,18 +60,17 @@ def ab(
 ) -> None:
     """Compare the challenger with the champion on the rows that each served (`serving: {challenger_share, key}`).
 
-    Rows are those of `graft predict`, in the order of time, with labels, or with a column of outcomes, added. Look as
-    often as you like: the test allows for it.
+    Rows are those of `graft predict`, in the order of time, with labels, or with a column of outcomes, added. Of each
+    key the first row with an outcome counts. Look as often as you like: the test allows for it.
     """
     with failures(debug):
         from data_contracts.errors import InputError
         from tasks.shadow.task import read_outcome_tests
 
         plan, champion, challenger = _both_of(pipeline)
-        share = plan.serving.challenger_share
-        if not share:
+        if not plan.serving.challenger_share:
             raise InputError(f"pipeline {plan.name} has serving.challenger_share 0, so the challenger serves no row.")
-        _show_tests(read_outcome_tests(outcomes, champion, challenger, share, success), alpha)
+        _show_tests(read_outcome_tests(outcomes, champion, challenger, plan.serving, success), alpha)
 
 
 def _both_of(pipeline: str) -> "tuple[Pipeline, ModelVersion, ModelVersion]":

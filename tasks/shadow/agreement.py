@@ -13,7 +13,7 @@ from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, read_answers, read_ids
 from tasks.modeling.heads import AnyHead
-from tasks.modeling.sequential import ArmsTest, SignTest, compare_arms
+from tasks.modeling.sequential import SignTest
 
 ROW = "_row"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -107,43 +107,6 @@ def label_tests(
             if right[0] != right[1]:
                 wins.setdefault(task, []).append(right[1])
     return {task: SignTest.of(of_task) for task, of_task in wins.items()}
-
-
-def outcome_tests(
-    rows: list[dict[str, Any]],
-    heads: Mapping[str, AnyHead],
-    versions: tuple[int, int],
-    champion_rows_a_block: int,
-    success: str | None,
-) -> dict[str, ArmsTest]:
-    """{task: which version does better on the rows that it served}, from rows that say `served_by` and have labels.
-
-    With `success`, a column of true and false, the one entry is of that. Rows of other versions, and those without a
-    label, say nothing. Raises InputError where no row says who served it.
-    """
-    if not any(row.get("served_by") in versions for row in rows):
-        raise InputError(
-            f"no row was served by version {versions[0]} or {versions[1]} (`served_by`). Give rows that `graft "
-            "predict` answered with serving.challenger_share above 0, and with their labels or outcomes."
-        )
-    found: dict[str, tuple[list[bool], list[bool]]] = {}
-    for row in rows:
-        if row.get("served_by") not in versions:
-            continue
-        arm = versions.index(row["served_by"])
-        for task, right in _outcomes(row, heads, success).items():
-            found.setdefault(task, ([], []))[arm].append(right)
-    return {task: compare_arms(*arms, (champion_rows_a_block, 1)) for task, arms in found.items()}
-
-
-def _outcomes(row: dict[str, Any], heads: Mapping[str, AnyHead], success: str | None) -> dict[str, bool]:
-    if success is not None:
-        return {} if row.get(success) is None else {success: bool(row[success])}
-    return {
-        task: row["predictions"][task]["label"] == row[head.column]
-        for task, head in heads.items()
-        if head.one_label and row.get(head.column) is not None
-    }
 
 
 def _answered_by_both(folder: Path, heads: Mapping[str, AnyHead]) -> dict[str, AnyHead]:

@@ -93,15 +93,14 @@ def read_label_tests(batches: Mapping[str, ShadowAnswers], champion: TrainedMode
 
 
 def read_outcome_tests(
-    path: str, champion: ModelVersion, challenger: ModelVersion, share: float, success: str | None
+    path: str, champion: ModelVersion, challenger: ModelVersion, serving: Serving, success: str | None
 ) -> dict[str, Any]:
-    """What the outcomes of rows that either version served say so far: {task or outcome: ArmsTest}."""
+    """What the outcomes of rows that either version served say so far: {task or outcome: OutcomeTest}."""
     from tasks.modeling.row_files import read_objects
-    from tasks.shadow.agreement import outcome_tests
+    from tasks.shadow.outcomes import outcome_tests
 
     heads = heads_of(open_store().directory(champion.model.digest))
-    rows = list(read_objects(path).values())
-    return outcome_tests(rows, heads, (champion.version, challenger.version), max(1, round(1 / share) - 1), success)
+    return outcome_tests(path, read_objects(path), heads, (champion.version, challenger.version), serving, success)
 
 
 def shadow_notes(pipeline: str, champion: int, challenger: int) -> str:

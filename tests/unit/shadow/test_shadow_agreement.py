@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from tasks.shadow.agreement import (
     agreement_page,
     differing_rows,
     label_tests,
-    outcome_tests,
 )
 
 HEADS: dict[str, AnyHead] = {
@@ -84,29 +82,6 @@ def test_rows_without_labels_say_nothing(batch: Path) -> None:
 def test_a_row_that_was_never_answered_is_named(batch: Path, name: str | None) -> None:
     with pytest.raises(InputError, match=r"labelled row 1: '_row' is .* names no row"):
         label_tests({"b1": batch}, HEADS, [{"_row": name, "feeling": "good"}])
-
-
-def served(by: int, given: str, label: str | None, **more: Any) -> dict[str, Any]:
-    return {"served_by": by, "predictions": {"mood": {"label": given}}, "feeling": label, **more}
-
-
-def test_outcomes_are_counted_for_the_version_that_served(batch: Path) -> None:
-    rows = [served(3, "good", "good"), served(3, "good", "bad"), served(4, "bad", "bad"), served(4, "bad", None)]
-    found = outcome_tests([*rows, served(2, "bad", "bad")], HEADS, (3, 4), 1, None)["mood"]
-    assert (found.champion_rows, found.champion_right, found.challenger_rows, found.challenger_right) == (2, 1, 1, 1)
-
-
-def test_an_outcome_column_stands_for_success_whatever_the_labels_are() -> None:
-    rows = [served(3, "good", None, solved=True), served(4, "good", None, solved=False), served(4, "good", "good")]
-    found = outcome_tests(rows, HEADS, (3, 4), 1, "solved")
-    assert list(found) == ["solved"]
-    assert (found["solved"].champion_right, found["solved"].challenger_right) == (1, 0)
-    assert found["solved"].challenger_rows == 1
-
-
-def test_rows_that_nobody_is_said_to_have_served_are_refused() -> None:
-    with pytest.raises(InputError, match="no row was served by version 3 or 4"):
-        outcome_tests([{"feeling": "good"}], HEADS, (3, 4), 1, None)
 
 
 def test_the_page_names_both_versions_and_every_task(batch: Path) -> None:
