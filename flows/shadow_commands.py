@@ -43,17 +43,17 @@ def shadow(
         show_rows(("batch", "task", "rows", "agreement"), rows, nothing)
         answers = {batch: of for batch, (of, _) in batches.items()}
         if differences is not None:
-            count = write_differences(answers, champion.model, differences)
-            print(f"{count} rows that they answer otherwise are in {differences}: fill in labels, then --labels")
+            count = write_differences(answers, champion.model, plan.tokenization.columns, differences)
+            print(f"{count} texts that they answer otherwise are in {differences}: fill in labels, then --labels")
         if labels is not None:
-            _show_tests(read_label_tests(answers, champion.model, labels), alpha)
+            _show_tests(read_label_tests(answers, champion.model, plan.tokenization.columns, labels), alpha)
 
 
 def ab(
     outcomes: Annotated[str, typer.Option(help="JSON Lines file of answered rows with their labels or outcomes.")],
     pipeline: PIPELINE = "support",
     success: Annotated[
-        str | None, typer.Option(help="Column of true and false that says whether the answer served its purpose.")
+        str | None, typer.Option(help="Column of true and false, or 1 and 0: whether the answer served its purpose.")
     ] = None,
     alpha: ALPHA = 0.05,
     debug: DEBUG = False,

@@ -41,20 +41,24 @@ def outcome_tests(
     `rows` are those of the file `path` by line number, in the order of time. With `success`, a column of true and
     false, the one entry is of that. Of each key the first row with an outcome counts: versions are given to keys, so
     rows of one key are no evidence of their own. Rows of other versions, and those without a label, say nothing.
-    Raises InputError where no row says who served it, and, naming the line, for a row without a key.
+    Raises InputError where no row says who served it or has the column, and, naming the line, for a row without a key
+    or with something else than true or false.
     """
     if not any(row.get("served_by") in versions for row in rows.values()):
         raise InputError(
             f"no row was served by version {versions[0]} or {versions[1]} (`served_by`). Give rows that `graft "
             "predict` answered with serving.challenger_share above 0, and with their labels or outcomes."
         )
+    _check_columns(path, rows, [success] if success else [head.column for head in heads.values() if head.one_label])
     given: dict[str, int] = {}
     firsts: dict[str, dict[str, tuple[int, bool]]] = {}
     for line, row in rows.items():
         if row.get("served_by") not in versions:
             continue
-        arm, key = versions.index(row["served_by"]), key_of(row, f"{path}, line {line}", serving)
-        for task, right in _outcomes(row, heads, success).items():
+        where = f"{path}, line {line}"
+        arm, key = versions.index(row["served_by"]), key_of(row, where, serving)
+        found = _by_labels(row, heads) if success is None else _by_column(row, where, success)
+        for task, right in found.items():
             given[task] = given.get(task, 0) + 1
             firsts.setdefault(task, {}).setdefault(key, (arm, right))
     # Settled before the first look, as the test asks for it: champion and challenger in the ratio of their shares.
@@ -68,9 +72,29 @@ def _compare(observed: list[tuple[int, bool]], rows_a_block: tuple[int, int]) ->
     return compare_arms(champion, challenger, rows_a_block)
 
 
-def _outcomes(row: dict[str, Any], heads: Mapping[str, AnyHead], success: str | None) -> dict[str, bool]:
-    if success is not None:
-        return {} if row.get(success) is None else {success: bool(row[success])}
+def _check_columns(path: str, rows: Mapping[int, dict[str, Any]], wanted: list[str]) -> None:
+    there = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if not any(name in there for name in wanted):
+        raise InputError(
+            f"{path}: no row has {' or '.join(map(repr, wanted))}. The columns there are: {', '.join(there)}. Add "
+            "labels or outcomes to the rows, or name the column that has them with --success."
+        )
+
+
+def _by_column(row: dict[str, Any], where: str, success: str) -> dict[str, bool]:
+    value = row.get(success)
+    if value is None:
+        return {}
+    # Words are refused, since "false" would count as true.
+    if value not in (True, False):
+        raise InputError(
+            f"{where}: {success!r} is {value!r}. Allowed are true and false, without quotes, or 1 and 0; null, or no "
+            f"{success!r}, where nothing is known."
+        )
+    return {success: bool(value)}
+
+
+def _by_labels(row: dict[str, Any], heads: Mapping[str, AnyHead]) -> dict[str, bool]:
     return {
         task: row["predictions"][task]["label"] == row[head.column]
         for task, head in heads.items()

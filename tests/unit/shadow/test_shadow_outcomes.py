@@ -84,3 +84,26 @@ def test_rows_that_nobody_is_said_to_have_served_are_refused() -> None:
 def test_a_row_without_the_key_is_named() -> None:
     with pytest.raises(InputError, match=r"out\.jsonl, line 3: no 'customer' to choose champion or challenger by"):
         compared([served(3, "ann", "good", "good"), served(4, None, "good", "good")])
+
+
+@pytest.mark.parametrize("value", ["false", "no", "0", "", 2, 0.5, [], {}])
+def test_an_outcome_that_is_neither_true_nor_false_is_refused_with_its_line(value: Any) -> None:
+    rows = [served(3, "ann", "good", None, solved=True), served(4, "bea", "good", None, solved=value)]
+    with pytest.raises(InputError, match=r"out\.jsonl, line 3: 'solved' is .*Allowed are true and false") as error:
+        compared(rows, "solved")
+    assert repr(value) in str(error.value)
+
+
+def test_one_and_nought_are_outcomes_and_null_is_none() -> None:
+    given = dict(zip("abcde", (1, 0, 1.0, 0.0, None), strict=True))
+    rows = [served(3, key, "good", None, solved=value) for key, value in given.items()]
+    arms = compared(rows, "solved")["solved"].arms
+    assert (arms.champion_right, arms.champion_rows) == (2, 4)
+
+
+def test_a_column_that_no_row_has_is_refused_with_those_that_there_are() -> None:
+    rows = [served(3, "ann", "good", "good", solved=True), served(4, "bea", "good", "bad", rated=3)]
+    with pytest.raises(InputError, match=r"no row has 'solvd'\. The columns there are: served_by, customer, .*rated"):
+        compared(rows, "solvd")
+    with pytest.raises(InputError, match="no row has 'feeling'"):
+        compared([{"served_by": 3, "customer": "ann", "predictions": {"mood": {"label": "good"}}}])
