@@ -71,7 +71,9 @@ def release(
     for _ in range(JUDGED_AT_MOST):
         opponent = find_opponent(plan.name, model)
         champion = assessment_of(opponent, snapshot, pipeline, overrides)
-        judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
+        judgement = judge_candidate(
+            assessment, champion, baselines, plan.heads, plan.gate, texts.columns, plan.group_column
+        )
         report = write_report(facts, assessment, baselines, judgement, model, transfers)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
         version = issue_passport(version, snapshot, assessment, report, settings, overrides or [])
