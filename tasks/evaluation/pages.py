@@ -6,7 +6,10 @@ from data_contracts.artifacts import Judgement, ModelVersion, TrainedModel, Vali
 
 
 class ReportFacts(BaseModel):
-    """What the report says of where a model comes from."""
+    """What the report says of where a model comes from.
+
+    `champion` says whom it was judged against, and how that one became champion.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,6 +21,7 @@ class ReportFacts(BaseModel):
     quarantined: dict[str, int]
     margin: float = 0.0
     origin: dict[str, str] = {}
+    champion: str = ""
 
 
 def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str]:

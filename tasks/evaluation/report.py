@@ -98,7 +98,8 @@ def _sections(
 
 def _said_of(facts: ReportFacts, judgement: Judgement) -> str:
     champion = judgement.champion
-    opponent = f"against champion {champion[:12]}" if champion else "against both baselines, as there was no champion"
+    known = facts.champion or (champion or "")[:12]
+    opponent = f"against champion {known}" if champion else "against both baselines, as there was no champion"
     return f"model {judgement.candidate[:12]} {opponent} · contract {facts.contract}"
 
 

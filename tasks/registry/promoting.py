@@ -3,13 +3,37 @@
 import logging
 from datetime import datetime
 
-from data_contracts.artifacts import Approval, ModelVersion, Opponent, Outcome, Promotion, PromotionKind
+from data_contracts.artifacts import (
+    Approval,
+    ModelVersion,
+    Opponent,
+    Outcome,
+    Promotion,
+    PromotionKind,
+    TrainedModel,
+)
 from data_contracts.errors import InputError
 from tasks.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
-from tasks.registry.promotions import GATE, MONITORING, in_words, next_entry, why_not_again
+from tasks.registry.promotions import GATE, MONITORING, in_words, last_of, next_entry, why_not_again
 from tasks.registry.versions import Registry
 
 logger = logging.getLogger(__name__)
+
+
+def opponent_of(registry: Registry, model: TrainedModel) -> Opponent:
+    """The champion, to judge `model` against; for the champion itself, whoever it was judged against last."""
+    entries = registry.ledger.entries()
+    if not entries:
+        return Opponent(model=None, entry=0)
+    opponent: ModelVersion | None = registry.promoted(entries[-1])
+    if opponent is not None and opponent.model.digest == model.digest:
+        judged_against = opponent.judgement.champion
+        opponent = registry.version_of(judged_against) if judged_against else None
+    if opponent is None:
+        return Opponent(model=None, entry=entries[-1].number)
+    made = last_of(entries, opponent.version)
+    title = f"version {opponent.version}, {in_words(made) if made else 'which is in no entry of the ledger'}"
+    return Opponent(model=opponent.model, entry=entries[-1].number, title=title)
 
 
 def promote_if_won(

@@ -95,6 +95,11 @@ def why_not_again(entries: Sequence[Promotion], version: ModelVersion) -> str | 
     return f"{rolled_back.by} rolled it back (entry {rolled_back.number}), and it was judged on the same rows as then"
 
 
+def last_of(entries: Sequence[Promotion], version: int) -> Promotion | None:
+    """The entry that made the version champion last, or None where it never was."""
+    return next((entry for entry in reversed(entries) if entry.version == version), None)
+
+
 def in_words(entry: Promotion) -> str:
     """How a version came to be champion, in one line: `2026-11-24 override by ann: the gate's rows are stale`."""
     reason = f": {entry.reason}" if entry.reason else ""

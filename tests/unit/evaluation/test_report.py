@@ -174,6 +174,17 @@ def test_the_page_says_verdict_opponent_rows_and_change(folder: Path) -> None:
     assert "-0.500 – +0.250" in text
 
 
+def test_the_page_says_which_version_the_champion_is_and_that_a_person_made_it_champion(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    facts = FACTS.model_copy(update={"champion": "version 3, 2026-11-24 override by ann: <b>stale rows</b>"})
+    make_report(facts, evidence, judgement("d" * 64), tmp_path)
+    elements = Elements((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "against champion version 3, 2026-11-24 override by ann: <b>stale rows</b> ·" in elements.text
+    assert "b" not in {tag for tag, _ in elements.found}
+    assert "d" * 12 not in elements.text
+
+
 def test_a_first_model_is_shown_beside_the_baselines(evidence: Evidence, tmp_path: Path) -> None:
     differences = [Difference("tfidf", "intent", "test", 0.1, 0.05, 0.25, 20)]
     make_report(

@@ -13,6 +13,7 @@ from tasks.registry.promoting import (
     adopt,
     bring_back,
     mend,
+    opponent_of,
     outcome_without_asking,
     override,
     promote_if_approved,
@@ -236,6 +237,22 @@ def test_a_rollback_past_the_previous_champion_is_not_undone_by_a_judgement_agai
     # Nobody rolled version 2 back, and yet its old win over version 1 is not a new one.
     assert "the same judgement" in desk.release("b", number=2, against="a").why
     assert desk.champions() == [1, 2, 3, 1]
+
+
+def test_an_opponent_is_named_by_its_number_and_by_who_made_it_champion(desk: Desk) -> None:
+    assert opponent_of(desk.registry, desk.model("a" * 64)) == Opponent(model=None, entry=0)
+    desk.release("a")
+    assert opponent_of(desk.registry, desk.model("b" * 64)).title == "version 1, 2026-11-24 promote by the gate: so"
+    # The champion itself is judged against the baselines, as it was then.
+    assert opponent_of(desk.registry, desk.model("a" * 64)) == Opponent(model=None, entry=1)
+    desk.register("b", "REJECT", 2, against="a")
+    override(desk.registry, 2, "ann", "its rows are stale", NOW)
+    found = opponent_of(desk.registry, desk.model("c" * 64))
+    assert (found.title, found.entry) == ("version 2, 2026-11-24 override by ann: its rows are stale", 2)
+    assert found.model is not None
+    assert found.model.digest == "b" * 64
+    again = opponent_of(desk.registry, desk.model("b" * 64))
+    assert again.title == "version 1, 2026-11-24 promote by the gate: so"
 
 
 @pytest.mark.parametrize(("approve", "champions"), [(True, [1, 2]), (False, [1])])
