@@ -87,7 +87,7 @@ def facts_of(plan: Pipeline, model: TrainedModel, snapshot: ValidatedSnapshot, o
         pair_column=plan.tokenization.pair_column,
         rows=snapshot.rows,
         quarantined=snapshot.quarantined,
-        margin=plan.gate.margin,
+        gate=plan.gate,
         origin=origin_of(model, snapshot),
         champion=opponent.title,
     )

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from data_contracts.artifacts import Judgement, ModelVersion, TrainedModel, ValidatedSnapshot
+from tasks.evaluation.policy import GatePolicy
 
 
 class ReportFacts(BaseModel):
@@ -19,7 +20,7 @@ class ReportFacts(BaseModel):
     pair_column: str | None = None
     rows: dict[str, int]
     quarantined: dict[str, int]
-    margin: float = 0.0
+    gate: GatePolicy = GatePolicy()
     origin: dict[str, str] = {}
     champion: str = ""
 

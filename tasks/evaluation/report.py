@@ -73,7 +73,7 @@ def _sections(
     """In the order of the page."""
     assessment = evidence.assessment
     yield report_scores.checks(read_checks(evidence.judgement / CHECKS))
-    yield report_scores.changes(judgement, read_evidence(evidence.judgement / EVIDENCE), facts.margin)
+    yield report_scores.changes(judgement, read_evidence(evidence.judgement / EVIDENCE), facts.gate)
     yield report_scores.results(table, scores)
     yield report_slices.slices(read_slices(assessment / SLICES))
     yield _confusion(evidence, heads)
