@@ -10,6 +10,7 @@ import pytest
 from data_contracts.artifacts import Approval, Opponent, Verdict
 from data_contracts.errors import InputError
 from tasks.registry.promoting import (
+    BECAME,
     adopt,
     bring_back,
     mend,
@@ -253,6 +254,37 @@ def test_an_opponent_is_named_by_its_number_and_by_who_made_it_champion(desk: De
     assert found.model.digest == "b" * 64
     again = opponent_of(desk.registry, desk.model("b" * 64))
     assert again.title == "version 1, 2026-11-24 promote by the gate: so"
+
+
+def test_what_became_of_a_version_lies_beside_its_report(desk: Desk, tmp_path: Path) -> None:
+    def told(number: int) -> list[str]:
+        path = desk.registry._client.download_artifacts(desk.registry.version(number).run_id, BECAME, str(tmp_path))
+        return Path(path).read_text(encoding="utf-8").splitlines()
+
+    desk.release("a")
+    desk.register("b", "REJECT", 2, against="a")
+    override(desk.registry, 2, "ann", "its rows\nare stale", NOW)
+    promoted = "champion, 2026-11-24 promote by the gate: so"
+    overridden = "2026-11-24 override by ann: its rows are stale"
+    assert told(1) == [promoted, f"replaced by version 2, {overridden}"]
+    assert told(2) == [f"champion, {overridden}"]
+    rollback(desk.registry, None, "bob", "2 is slow", NOW)
+    back = "2026-11-24 rollback by bob: 2 is slow"
+    assert told(1) == [promoted, f"replaced by version 2, {overridden}", f"champion, {back}"]
+    assert told(2) == [f"champion, {overridden}", f"replaced by version 1, {back}"]
+
+
+def test_a_promotion_that_cannot_be_told_beside_the_report_holds(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("no room")
+
+    monkeypatch.setattr(desk.registry._client, "log_artifact", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert desk.release("a").version.aliases == ("champion",)
+    assert desk.aliases_of_mlflow() == {"champion": 1}
+    assert "the promotion holds, but is not told beside the report in MLflow: no room" in caplog.text
 
 
 @pytest.mark.parametrize(("approve", "champions"), [(True, [1, 2]), (False, [1])])
