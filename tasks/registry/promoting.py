@@ -35,7 +35,8 @@ def opponent_of(registry: Registry, model: TrainedModel) -> Opponent:
         opponent = registry.version_of(judged_against) if judged_against else None
     if opponent is None:
         return Opponent(model=None, entry=entries[-1].number)
-    made = last_of(entries, opponent.version)
+    # Not what brought it back: a model that was judged against it before keeps its report, and is no work.
+    made = last_of([e for e in entries if e.kind != "rollback"], opponent.version) or last_of(entries, opponent.version)
     title = f"version {opponent.version}, {in_words(made) if made else 'which is in no entry of the ledger'}"
     return Opponent(model=opponent.model, entry=entries[-1].number, title=title)
 

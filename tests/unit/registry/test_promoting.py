@@ -256,6 +256,16 @@ def test_an_opponent_is_named_by_its_number_and_by_who_made_it_champion(desk: De
     assert again.title == "version 1, 2026-11-24 promote by the gate: so"
 
 
+def test_a_champion_that_came_back_has_the_name_of_before_so_that_reports_that_name_it_stay(desk: Desk) -> None:
+    desk.release("a")
+    before = opponent_of(desk.registry, desk.model("c" * 64))
+    desk.release("b")
+    rollback(desk.registry, None, "ann", "2 is slow", NOW)
+    after = opponent_of(desk.registry, desk.model("c" * 64))
+    assert (after.model, after.title) == (before.model, before.title)
+    assert after.entry == 3
+
+
 def test_what_became_of_a_version_lies_beside_its_report(desk: Desk, tmp_path: Path) -> None:
     def told(number: int) -> list[str]:
         path = desk.registry._client.download_artifacts(desk.registry.version(number).run_id, BECAME, str(tmp_path))
