@@ -41,7 +41,7 @@ class SourceFile(BaseModel):
     address: str
     sha256: Digest
     reader: dict[str, Any] = Field(description="settings of the source, without its address")
-    held_out_split: str | None = Field(None, description="split that receives a share of the rows, by row id")
+    held_out_split: str | None = Field(None, description="split that receives a share of the rows, by their texts")
     held_out_share: float = 0.0
 
     @property
@@ -293,6 +293,15 @@ class Promotion(BaseModel):
     by: str = Field(description="the gate, or a person's name")
     reason: str
     at: datetime
+
+
+class Replaced(BaseModel):
+    """The version that a champion took the place of, and the entry of the promotion ledger by which it did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: ModelVersion
+    promotion: Promotion
 
 
 class Opponent(BaseModel):

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +17,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_contracts.errors import InputError
-from data_contracts.rules import KNOWN_RULES, LABEL_RULES, TEXT_RULES, ColumnRules
+from data_contracts.rules import (
+    KNOWN_RULES,
+    LABEL_RULES,
+    RULES_OF_FIRST_TEXT,
+    RULES_OF_ROLE_TEXT,
+    TEXT_RULES,
+    ColumnRules,
+)
 from data_contracts.yaml_files import in_words, parse_yaml
 
 DATASETS = Path(__file__).parent / "datasets"
@@ -28,6 +36,8 @@ UNITS = {
     **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
     **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
 }
+# Keys of a column that nothing is checked by.
+FOR_PEOPLE = ("description", "businessName", "physicalType", "classification", "tags", "examples")
 LogicalType = Literal["string", "number", "integer", "boolean", "timestamp", "array", "object"]
 
 
@@ -66,13 +76,20 @@ class LogicalTypeOptions(Closed):
         return self
 
 
+class Implementation(Closed):
+    """One expectation of Great Expectations."""
+
+    type: str
+    kwargs: dict[str, Any] = {}
+
+
 class Quality(Closed):
-    """A rule in Great Expectations' own words: `implementation` holds `type` and `kwargs` of one expectation."""
+    """A rule in Great Expectations' own words."""
 
     type: Literal["custom"]
     engine: Literal["greatExpectations"]
     description: str = ""
-    implementation: dict[str, Any]
+    implementation: Implementation
 
 
 class Property(Closed):
@@ -191,11 +208,12 @@ class DatasetContract(Closed):
     def _names_are_unique_and_known(self) -> "DatasetContract":
         names = [column.name for column in self.columns]
         problems = [f"column {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
-        problems += _unknown(self.custom_properties, ("quarantineBudget",))
+        problems += _unknown(self.custom_properties, ("quarantineBudget",)) + _given_twice(self.custom_properties)
         budget = _custom(self.custom_properties, "quarantineBudget")
         if budget is not None and not (type(budget) in (int, float) and 0 <= budget <= 1):
             problems.append(f"quarantineBudget is a share from 0 to 1, not {budget!r}")
         problems += _unknown_columns(self)
+        problems += _rules_of_other_columns(self)
         problems += _unusable_freshness(self)
         if problems:
             raise ValueError("; ".join(problems))
@@ -235,6 +253,13 @@ class DatasetContract(Closed):
         content = json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    @property
+    def rules_digest(self) -> str:
+        """sha256 of what is asked of rows: what else is changed, such as the owner, asks for no new training."""
+        columns = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)["schema"][0]["properties"]
+        content = [{key: value for key, value in column.items() if key not in FOR_PEOPLE} for column in columns]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
     def column(self, name: str) -> Property:
         """The column of that name. Raises InputError, saying which exist."""
         for column in self.columns:
@@ -273,7 +298,7 @@ def _problems_of(column: Property) -> Iterator[str]:
     unknown = _unknown(column.custom_properties, KNOWN_RULES)
     yield from unknown
     given = [entry.property for entry in column.custom_properties]
-    yield from (f"custom property {name!r} is given twice" for name in sorted({n for n in given if given.count(n) > 1}))
+    yield from _given_twice(column.custom_properties)
     if unknown:
         return
     try:
@@ -303,10 +328,30 @@ def _unknown_columns(contract: DatasetContract) -> Iterator[str]:
                 yield f"column {column.name!r}: {rule} {named!r} is none of the columns of text: {', '.join(texts)}"
 
 
+def _rules_of_other_columns(contract: DatasetContract) -> Iterator[str]:
+    """Rules that are checked on other columns than those they are given for."""
+    texts = [column.name for column in contract.text_columns]
+    for column in contract.columns:
+        given = {entry.property for entry in column.custom_properties}
+        if column.name not in texts:
+            of_texts = [rule for rule in RULES_OF_ROLE_TEXT if rule in given]
+            yield from (f"column {column.name!r}: {rule} is for columns with `role: text`" for rule in of_texts)
+        elif column.name != texts[0]:
+            of_rows = [rule for rule in RULES_OF_FIRST_TEXT if rule in given]
+            yield from (f"column {column.name!r}: {rule} is given for all texts at {texts[0]!r}" for rule in of_rows)
+        if not column.is_label:
+            of_labels = [rule for rule in LABEL_RULES[1:] if rule in given]
+            yield from (f"column {column.name!r}: {rule} is for columns with `role: label`" for rule in of_labels)
+
+
 def _unusable_freshness(contract: DatasetContract) -> Iterator[str]:
     moments = [column.name for column in contract.columns if column.logical_type == "timestamp"]
+    if sum(level.property == FRESHNESS for level in contract.sla_properties) > 1:
+        yield "slaProperties: freshness is given twice"
     for level in contract.sla_properties:
         if level.property != FRESHNESS:
+            if get_close_matches(level.property.lower(), [FRESHNESS], cutoff=0.8):
+                yield f"slaProperties: {level.property!r} is nothing that is checked; is it `{FRESHNESS}`?"
             continue
         if _element(level) not in moments:
             known = ", ".join(moments) or "none"
@@ -328,6 +373,11 @@ def _unknown(entries: tuple[CustomProperty, ...], known: tuple[str, ...]) -> lis
         for entry in entries
         if entry.property not in known
     ]
+
+
+def _given_twice(entries: tuple[CustomProperty, ...]) -> list[str]:
+    given = [entry.property for entry in entries]
+    return [f"custom property {name!r} is given twice" for name in sorted({n for n in given if given.count(n) > 1})]
 
 
 def _custom(entries: tuple[CustomProperty, ...], name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.artifacts import Digest, Handle, ModelVersion, Predictions, ValidatedSnapshot
+from data_contracts.artifacts import Digest, Handle, Predictions, Replaced, ValidatedSnapshot
 
 DriftVerdict = Literal["QUIET", "BAD_DATA", "BENIGN", "HARMFUL", "UNKNOWN"]
 RetrainingVerdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE", "FAILED"]
@@ -74,6 +74,7 @@ class Duel(Fact):
     task: str
     won: int
     lost: int
+    promotion: int | None = Field(None, description="entry of the promotion ledger by which it was replaced")
 
 
 class DriftReport(Handle):
@@ -158,6 +159,7 @@ class RolledBack(Fact):
     model_version: int
     to: int
     reason: str
+    promotion: int | None = Field(None, description="entry of the promotion ledger that was undone")
 
 
 Happening = Annotated[Decided | Announced | TakenUp | Finished | Rebaselined | RolledBack, Field(discriminator="kind")]
@@ -179,7 +181,7 @@ class Audit(Fact):
     source: Digest
     checked: ValidatedSnapshot
     answers: Predictions
-    replaced: ModelVersion | None = None
+    replaced: Replaced | None = None
     replaced_answers: Predictions | None = None
 
 

@@ -1,12 +1,23 @@
 """The one error that is the user's to mend."""
 
+import re
+
+# In an address: `user:password@` before the host, and what a signed query proves its right with.
+SECRETS = re.compile(
+    r"(?<=://)[^\s/@:]*:[^\s/@]*(?=@)|(?<=[?&])((?:[\w-]*(?:signature|credential|token|secret|key|sig))=)[^\s&'\"]*",
+    re.IGNORECASE,
+)
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
 
     The message says what was found, where (file, row or key), what was allowed and what to do.
-    The command line prints it without a traceback and exits with 2.
+    The command line prints it without a traceback and exits with 2. What an address holds of secrets is left out.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(SECRETS.sub(lambda found: f"{found.group(1) or ''}***", message))
 
 
 def complain(headline: str, problems: list[str], remedy: str = "") -> InputError:

@@ -23,7 +23,11 @@ class Duplicates(Rule):
     """
 
     within: Action = Field("allow", description="a text that stands in its split before")
-    across: Action = Field("fail", description="a text of training that is evaluated on, too: leakage")
+    across: Action = Field(
+        "fail",
+        description="a text of training that is evaluated on, too: leakage. Between rows that people labelled since, "
+        "and others, `fail` is `quarantine`: people repeat each other",
+    )
     similarity: float | None = Field(
         None, ge=0.5, lt=1, description="shared shingles of two texts (Jaccard) from which they are near duplicates"
     )
@@ -108,5 +112,8 @@ class ColumnRules(Rule):
 
 
 KNOWN_RULES = tuple(field.alias or name for name, field in ColumnRules.model_fields.items())
-TEXT_RULES = ("encodingDamage", "personalData", "tokenLength", "languageMix", "duplicates", "conflictingLabels")
+# Rules about rows, which count all columns of text as one.
+RULES_OF_FIRST_TEXT = ("duplicates", "conflictingLabels")
+RULES_OF_ROLE_TEXT = ("encodingDamage", "languageMix", *RULES_OF_FIRST_TEXT)
+TEXT_RULES = ("personalData", "tokenLength", *RULES_OF_ROLE_TEXT)
 LABEL_RULES = ("labels", "minimumSupport", "labelDistribution")

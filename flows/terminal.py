@@ -164,7 +164,7 @@ def show_verdict(console: Console, released: Release) -> None:
 
 def show_backtest(rows: Sequence[Sequence[str]], report: Path, output: str, page: str) -> None:
     """What each policy makes of the windows, and where the picture is."""
-    columns = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay", "retrainings", "hours")
+    columns = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay (windows)", "retrainings", "hours")
     show_rows(columns, rows, "no policy was replayed")
     shutil.copyfile(report / "report.html", output)
     print(f"Page: {output}   Run: {page}")

@@ -37,11 +37,11 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     decision = decide(plan.name, pipeline_reference(pipeline), watched, champion, plan.drift, texts)
     report = write_drift_report(plan.name, decision, watched, champion, plan.contract, texts, plan.drift)
     show_drift_report(plan.name, decision, report)
-    worse = find_reason_to_roll_back(plan.name, champion, plan.drift)
-    replaced = find_replaced(champion) if worse is not None else None
-    if worse is not None and replaced is not None:
-        roll_back_champion(champion, replaced, worse)
-        note_rollback(plan.name, champion, replaced, worse)
+    replaced = find_replaced(champion)
+    worse = find_reason_to_roll_back(plan.name, champion, replaced, plan.drift)
+    if replaced is not None and worse is not None:
+        roll_back_champion(replaced, worse)
+        note_rollback(plan.name, replaced, worse)
     announce(plan.name, decision)
     return decision
 
@@ -76,7 +76,7 @@ def answer_audit(plan: Pipeline, data: DataSettings, champion: ModelVersion, win
     replaced = find_replaced(champion)
     answers = [
         predict_rows(of.model, checked, tokens_for(of.model, checked, plan.tokenization.text_column))
-        for of in (champion, replaced)
+        for of in (champion, replaced.version if replaced else None)
         if of is not None
     ]
     return Audit(

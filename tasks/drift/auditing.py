@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_contracts.artifacts import AUDIT
+from data_contracts.artifacts import AUDIT, Promotion
 from data_contracts.drift import DriftDecision, Duel
 from tasks.drift.accuracy import labelled
 from tasks.drift.measuring import Count
@@ -49,25 +49,30 @@ def not_counted_yet(counts: Mapping[str, Count], before: Sequence[DriftDecision]
     return found
 
 
-def duels_of(champion: Mapping[str, Numbers], replaced: Mapping[str, Numbers]) -> tuple[Duel, ...]:
+def duels_of(
+    champion: Mapping[str, Numbers], replaced: Mapping[str, Numbers], promotion: Promotion
+) -> tuple[Duel, ...]:
     """Rows on which one of the two is right and the other wrong, by task that both answer."""
     return tuple(
         Duel(
             task=task,
             won=int(((right == 1) & (replaced[task] == 0)).sum()),
             lost=int(((right == 0) & (replaced[task] == 1)).sum()),
+            promotion=promotion.number,
         )
         for task, right in champion.items()
         if task in replaced
     )
 
 
-def why_roll_back(decisions: Sequence[DriftDecision], alpha: float) -> str | None:
-    """Why the version before is to be champion again, from all labelled windows of this one; None where it is not.
+def why_roll_back(decisions: Sequence[DriftDecision], promotion: Promotion, alpha: float) -> str | None:
+    """Why the version before is to be champion again, from all windows labelled since `promotion`; None where it is
+    not.
 
-    Of each window the latest duels count. Tasks share alpha, which holds however often one looks.
+    What labels said before, of another opponent or of an earlier time as champion, was acted on then. Of each window
+    the latest duels count. Tasks share alpha, which holds however often one looks.
     """
-    latest = {decision.window_digest: decision.duels for decision in decisions if decision.duels}
+    latest = {of.window_digest: duels for of in decisions if (duels := _duels_since(promotion, of))}
     totals: dict[str, tuple[int, int]] = {}
     for duels in latest.values():
         for duel in duels:
@@ -82,3 +87,9 @@ def why_roll_back(decisions: Sequence[DriftDecision], alpha: float) -> str | Non
         return None
     said = ", ".join(f"{task}: {lost} against {won}" for task, (won, lost) in worse.items())
     return f"labelled rows that only the version before, or only this one, answers right: {said}"
+
+
+def _duels_since(promotion: Promotion, decision: DriftDecision) -> list[Duel]:
+    # Duels of earlier ledgers name no promotion; when they were counted says which it was.
+    by_time = promotion.number if decision.decided_at >= promotion.at else None
+    return [duel for duel in decision.duels if (duel.promotion or by_time) == promotion.number]

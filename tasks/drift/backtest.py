@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+from scipy.stats import binom
 
 from data_contracts.drift import Decided, DriftDecision, DriftEntry, DriftVerdict, Finished, Happening, TakenUp
-from tasks.drift.accuracy import labelled
 from tasks.drift.auditing import count_wrong
 from tasks.drift.decision import triage
 from tasks.drift.governor import permits
@@ -21,8 +21,11 @@ from tasks.drift.policy import DriftPolicy
 from tasks.drift.quality import TextFacts
 from tasks.drift.reference import Frozen, extend_reference
 from tasks.drift.seen import Numbers, Seen
+from tasks.modeling.multiplicity import holm
 
 RUN = "backtest"
+# Of calling harm what is none, in all windows of a history together.
+CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,14 @@ def replay(
 
 
 def harmful_from(reference: Frozen, windows: Sequence[PastWindow], tolerated: float) -> int | None:
-    """The first window whose labels show less accuracy of any task than is tolerated; None without such labels."""
-    for place, window in enumerate(windows):
-        for task, right in window.rights.items():
-            known = labelled(reference.seen.tasks[task]) if task in reference.seen.tasks else None
-            if known is not None and not np.isnan(right).all() and np.nanmean(right) < known[1].mean() - tolerated:
-                return place
-    return None
+    """The first window whose labels show more wrong answers to any task than are allowed; None where none shows it.
+
+    Beyond chance: by the binomial distribution, and over all tasks and windows in one history of twenty at most.
+    """
+    counts = [
+        (place, count)
+        for place, window in enumerate(windows)
+        for count in count_wrong(reference, window.rights, tolerated).values()
+    ]
+    chances = holm([float(binom.sf(count.bad - 1, count.rows, count.allowed)) for _, count in counts])
+    return next((place for (place, _), chance in zip(counts, chances, strict=True) if chance <= CHANCE), None)

@@ -32,7 +32,7 @@ def triage(
     `audit` counts wrong answers among rows of the window that were labelled at random, by task. Labels that show harm
     decide; without them it takes harm, a shift that is no trifle, and rows to learn from. A pipeline with labels
     gives one half of the evidence to them, since no other monitor sees that the same texts mean something else now.
-    `told` are monitors that this window was counted for by an earlier decision on it.
+    `told` are monitors that raised the alarm for this window by an earlier decision on it: see `raised_by`.
     """
     if measured.problems:
         return Triage("BAD_DATA", tuple(measured.problems))
@@ -45,14 +45,32 @@ def triage(
         else monitored(name, of.bad, of.rows, of.allowed)
         for name, of in counted.items()
     )
-    evidence = {name: monitor.log_evidence for name, monitor in (known | {m.name: m for m in monitors}).items()}
+    after = known | {monitor.name: monitor for monitor in monitors}
     # A monitor that this window told nothing raises no alarm for it.
-    raised = [name for name in alarms(evidence, levels) if name in counted or name in told]
+    raised = [name for name in _alarms_of(after, policy) if name in counted or name in told]
     by_labels = [name for name in raised if name.startswith(AUDITED)]
     by_doubt = [name for name in raised if not name.startswith(AUDITED)]
     verdict, reasons = _verdict(measured, by_labels, by_doubt, policy, fresh_rows, audit or {})
     said = [*reasons, *_shift_in_words(measured, policy), *_estimates_in_words(measured.estimates)]
     return Triage(verdict, tuple(said), monitors)
+
+
+def raised_by(window_digest: str, decisions: Sequence[DriftDecision], policy: DriftPolicy) -> set[str]:
+    """Monitors that raised the alarm for a window when it was judged, whatever later windows have told them since.
+
+    `decisions` are all of that version, oldest first.
+    """
+    found: set[str] = set()
+    for number, decision in enumerate(decisions, start=1):
+        if decision.window_digest == window_digest:
+            after = monitors_before([earlier.monitors for earlier in decisions[:number]])
+            found |= set(_alarms_of(after, policy)) & {monitor.name for monitor in decision.monitors}
+    return found
+
+
+def _alarms_of(monitors: Mapping[str, Monitor], policy: DriftPolicy) -> list[str]:
+    evidence = {name: monitor.log_evidence for name, monitor in monitors.items()}
+    return alarms(evidence, alarm_levels(monitors, policy.run_length))
 
 
 def _verdict(

@@ -26,7 +26,7 @@ class Governor(BaseModel):
         1, ge=0, description="windows in a row without harm that end an episode whose candidate was not promoted"
     )
     back_off: float = Field(
-        2.0, ge=1, description="while harm lasts, each candidate that was not promoted multiplies the cooldown by this"
+        2.0, ge=1, description="while an episode lasts, each candidate not promoted multiplies the cooldown by this"
     )
     hours_a_month: float | None = Field(None, gt=0, description="hours of retraining in any 30 days; none: no limit")
     minimum_fresh_rows: int = Field(50, ge=0, description="labelled rows that no training has seen")
@@ -115,9 +115,9 @@ def _same_episode(
 ) -> str | None:
     """Harm that a retraining did not end. That the version is still in use says that its candidates were not promoted,
     or not for long."""
-    of_version = [found for found in earlier if found.decision.model_version == decision.model_version]
-    ends = [end for found in of_version if (end := found.over_since(now, policy.pending_hours)) is not None]
-    if not ends or _was_quiet(policy, entries, decision.model_version):
+    episode = _episode(policy, entries, earlier, decision.model_version)
+    ends = [end for found in episode if (end := found.over_since(now, policy.pending_hours)) is not None]
+    if not ends:
         return None
     days = min(policy.cooldown_days * policy.back_off ** min(len(ends), 64), LONGEST_WAIT_DAYS)
     allowed = max(ends) + timedelta(days=days)
@@ -128,6 +128,18 @@ def _same_episode(
         f"labelled since are asked for ({_days_since(max(ends), now)}, {decision.fresh_rows} rows): {_next(allowed)}, "
         f"or after {policy.quiet_windows} window(s) in a row without harm"
     )
+
+
+def _episode(
+    policy: Governor, entries: Sequence[DriftEntry], earlier: list[Retraining], model_version: int
+) -> list[Retraining]:
+    """Retrainings of a version that were decided since enough windows in a row were last without harm."""
+    episode: list[Retraining] = []
+    for found in earlier:
+        if found.decision.model_version == model_version:
+            before = entries[: found.entry - 1]
+            episode = [found] if _was_quiet(policy, before, model_version) else [*episode, found]
+    return [] if _was_quiet(policy, entries, model_version) else episode
 
 
 def _was_quiet(policy: Governor, entries: Sequence[DriftEntry], model_version: int) -> bool:

@@ -17,7 +17,7 @@ COLOURS: dict[DriftVerdict, str] = {
     "HARMFUL": BAD,
 }
 LINES = ("-", "--", ":", "-.")
-COLUMNS = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay", "retrainings", "hours")
+COLUMNS = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay (windows)", "retrainings", "hours")
 
 
 def policy_rows(replayed: Sequence[Replayed], harmful_from: int | None) -> list[tuple[str, ...]]:

@@ -13,7 +13,15 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.artifacts import WINDOW, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
+from data_contracts.artifacts import (
+    WINDOW,
+    ModelVersion,
+    Predictions,
+    Reference,
+    Replaced,
+    TrainedModel,
+    ValidatedSnapshot,
+)
 from data_contracts.drift import (
     Audit,
     DriftDecision,
@@ -113,7 +121,7 @@ def decide(
     if known is not None:
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
-    from tasks.drift.decision import triage
+    from tasks.drift.decision import raised_by, triage
     from tasks.drift.measuring import measure_window
     from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
@@ -134,7 +142,7 @@ def decide(
     )
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
-    told = {monitor.name for decision in on_it for monitor in decision.monitors}
+    told = raised_by(watched.source, before, policy)
     labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
 
     def find(known: Sequence[DriftEntry]) -> DriftDecision:
@@ -183,7 +191,8 @@ def _audited(
     found = rights_of(champion, audit.answers)
     duels: tuple[Duel, ...] = ()
     if audit.replaced is not None and audit.replaced_answers is not None:
-        duels = duels_of(found, rights_of(audit.replaced, audit.replaced_answers))
+        before = rights_of(audit.replaced.version, audit.replaced_answers)
+        duels = duels_of(found, before, audit.replaced.promotion)
     return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
 
 
@@ -236,24 +245,27 @@ def replay_policies(
 
 
 @task(cache_policy=NO_CACHE)
-def find_reason_to_roll_back(name: str, champion: ModelVersion, policy: DriftPolicy) -> str | None:
+def find_reason_to_roll_back(
+    name: str, champion: ModelVersion, replaced: Replaced | None, policy: DriftPolicy
+) -> str | None:
     """Why the version before is to be champion again, by the labels of all windows since; None where it is not."""
     from tasks.drift.auditing import why_roll_back
 
-    return why_roll_back(
-        decisions_of(DriftLedger(open_store(), name).entries(), champion.version), policy.rollback_alpha
-    )
+    if replaced is None:
+        return None
+    found = decisions_of(DriftLedger(open_store(), name).entries(), champion.version)
+    return why_roll_back(found, replaced.promotion, policy.rollback_alpha)
 
 
 @task(cache_policy=NO_CACHE)
-def note_rollback(name: str, champion: ModelVersion, to: ModelVersion, reason: str) -> None:
-    """Keeps in the drift ledger that labels brought the version before back."""
+def note_rollback(name: str, replaced: Replaced, reason: str) -> None:
+    """Keeps in the drift ledger that labels brought the version before back, once a promotion that it undoes."""
+    undone = replaced.promotion
+    note = RolledBack(model_version=undone.version, to=replaced.version.version, reason=reason, promotion=undone.number)
 
     def rolled_back(entries: Sequence[DriftEntry]) -> RolledBack | None:
-        known = any(
-            isinstance(e.happening, RolledBack) and e.happening.model_version == champion.version for e in entries
-        )
-        return None if known else RolledBack(model_version=champion.version, to=to.version, reason=reason)
+        undone_before = {e.happening.promotion for e in entries if isinstance(e.happening, RolledBack)}
+        return None if note.promotion in undone_before else note
 
     DriftLedger(open_store(), name).append(rolled_back, datetime.now(UTC))
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
 from tasks.evaluation.intervals import wilson_interval
-from tasks.modeling.answers import read_answers, read_labels
+from tasks.evaluation.known_labels import read_known_labels
+from tasks.modeling.answers import read_answers
 from tasks.modeling.calibration import shares_of
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.label_scores import read_label_scores
@@ -40,7 +41,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far confidences are from shares of right answers, on the rows of a split that have a label.
+    """How far confidences are from shares of right answers, on the rows of a split whose label the head knows.
 
     ece: mean gap over 15 bins of equal width; ece_equal_mass: over 15 bins of as many rows each.
     brier, log_loss: smaller is better, too. `bins` are the 15 of equal width that hold rows.
@@ -66,7 +67,7 @@ def measure_calibration(
     """Of every head with confidences on every split with labels for it; of one with a temperature before it, too."""
     found = []
     for split in splits:
-        labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         for task, head in heads.items():
             known = [row for row, label in enumerate(labels[task]) if label is not None]
             if not known or not head.has_confidence:

@@ -1,6 +1,17 @@
 """Labels that a model knows: on a row that has another one no answer of it can be right."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from tasks.modeling.answers import read_labels
+from tasks.modeling.heads import AnyHead
+
+
+def read_known_labels(snapshot: Path, split: str, heads: Mapping[str, AnyHead]) -> dict[str, list[Any]]:
+    """What `read_labels` gives, None in place of labels that the head does not know: those of a champion are older."""
+    labels = read_labels(snapshot, split, heads)
+    return {task: known_labels(labels[task], frozenset(head.labels)) for task, head in heads.items()}
 
 
 def known_labels(labels: list[Any], known: frozenset[str] | None) -> list[Any]:

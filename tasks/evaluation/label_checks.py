@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.evaluation.baselines import read_texts
+from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.label_errors import SEED, Suspect, held_out_shares, suspects
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_ids, read_labels
@@ -55,7 +56,7 @@ def suspects_in_domain(
     """Of every head of one label, by the probabilities of the model, which has not seen these rows."""
     answering = {task: head for task, head in heads.items() if head.one_label}
     ids, texts = read_ids(snapshot, IN_DOMAIN), read_texts(snapshot, IN_DOMAIN, text_columns)
-    labels = read_labels(snapshot, IN_DOMAIN, answering)
+    labels = read_known_labels(snapshot, IN_DOMAIN, answering)
     found = {}
     for task, head in answering.items():
         places = {label: position for position, label in enumerate(head.labels)}

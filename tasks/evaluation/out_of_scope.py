@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.evaluation.detectors import Fitting, Readings, Scorer, fit_detectors, scores_of
+from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.scoring import IN_DOMAIN
-from tasks.modeling.answers import read_embeddings, read_ids, read_labels
+from tasks.modeling.answers import read_embeddings, read_ids
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.label_scores import read_label_scores
 from tasks.modeling.scores import auroc
@@ -61,7 +62,7 @@ def judge_detectors(
     others = [split for split in splits if split not in (TRAIN, VALIDATION, IN_DOMAIN)]
     # Of rows in domain alone, nothing is out of scope.
     names = [VALIDATION, IN_DOMAIN, *others] if others else []
-    labels = {split: read_labels(snapshot, split, heads) for split in names}
+    labels = {split: read_known_labels(snapshot, split, heads) for split in names}
     for task, head in heads.items():
         outside = [split for split in names if all(label is None for label in labels[split][task])]
         judged = [split for split in outside if labels[split][task] and not split.endswith(VALIDATION)]
@@ -117,12 +118,13 @@ def read_readings(answers: Path, split: str, task: str) -> Readings:
 
 
 def known_rows(snapshot: Path, answers: Path, task: str, head: AnyHead) -> Fitting:
-    """Rows of training that the model answered and that have a label; none where it answered no such row."""
+    """Rows of training that the model answered and whose label the head knows; none where it answered no such row."""
     temperature = float(getattr(head, "temperature", 1.0))
     if not (answers / f"{TRAIN}.parquet").exists():
         return Fitting(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), temperature)
     positions = {label: position for position, label in enumerate(head.labels)}
-    given = dict(zip(read_ids(snapshot, TRAIN), read_labels(snapshot, TRAIN, {task: head})[task], strict=True))
+    labels = read_known_labels(snapshot, TRAIN, {task: head})[task]
+    given = dict(zip(read_ids(snapshot, TRAIN), labels, strict=True))
     wanted = [given[row] for row in read_ids(answers, TRAIN)]
     known = [row for row, label in enumerate(wanted) if label is not None]
     states = read_embeddings(answers / f"{TRAIN}.npy")[known]

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from tasks.evaluation.clusters import Clusters, read_clusters
 from tasks.evaluation.finite import check_finite
-from tasks.evaluation.known_labels import known_labels
+from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.resampling import score_interval
-from tasks.modeling.answers import Answers, read_answers, read_labels
+from tasks.modeling.answers import Answers, read_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.scores import auroc
 
@@ -59,14 +59,13 @@ def score_splits(
     inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
     check_finite(inside, IN_DOMAIN)
     for split in splits:
-        labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         check_finite(answered, split)
         clusters = read_clusters(snapshot, split, group_column)
         for task, head in heads.items():
-            wanted = known_labels(labels[task], frozenset(head.labels))
-            rows = [row for row, label in enumerate(wanted) if label is not None]
+            rows = [row for row, label in enumerate(labels[task]) if label is not None]
             if rows:
-                found += _score_task(task, split, head, answered, wanted, rows, clusters)
+                found += _score_task(task, split, head, answered, labels[task], rows, clusters)
             elif head.one_label:
                 value = auroc(inside.confidences[task], answered.confidences[task])
                 count = len(answered.confidences[task])

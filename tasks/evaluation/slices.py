@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.evaluation.clusters import Clusters, read_clusters, sums_of_clusters
-from tasks.evaluation.known_labels import known_labels
+from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.policy import LENGTH, SOURCE_FILE, GatePolicy
 from tasks.evaluation.resampling import DRAWS, resampled_sums
 from tasks.evaluation.scoring import IN_DOMAIN
-from tasks.modeling.answers import read_answers, read_labels
+from tasks.modeling.answers import read_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.words import words_of
 
@@ -114,14 +114,13 @@ def score_slices(
     found = []
     for split in splits:
         groups = snapshot_groups(snapshot, split, heads, text_columns)
-        labels, answered = read_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         clusters = read_clusters(snapshot, split, group_column)
         for task, head in heads.items():
-            labelled = known_labels(labels[task], frozenset(head.labels))
-            known = np.array([row for row, label in enumerate(labelled) if label is not None], dtype=np.int64)
+            known = np.array([row for row, label in enumerate(labels[task]) if label is not None], dtype=np.int64)
             if not len(known):
                 continue
-            given, wanted = [answered.answers[task][row] for row in known], [labelled[row] for row in known]
+            given, wanted = [answered.answers[task][row] for row in known], [labels[task][row] for row in known]
             statistics = head.statistics(given, wanted)
             of_known = None if clusters is None else clusters[known]
             for name, of_slice in groups.items():

@@ -23,6 +23,8 @@ from tasks.ingestion.mapping import Made, map_batches
 from tasks.ingestion.rows import RawRows, TableRow, UnreadableRow, shown, table_batches
 
 MOST_COLUMNS = 1_000
+# Characters; a quote that is never closed would take the whole file for one cell.
+MOST_OF_A_CELL = 16 << 20
 DELIMITERS = ",;\t|"
 
 
@@ -101,6 +103,7 @@ class Csv(FileSource):
         """Cells of the header and of every row, with the line on which they end."""
         pieces = (b"\n".join([*lines, b""]) for lines in self._checked_lines(file))
         texts = (io.StringIO(piece.decode("utf-8", errors="surrogateescape"), newline="\n") for piece in pieces)
+        csv.field_size_limit(MOST_OF_A_CELL)
         reader = csv.reader(chain.from_iterable(texts), delimiter=self.delimiter, strict=True)
         done = 0
         try:

@@ -15,6 +15,8 @@ from data_contracts.texts import words_alone
 from tasks.ingestion.identity import row_places
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+# Texts of a label that a line can be drawn between: one for each split.
+FEWEST = 3
 Names = NDArray[np.object_]
 Lines = Mapping[str, tuple[float, float]]
 
@@ -94,14 +96,22 @@ class StratifiedSplit(ByShare):
     def lines(self, values: list[str], places: NDArray[np.float64], kept: Lines) -> dict[str, tuple[float, float]]:
         """Upper ends of test and of validation, by label: those that are kept, and new ones for new labels.
 
-        The lines of a label are drawn half-way between two of its texts, so that the shares hold to the row.
+        The lines of a label are drawn half-way between two of its texts, so that the shares hold to the row. They leave
+        each split at least half of its share and at most twice as much of all texts that a label may have: drawn from
+        a few, they would give most of those that come later to the test, or none. A label of one text or two has no
+        lines yet, and is learnt from.
         """
-        found = dict(kept)
+        found = {label: ends for label, ends in kept.items() if ends[1] > 0}
+        most = (1 + self.test + self.validation) / 2
         labels = np.array(values, dtype=object)
-        for label in sorted(set(values) - set(kept)):
+        for label in sorted(set(values) - set(found)):
             own = np.unique(places[labels == label])
+            if len(own) < FEWEST:
+                found[label] = (0.0, 0.0)
+                continue
             ends = np.cumsum([_at_least_one(self.test, len(own)), _at_least_one(self.validation, len(own))])
-            found[label] = (_between(own, int(ends[0])), _between(own, int(ends[1])))
+            first = _near(self.test, _between(own, int(ends[0])))
+            found[label] = (first, min(first + _near(self.validation, _between(own, int(ends[1])) - first), most))
         return found
 
 
@@ -185,10 +195,13 @@ def _reached(moments: pa.ChunkedArray, line: datetime) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(pc.greater_equal(moments, pa.scalar(line, moments.type)), False))
 
 
+def _near(share: float, drawn: float) -> float:
+    return min(max(drawn, share / 2), 2 * share)
+
+
 def _at_least_one(share: float, rows: int) -> int:
-    """Rows of a label for a share of it: never none where it has three or more, one for each split."""
-    wanted = round(share * rows)
-    return max(wanted, 1) if share > 0 and rows >= 3 else wanted
+    """Rows of a label, which has at least one for each split, for a share of it: never none."""
+    return max(round(share * rows), 1) if share > 0 else 0
 
 
 def _between(places: NDArray[np.float64], count: int) -> float:

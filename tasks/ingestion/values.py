@@ -58,8 +58,8 @@ def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, 
     for position, value in enumerate(values.to_pylist() if isinstance(values, pa.Array) else values):
         try:
             typed.append(convert(value, column))
-        except (ValueError, TypeError, OverflowError) as error:
-            mistakes[position] = str(error)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            mistakes[position] = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             typed.append(None)
     return pa.array(typed, type=arrow_type(column)), mistakes
 
@@ -83,12 +83,23 @@ def convert(value: Any, column: Property) -> Any:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         case "array":
-            return _texts(json.loads(value) if isinstance(value, str) else value)
+            return _texts(_parsed(value))
         case "object" if column.rules.answers_in:
-            return answer_of(json.loads(value) if isinstance(value, str) else value)
+            return answer_of(_parsed(value))
         case "object":
-            return _tagged_tokens(json.loads(value) if isinstance(value, str) else value)
+            return _tagged_tokens(_parsed(value))
     raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")
+
+
+def _parsed(value: Any) -> Any:
+    """What the JSON of a cell says; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    found = json.loads(value)
+    if "\\u" in value:
+        # Half of a surrogate pair can be escaped in JSON but is no text: nothing could write it down again.
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    return found
 
 
 def _of_python(values: Sequence[Any], column: Property) -> pa.Array | None:

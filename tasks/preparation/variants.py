@@ -1,5 +1,6 @@
 """Variants of the rows of a batch, as rows of the same columns."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
+from data_contracts.texts import words_alone
 from tasks.modeling.chance import number_of, random_of, share_of
 from tasks.modeling.row_ids import id_of_made
 from tasks.preparation.augmentation import Augmentation
 from tasks.preparation.passages import Passage, passage_of
+
+TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,35 @@ class Columns:
 
 
 class KnownTexts:
-    """Texts and pairs that are there already; what is kept of each is a number of 64 bits."""
+    """Texts and pairs that are there already; what is kept of each is a number of 64 bits.
+
+    Those of training are told by their letters, for a variant may have the same words; those to be judged on by their
+    words, as the gate tells leakage.
+    """
 
     def __init__(self) -> None:
-        self._numbers: set[int] = set()
+        self._letters: set[int] = set()
+        self._words: set[int] = set()
 
     def read(self, split: Path, columns: Columns) -> None:
         """Adds the texts of one split's file."""
         names = [name for name in (columns.text, columns.pair) if name]
         for batch in pq.ParquetFile(split).iter_batches(columns=names):
-            known = zip(batch.column(columns.text).to_pylist(), seconds_of(batch, columns), strict=True)
-            self._numbers.update(number_of(*occasion(text, second)) for text, second in known if text is not None)
+            texts, seconds = batch.column(columns.text).to_pylist(), seconds_of(batch, columns)
+            if split.stem == TRAIN:
+                self._letters.update(_numbers(texts, seconds))
+            else:
+                self._words.update(_numbers(words_of(texts), words_of(seconds)))
 
-    def is_new(self, text: str, second: str | None) -> bool:
-        """Whether the text is not there yet, with that second text; now it is."""
-        number = number_of(*occasion(text, second))
-        if number in self._numbers:
-            return False
-        self._numbers.add(number)
-        return True
+    def are_new(self, texts: Sequence[str], seconds: Sequence[str | None]) -> list[bool]:
+        """Whether each text is not there yet, with its second text; now it is."""
+        told = zip(_numbers(texts, seconds), _numbers(words_of(texts), words_of(seconds)), strict=True)
+        return [words not in self._words and self._add(letters) for letters, words in told]
+
+    def _add(self, number: int) -> bool:
+        known = len(self._letters)
+        self._letters.add(number)
+        return len(self._letters) > known
 
 
 def variants_of(
@@ -61,11 +75,16 @@ def variants_of(
     origins, names, variants = [], [], []
     for copy in range(1, variation.copies + 1) if passages else ():
         randoms = [random_of(seed, row_id, variation.kind, copy) for row_id in ids]
-        for row, variant in enumerate(variation.vary(passages, randoms)):
-            if variant.text.strip() and variant.is_findable and known.is_new(variant.text, seconds[row]):
-                origins.append(row)
-                names.append(id_of_made(ids[row], f"{variation.kind}{copy}"))
-                variants.append(variant)
+        made = [
+            (row, variant)
+            for row, variant in enumerate(variation.vary(passages, randoms))
+            if variant.text.strip() and variant.is_findable
+        ]
+        new = known.are_new([variant.text for _, variant in made], [seconds[row] for row, _ in made])
+        for row, variant in itertools.compress(made, new):
+            origins.append(row)
+            names.append(id_of_made(ids[row], f"{variation.kind}{copy}"))
+            variants.append(variant)
     facts["variants"] += len(variants)
     found = with_values(rows.take(pa.array(origins, type=pa.int64())), "_id", names)
     found = with_values(found, columns.text, [variant.text for variant in variants])
@@ -78,6 +97,18 @@ def seconds_of(rows: pa.RecordBatch, columns: Columns) -> list[str | None]:
     """The second text of each row that is a pair."""
     found: list[str | None] = rows.column(columns.pair).to_pylist() if columns.pair else [None] * rows.num_rows
     return found
+
+
+def words_of(texts: Sequence[str | None]) -> list[str | None]:
+    """What each text says, in words alone."""
+    found: list[str | None] = words_alone(pa.array(texts, pa.string())).to_pylist()
+    return found
+
+
+def _numbers(texts: Sequence[str | None], seconds: Sequence[str | None]) -> list[int]:
+    """One for each row; 0 for one without a text."""
+    rows = zip(texts, seconds, strict=True)
+    return [0 if text is None else number_of(*occasion(text, second)) for text, second in rows]
 
 
 def occasion(text: str, second: str | None) -> tuple[str, ...]:

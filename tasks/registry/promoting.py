@@ -13,6 +13,7 @@ from data_contracts.artifacts import (
     Outcome,
     Promotion,
     PromotionKind,
+    Replaced,
     TrainedModel,
 )
 from data_contracts.errors import InputError
@@ -102,12 +103,17 @@ def stays(version: ModelVersion, why: str) -> Outcome:
 
 
 def override(registry: Registry, number: int, by: str, reason: str, at: datetime) -> Promotion:
-    """Makes a version champion because a person says so, whatever the gate said; the reason is kept in the ledger."""
+    """Makes a version champion because a person says so, whatever the gate said; the reason is kept in the ledger.
+
+    It is an approval where the gate's judgement would do so, too.
+    """
     if not reason.strip():
         raise InputError("a promotion by hand needs a reason: --reason TEXT; it is kept with the version")
-    version, last = registry.version(number), registry.ledger.last()
+    version, entries = registry.version(number), registry.ledger.entries()
+    last = entries[-1] if entries else None
     _refuse_champion(last, version)
-    kind: PromotionKind = "approval" if version.judgement.verdict == "PROMOTE" else "override"
+    won = version.judgement.verdict == "PROMOTE" and why_not_again(entries, version) is None
+    kind: PromotionKind = "approval" if won else "override"
     return _decide(registry, next_entry(last, version, kind, by, reason.strip(), at))
 
 
@@ -139,19 +145,18 @@ def rollback(
     return entry if dry_run else _decide(registry, entry)
 
 
-def replaced_by(registry: Registry, champion: ModelVersion) -> ModelVersion | None:
+def replaced_by(registry: Registry, champion: ModelVersion) -> Replaced | None:
     """The version that the champion replaced by its judgement; None where a person chose otherwise, or none was."""
     last = registry.ledger.last()
     if last is None or last.version != champion.version or last.kind not in ("promote", "approval"):
         return None
-    return None if last.previous is None else registry.version(last.previous)
+    return None if last.previous is None else Replaced(version=registry.version(last.previous), promotion=last)
 
 
-def bring_back(registry: Registry, champion: ModelVersion, to: ModelVersion, reason: str, at: datetime) -> None:
-    """A rollback for a reason that was measured; nothing where another version is champion by now."""
-    last = registry.ledger.last()
-    if last is not None and last.version == champion.version:
-        rollback(registry, to.version, MONITORING, reason, at)
+def bring_back(registry: Registry, replaced: Replaced, reason: str, at: datetime) -> None:
+    """A rollback for a reason that was measured; nothing where another promotion came since."""
+    if registry.ledger.last() == replaced.promotion:
+        rollback(registry, replaced.version.version, MONITORING, reason, at)
 
 
 def adopt(registry: Registry, at: datetime) -> None:

@@ -18,6 +18,7 @@ from data_contracts.artifacts import (
     Outcome,
     Promotion,
     Reference,
+    Replaced,
     Report,
     TrainedModel,
 )
@@ -80,7 +81,7 @@ def register_version(
     known = registry.version_of(model.digest)
     if known is not None and known.judgement == judgement:
         steps.info("register_version: reused, because version %d already holds this model", known.version)
-        return known
+        return registry.complete(known)
     metrics = {f"{task}/{split}": value for task, of in assessment.scores.items() for split, value in of.items()}
     store = open_store()
     page, epochs = store.directory(report.digest) / "report.html", read_history(store.directory(model.digest))
@@ -129,15 +130,15 @@ def require_champion(pipeline: str) -> ModelVersion:
 
 
 @task(cache_policy=NO_CACHE)
-def find_replaced(champion: ModelVersion) -> ModelVersion | None:
+def find_replaced(champion: ModelVersion) -> Replaced | None:
     """The version that lost to this champion at the gate; None where a person chose otherwise, or none was before."""
     return promoting.replaced_by(open_registry(champion.pipeline), champion)
 
 
 @task(cache_policy=NO_CACHE)
-def roll_back_champion(champion: ModelVersion, to: ModelVersion, reason: str) -> None:
-    """Makes the version before champion again, for a reason that was measured, unless another one is champion now."""
-    promoting.bring_back(open_registry(champion.pipeline), champion, to, reason, datetime.now(UTC))
+def roll_back_champion(replaced: Replaced, reason: str) -> None:
+    """Makes the version before champion again, for a reason that was measured, unless another promotion came since."""
+    promoting.bring_back(open_registry(replaced.version.pipeline), replaced, reason, datetime.now(UTC))
 
 
 def promote_by_hand(pipeline: str, version: int, by: str, reason: str) -> Promotion:

@@ -109,7 +109,9 @@ def _rows(passport: Passport, objects: Objects, now: Today) -> Iterator[Link]:
 def _model(passport: Passport, objects: Objects) -> Iterator[Link]:
     model, snapshot, assessment = passport.model, passport.snapshot, passport.assessment
     yield _stored("tokens", passport.tokens, objects)
-    yield _child("model", model, (snapshot.digest, passport.tokens, snapshot.contract_digest), objects)
+    # Older models name their contract, too, which the checked rows do.
+    learnt = model.model_copy(update={"parents": model.parents[:2]})
+    yield _child("model", learnt, (snapshot.digest, passport.tokens), objects)
     if objects.hash_again(model.digest)[0] is not None:
         yield _equal("weights", passport.weights, sha256_of(objects.directory(model.digest) / WEIGHTS))
     yield _stored("predictions", assessment.predictions, objects)

@@ -128,6 +128,16 @@ class Registry:
         assert found is not None, "the version just created is listed"
         return found
 
+    def complete(self, known: ModelVersion) -> ModelVersion:
+        """The version as `register` leaves it: a run that was killed may have left the newest one no challenger yet."""
+        champions = {number for entry in self.ledger.entries() for number in (entry.version, entry.previous)}
+        newest = self.versions()[0].version
+        if known.version != newest or known.version in champions or CHALLENGER in known.aliases:
+            return known
+        with _readable_errors(self.pipeline):
+            self._aliases.point_challenger(known.version, known.judgement.verdict)
+        return self.version(known.version)
+
     def stamp(self, known: ModelVersion, passport: str, file: Path) -> ModelVersion:
         """The version with that passport, whose file goes beside the report."""
         with _readable_errors(self.pipeline):

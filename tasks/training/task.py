@@ -66,7 +66,7 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
         facts = train_model(job, progress.report)
         model = TrainedModel(
             digest=store.publish(draft),
-            parents=(snapshot.digest, tokens.digest, snapshot.contract_digest),
+            parents=(snapshot.digest, tokens.digest),
             encoder=tokens.encoder,
             max_tokens=tokens.max_tokens,
             tasks=tuple(lesson.heads),

@@ -1,10 +1,10 @@
 """Rules that only show when rows are held against each other: duplicates, leakage, and labels that contradict."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from data_contracts.dataset import DatasetContract, Property
 from data_contracts.rules import Action
 from data_contracts.texts import words_alone
 from tasks.validation.checks import EXAMPLES, Finding, RuleResult
-from tasks.validation.duplicates import find_duplicates, fingerprints
+from tasks.validation.duplicates import Rows, find_duplicates, fingerprints
+from tasks.validation.masking import shown
 from tasks.validation.tags import entities_in
 
 TRAIN, VALIDATION = "train", "validation"
@@ -34,6 +35,7 @@ Broken = Mapping[str, NDArray[np.bool_]]
 class Across:
     """What was found across rows: findings, which go to `write`, rules about the whole that are broken, and counts."""
 
+    contract: DatasetContract
     write: Callable[[Iterable[Finding]], None]
     failures: list[str] = field(default_factory=list)
     results: list[RuleResult] = field(default_factory=list)
@@ -45,13 +47,15 @@ def check_across(
     broken: Broken,
     scratch: Path,
     write: Callable[[Iterable[Finding]], None],
+    since: Collection[str] = (),
 ) -> Across:
     """Conflicting labels, then duplicates, of rows that are not broken yet; what is to go is marked in `broken`.
 
     Findings, with their split, are given to `write` as they are made. The rules are those of the contract's first text
-    column; where it has several, they count as one text.
+    column; where it has several, they count as one text. `since` are the files of rows that people labelled since: a
+    text of theirs may well be that of another row, and is at most quarantined for it.
     """
-    found = Across(write)
+    found = Across(contract, write)
     if not contract.text_columns:
         return found
     rules = contract.text_columns[0].rules
@@ -59,7 +63,7 @@ def check_across(
         for split, path in splits.items():
             _check_conflicts(split, path, contract, broken[split], found)
     if not rules.duplicates.allow_all:
-        _check_duplicates(splits, contract, broken, scratch, found)
+        _check_duplicates(splits, broken, scratch, since, found)
     return found
 
 
@@ -76,8 +80,8 @@ def _check_conflicts(
 ) -> None:
     words = words_of(path, contract, broken)
     marks = fingerprints(words)
-    said = np.asarray(pc.not_equal(words, ""))
-    repeated = np.flatnonzero(pd.Series(marks).duplicated(keep=False).to_numpy() & said)
+    spoken = np.asarray(pc.not_equal(words, ""))
+    repeated = np.flatnonzero(pd.Series(marks).duplicated(keep=False).to_numpy() & spoken)
     action = contract.text_columns[0].rules.conflicting_labels
     for column in (column for column in contract.columns if _is_class(column)):
         taken = pa.array(repeated, type=pa.int64())
@@ -87,9 +91,9 @@ def _check_conflicts(
         rows = frame[against]
         others = rows.groupby("mark")["label"].agg(lambda of: ", ".join(sorted(set(of))[:4]))
         positions = rows["position"].to_numpy()
-        values = [str(value) for value in rows["label"]]
-        reasons = [f"one text, conflicting labels: {others[mark][:SHOWN]}" for mark in rows["mark"]]
-        _act(action, split, path, column.name, positions, reasons, values, broken, found)
+        said = {mark: shown(labels, column.name, contract)[:SHOWN] for mark, labels in others.items()}
+        reasons = [f"one text, conflicting labels: {said[mark]}" for mark in rows["mark"]]
+        _act(action, split, path, column.name, positions, reasons, broken, found)
         found.results.append(
             RuleResult(
                 split=split,
@@ -103,45 +107,78 @@ def _check_conflicts(
         )
 
 
+class _Case(NamedTuple):
+    """Rows, by their place among all, that break one rule, and the row that each of all rows is held against."""
+
+    rule: str
+    what: str
+    action: Action
+    rows: Rows
+    others: Rows
+
+
 def _check_duplicates(
-    splits: Mapping[str, Path], contract: DatasetContract, broken: Broken, scratch: Path, found: Across
+    splits: Mapping[str, Path], broken: Broken, scratch: Path, since: Collection[str], found: Across
 ) -> None:
-    column, rules = contract.text_columns[0].name, contract.text_columns[0].rules.duplicates
-    together = _Together(splits, [words_of(path, contract, broken[name]) for name, path in splits.items()])
+    rules = found.contract.text_columns[0].rules.duplicates
+    together = _Together(splits, [words_of(path, found.contract, broken[name]) for name, path in splits.items()])
     priority = np.array([PRIORITY.get(name, JUDGED) for name in together.names])[together.split_of]
     twins = find_duplicates(together.words, priority, rules.similarity, scratch)
     rows = np.flatnonzero(twins.of >= 0)
     same, exact = together.split_of[rows] == together.split_of[twins.of[rows]], twins.exact[rows]
     # Rows that are only judged on may well stand in two splits: one may be made from the other.
     leaks = ~same & (priority[rows] < JUDGED)
-    cases: list[tuple[str, str, Action, NDArray[np.int64]]] = [
-        ("once in its split", "the same text", rules.within, rows[same & exact]),
-        ("in no split that is judged on", "the same text", rules.across, rows[leaks & exact]),
+    # What a row repeats may stand in another split, and in its own all the same.
+    before = together.first_in_split(twins.first)
+    again = np.flatnonzero(before != np.arange(len(before)))
+    cases = [
+        _Case("once in its split", "the same text", rules.within, again, before),
+        _Case("in no split that is judged on", "the same text", rules.across, rows[leaks & exact], twins.of),
     ]
     if rules.similarity is not None:
+        near, leak = rows[same & ~exact], rows[leaks & ~exact]
         cases += [
-            ("nearly once in its split", "nearly the same text", rules.near_within, rows[same & ~exact]),
-            ("nearly in no split that is judged on", "nearly the same text", rules.near_across, rows[leaks & ~exact]),
+            _Case("nearly once in its split", "nearly the same text", rules.near_within, near, twins.of),
+            _Case("nearly in no split that is judged on", "nearly the same text", rules.near_across, leak, twins.of),
         ]
-    for rule, what, action, chosen in cases:
-        for number, name in enumerate(splits):
-            own = chosen[together.split_of[chosen] == number]
-            positions = own - together.starts[number]
-            texts = [] if action == "allow" else together.words[number].take(pa.array(positions)).to_pylist()
-            reasons = [] if action == "allow" else together.told(what, twins.of[own])
-            _act(action, name, splits[name], column, positions[: len(texts)], reasons, texts, broken[name], found)
-            found.results.append(
-                RuleResult(
-                    split=name,
-                    column=column,
-                    rule=rule,
-                    expectation="duplicates",
-                    arguments={"action": action, "similarity": rules.similarity},
-                    checked=len(together.words[number]),
-                    broken=len(own),
-                    examples=tuple(texts[:EXAMPLES]),
-                )
-            )
+    for case in cases:
+        for number in range(len(together.names)):
+            _apply(case, number, rules.similarity, together, broken, since, found)
+
+
+def _apply(
+    case: _Case,
+    number: int,
+    similarity: float | None,
+    together: "_Together",
+    broken: Broken,
+    since: Collection[str],
+    found: Across,
+) -> None:
+    """One case in the split of that number."""
+    name, path = together.names[number], together.paths[number]
+    column = found.contract.text_columns[0].name
+    own = case.rows[together.split_of[case.rows] == number]
+    texts: list[str] = []
+    if case.action != "allow" and len(own):
+        nobodys = together.from_files(since, own) | together.from_files(since, case.others[own])
+        divided: list[tuple[Action, Rows]] = [("quarantine", own[nobodys]), (case.action, own[~nobodys])]
+        for action, rows in divided:
+            reasons = together.told(case.what, case.others[rows])
+            positions = rows - together.starts[number]
+            texts += _act(action, name, path, column, positions, reasons, broken[name], found)[:EXAMPLES]
+    found.results.append(
+        RuleResult(
+            split=name,
+            column=column,
+            rule=case.rule,
+            expectation="duplicates",
+            arguments={"action": case.action, "similarity": similarity},
+            checked=len(together.words[number]),
+            broken=len(own),
+            examples=tuple(texts[:EXAMPLES]),
+        )
+    )
 
 
 class _Together:
@@ -153,12 +190,28 @@ class _Together:
         sizes = [len(of_split) for of_split in words]
         self.split_of = np.repeat(np.arange(len(words)), sizes)
         self.starts = np.cumsum([0, *sizes])
-        self._paths = list(splits.values())
+        self.paths = list(splits.values())
+
+    def first_in_split(self, first: Rows) -> Rows:
+        """For every row the first row of its split with the same text, given the first of all splits."""
+        _, where, group = np.unique(first * len(self.names) + self.split_of, return_index=True, return_inverse=True)
+        found: Rows = where[group]
+        return found
+
+    def from_files(self, files: Collection[str], rows: Rows) -> NDArray[np.bool_]:
+        """Which of the rows were read from one of the files."""
+        found = np.zeros(len(rows), dtype=bool)
+        for number in set(self.split_of[rows].tolist()) if files else ():
+            own = self.split_of[rows] == number
+            origin = pq.read_table(self.paths[number], columns=["_file"]).column(0)
+            taken = origin.take(pa.array(rows[own] - self.starts[number]))
+            found[own] = pc.is_in(taken, pa.array(sorted(files))).to_numpy()
+        return found
 
     def told(self, what: str, others: NDArray[np.int64]) -> list[str]:
         """For each of the rows at `others`, what its duplicate is told: where that one stands."""
         numbers = {
-            number: pq.read_table(self._paths[number], columns=["_row"]).column(0).to_numpy()
+            number: pq.read_table(self.paths[number], columns=["_row"]).column(0).to_numpy()
             for number in set(self.split_of[others].tolist())
         }
         return [
@@ -174,17 +227,18 @@ def _act(
     column: str,
     positions: NDArray[np.int64],
     reasons: Sequence[str],
-    values: Sequence[str],
     broken: NDArray[np.bool_],
     found: Across,
-) -> None:
-    """Quarantines the rows, or says that the whole cannot be used."""
+) -> list[str]:
+    """Quarantines the rows, or says that the whole cannot be used; the column's values, as people are told of them."""
     if len(positions) == 0:
-        return
+        return []
+    given = pq.read_table(path, columns=[column]).column(0).take(pa.array(positions)).to_pylist()
+    values = [shown(value, column, found.contract)[:SHOWN] for value in given]
     origin = pq.read_table(path, columns=["_id", *ORIGIN], read_dictionary=["_file"]).take(pa.array(positions))
     findings = (
         {"split": split, "id": of["_id"], "file": of["_file"], "row": of["_row"], "column": column}
-        | {"rule": reason, "value": value[:SHOWN]}
+        | {"rule": reason, "value": value}
         for of, reason, value in zip(_rows_of(origin), reasons, values, strict=True)
     )
     if action == "quarantine":
@@ -192,8 +246,9 @@ def _act(
         found.write(findings)
     else:
         first = itertools.islice(findings, 3)
-        shown = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in first)
-        found.failures.append(f"{split}, {column}: {len(positions)} rows of {len(broken)}, for example {shown}")
+        told = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in first)
+        found.failures.append(f"{split}, {column}: {len(positions)} rows of {len(broken)}, for example {told}")
+    return values
 
 
 def _rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -216,4 +271,4 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, str | bool):
         return str(value)
     # What is missing is NaN or None by now, and lists are arrays.
-    return ", ".join(value) if isinstance(value, list | np.ndarray) else None
+    return ", ".join(sorted(value)) if isinstance(value, list | np.ndarray) else None

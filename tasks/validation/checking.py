@@ -19,7 +19,6 @@ from tasks.validation.across import check_across
 from tasks.validation.checks import QUARANTINE, QUARANTINED, Checks, Finding, write_checks
 from tasks.validation.masking import mask_table
 from tasks.validation.rows import RowChecks, table_batches
-from tasks.validation.suite import compile_suite
 from tasks.validation.totals import Totals
 
 Addresses = Mapping[str, str]
@@ -32,9 +31,10 @@ def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: Datase
     has two lines. `quarantined.jsonl` has a line a row with its `content`, as an owner may mend it.
     """
     addresses = {file.sha256: file.address for file in files}
+    since = {file.sha256 for file in files if file.labelled_since}
     splits = {path.stem: path for path in sorted(snapshot.glob("*.parquet"))}
     broken = {name: np.zeros(pq.read_metadata(path).num_rows, dtype=bool) for name, path in splits.items()}
-    row_checks, totals = RowChecks(compile_suite(contract)), Totals(contract)
+    row_checks, totals = RowChecks(contract), Totals(contract)
     with (
         (output / QUARANTINE).open("w", encoding="utf-8") as quarantine,
         (output / QUARANTINED).open("w", encoding="utf-8") as rows,
@@ -44,13 +44,13 @@ def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: Datase
         unread = _take_over_problems(snapshot / "problems.jsonl", addresses, quarantine, rows)
         for name, path in tqdm(splits.items(), desc="checking", unit="split", disable=None, leave=False):
             write({**finding, "split": name} for finding in row_checks.check(path, broken[name]))
-        across = check_across(splits, contract, broken, Path(scratch), write)
+        across = check_across(splits, contract, broken, Path(scratch), write, since)
         for name, path in splits.items():
             accepted = _divide(path, broken[name], contract, output, totals)
             _write_rows(accepted, name, addresses, rows)
     names = sorted({*splits, *unread})
     checks = Checks(
-        contract=contract.digest,
+        contract=contract.rules_digest,
         rows={name: int((~broken[name]).sum()) for name in splits},
         quarantined={name: unread.get(name, 0) + int(broken[name].sum() if name in splits else 0) for name in names},
         failures=(*row_checks.failures, *across.failures, *totals.failures()),

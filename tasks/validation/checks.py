@@ -39,7 +39,7 @@ class Checks(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contract: str = Field(description="digest of the contract")
+    contract: str = Field(description="digest of the contract's rules for rows")
     rows: dict[str, int] = Field(description="accepted rows of each split")
     quarantined: dict[str, int]
     failures: tuple[str, ...] = Field((), description="rules about the whole that are broken, in words")

@@ -19,10 +19,11 @@ Rows = npt.NDArray[np.int64]
 
 
 class Duplicates(NamedTuple):
-    """For every row the row it repeats, or -1, and whether their texts' words are the same."""
+    """For every row the row it repeats, or -1, whether their words are the same, and the first row with its words."""
 
     of: Rows
     exact: npt.NDArray[np.bool_]
+    first: Rows
 
 
 def fingerprints(texts: Any) -> npt.NDArray[np.uint64]:
@@ -73,7 +74,7 @@ def find_duplicates(
     copies = first != rows
     # A copy of a row that is itself near to another one repeats that one, unless the copied row is of another split.
     exact = copies & ((near[first] < 0) | (priority[first] > priority))
-    return Duplicates(of=np.where(exact, first, near[first]), exact=exact)
+    return Duplicates(of=np.where(exact, first, near[first]), exact=exact, first=first)
 
 
 def _read(texts: Iterable[Any], copy: Path | None) -> npt.NDArray[np.uint64]:

@@ -6,6 +6,17 @@ from data_contracts.dataset import DatasetContract, Property
 from tasks.validation.personal_data import find_personal_data, mask_tokens, masked
 
 
+def shown(value: object, column: str, contract: DatasetContract) -> str:
+    """A value as people are told of it: without what is personal in it, where the contract takes notice of that."""
+    of = next((known for known in contract.columns if known.name == column), None)
+    if of is not None and of.logical_type == "object":
+        of = next((text for text in contract.text_columns if text.name == contract.text_column_of(of)), None)
+    rule, text = of.rules.personal_data if of else None, str(value)
+    if rule is None or rule.action == "allow":
+        return text
+    return masked(text, find_personal_data(text, rule.kinds, rule.regions))
+
+
 def mask_table(table: pa.Table, contract: DatasetContract) -> tuple[pa.Table, int]:
     """The table with what the contract masks, and how many rows that changed."""
     changed: set[int] = set()

@@ -77,7 +77,8 @@ def _row_of(line: str, known: dict[str, Row], columns: list[str]) -> tuple[Row, 
 
 def _lines_of(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(), which also cuts where a text holds another kind of line end.
+        return path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} cannot be read: {error}. Give the file that `graft quarantine show` wrote."

@@ -7,16 +7,18 @@ from typing import Any
 
 import great_expectations as gx
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from numpy.typing import NDArray
 
+from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.validation.checks import EXAMPLES, Finding, RuleResult
 from tasks.validation.expectations import explanation
-from tasks.validation.personal_data import find_personal_data, masked
-from tasks.validation.suite import columns_of, is_row_wise
+from tasks.validation.masking import shown
+from tasks.validation.suite import columns_of, compile_suite, is_row_wise
 
 MOST_ROWS, MOST_BYTES = 262_144, 64 << 20
 # It tells of its temporary folders.
@@ -25,9 +27,11 @@ SHOWN = 200
 
 
 class RowChecks:
-    """A suite run over the splits of a snapshot; `results` has a line for each rule and split."""
+    """A contract's suite run over the splits of a snapshot; `results` has a line for each rule and split."""
 
-    def __init__(self, suite: gx.ExpectationSuite) -> None:
+    def __init__(self, contract: DatasetContract) -> None:
+        self._contract = contract
+        suite = compile_suite(contract)
         # Great Expectations writes a `rendered_content` into what it is given, so each run gets its own.
         self._row_wise = [made for made in suite.expectations if is_row_wise(made)]
         self._whole = [made for made in suite.expectations if not is_row_wise(made)]
@@ -44,8 +48,11 @@ class RowChecks:
                 total = totals.setdefault(number, [result, 0, 0, []])
                 positions = _positions(result)
                 total[1] += int(result.result.get("element_count", 0)) - int(result.result.get("missing_count") or 0)
-                total[2] += len(positions)
-                found = [_finding(table, position, result) for position in positions]
+                # The type of a column, for one, is that of all of its rows or of none.
+                if names_no_rows := not result.success and not positions:
+                    self._fail(path, result)
+                total[2] += len(positions) or names_no_rows
+                found = [self._finding(table, position, result) for position in positions]
                 total[3] = (total[3] + [finding["value"] for finding in found])[:EXAMPLES]
                 broken[[start + position for position in positions]] = True
                 yield from found
@@ -57,31 +64,55 @@ class RowChecks:
     def _check_whole(self, path: Path, expectation: Any, broken: NDArray[np.bool_]) -> Iterator[Finding]:
         """One expectation on all rows of its columns at once."""
         origin = ["_id", "_file", "_row"]
-        table = pq.read_table(path, columns=[*columns_of(expectation), *origin] if columns_of(expectation) else None)
+        columns = columns_of(expectation.configuration)
+        table = pq.read_table(path, columns=[*columns, *origin] if columns else None)
         (result,) = self._validated(table, [expectation])
         if result.success:
             self.results.append(_result(path.stem, result, table.num_rows, 0, []))
             return
         if "unexpected_index_list" not in result.result:
-            seen = result.result.get("observed_value", result.result)
-            rule = f"{result.expectation_config.meta['rule']} (observed: {str(seen)[:SHOWN]})"
-            self.results.append(_result(path.stem, result, table.num_rows, 1, [str(seen)[:SHOWN]]))
-            self.failures.append(f"{path.stem}, {', '.join(columns_of(expectation)) or 'the table'}: {rule}")
+            self.results.append(_result(path.stem, result, table.num_rows, 1, [self._fail(path, result)]))
             return
         positions = _positions(result)
-        found = [_finding(table, position, result) for position in positions]
+        found = [self._finding(table, position, result) for position in positions]
         broken[positions] = True
         examples = [finding["value"] for finding in found[:EXAMPLES]]
         self.results.append(_result(path.stem, result, table.num_rows, len(positions), examples))
         yield from found
 
+    def _fail(self, path: Path, result: Any) -> str:
+        """Notes, once for each split, that a whole column or the table is not what it has to be; what was seen."""
+        config = result.expectation_config
+        seen = str(result.result.get("observed_value", result.result))[:SHOWN]
+        told = f"{path.stem}, {', '.join(columns_of(config)) or 'the table'}: {config.meta['rule']} (observed: {seen})"
+        if told not in self.failures:
+            self.failures.append(told)
+        return seen
+
+    def _finding(self, table: pa.Table, position: int, result: Any) -> Finding:
+        config = result.expectation_config
+        columns = columns_of(config)
+        value = table.column(columns[0])[position].as_py() if columns else None
+        text = table.column(columns[1])[position].as_py() if len(columns) > 1 else None
+        why = explanation(config.type, value, text, config.kwargs)
+        return {
+            "id": table.column("_id")[position].as_py(),
+            "file": table.column("_file")[position].as_py(),
+            "row": table.column("_row")[position].as_py(),
+            "column": columns[0] if columns else "",
+            "rule": f"{config.meta['rule']}: {why}" if why else config.meta["rule"],
+            "value": shown(value, columns[0], self._contract)[:SHOWN] if columns else "",
+        }
+
     def _validated(self, table: pa.Table, expectations: Sequence[Any]) -> list[Any]:
         if not expectations or table.num_rows == 0:
             return []
-        frame = table.drop_columns(
-            [name for name in ("_id", "_file", "_row") if name in table.column_names]
-        ).to_pandas()
-        batch = self._definition.get_batch(batch_parameters={"dataframe": frame.assign(_position=range(len(frame)))})
+        own = table.drop_columns([name for name in ("_id", "_file", "_row") if name in table.column_names])
+        # As floating point, which pandas makes of whole numbers beside a missing one, large ones would be taken alike.
+        frame = own.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        if any(columns_of(expectation.configuration) for expectation in expectations):
+            frame = frame.assign(_position=range(len(frame)))
+        batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
         wanted = {
             "result_format": "COMPLETE",
             "unexpected_index_column_names": ["_position"],
@@ -128,30 +159,6 @@ def _raised(info: dict[str, Any]) -> str | None:
 
 def _positions(result: Any) -> list[int]:
     return [int(entry["_position"]) for entry in result.result.get("unexpected_index_list") or []]
-
-
-def _finding(table: pa.Table, position: int, result: Any) -> Finding:
-    config = result.expectation_config
-    columns = [name for key in ("column", "column_B", "column_A") if (name := config.kwargs.get(key))]
-    columns = columns or list(config.kwargs.get("column_list", []))
-    value = table.column(columns[0])[position].as_py() if columns else None
-    text = table.column(columns[1])[position].as_py() if len(columns) > 1 else None
-    why = explanation(config.type, value, text, config.kwargs)
-    return {
-        "id": table.column("_id")[position].as_py(),
-        "file": table.column("_file")[position].as_py(),
-        "row": table.column("_row")[position].as_py(),
-        "column": columns[0] if columns else "",
-        "rule": f"{config.meta['rule']}: {why}" if why else config.meta["rule"],
-        "value": _shown(value, config),
-    }
-
-
-def _shown(value: Any, config: Any) -> str:
-    """A value as a finding holds it: not too long, and without the personal data that it is refused for."""
-    if config.type == "expect_column_values_to_hold_no_personal_data":
-        value = masked(value, find_personal_data(value, config.kwargs["kinds"], config.kwargs["regions"]))
-    return str(value)[:SHOWN]
 
 
 def _result(split: str, result: Any, checked: int, broken: int, examples: Sequence[str]) -> RuleResult:

@@ -11,7 +11,7 @@ from great_expectations.expectations.expectation import (
 )
 from great_expectations.expectations.registry import get_expectation_impl
 
-from data_contracts.dataset import DatasetContract, Property
+from data_contracts.dataset import DatasetContract, Property, Quality
 from data_contracts.errors import InputError
 from tasks.validation.expectations import (
     ExpectColumnListsToHoldKnownItems,
@@ -47,17 +47,17 @@ def is_row_wise(expectation: Any) -> bool:
     return isinstance(expectation, ROW_WISE) and expectation.expectation_type not in ACROSS_ROWS and not allows_some
 
 
-def columns_of(expectation: Any) -> list[str]:
-    """Columns that the expectation looks at, the one that a finding names first; none for one about the table."""
-    kwargs = expectation.configuration.kwargs
-    pair = [kwargs["column_B"], kwargs["column_A"]] if "column_B" in kwargs else []
-    single = [kwargs["column"]] if "column" in kwargs else []
-    return [*single, *pair, *kwargs.get("column_list", [])]
+def columns_of(configuration: Any) -> list[str]:
+    """Columns that an expectation looks at, the one that a finding names first; none for one about the table."""
+    kwargs = configuration.kwargs
+    pair = [kwargs["column_B"], kwargs["column_A"]] if kwargs.get("column_B") else []
+    single = [kwargs["column"]] if kwargs.get("column") else []
+    return [*single, *pair, *(kwargs.get("column_list") or [])]
 
 
 def _expectations(column: Property, contract: DatasetContract) -> list[Any]:
     found = [*_from_odcs(column), *_from_rules(column, contract)]
-    return found + [_from_quality(column, entry.implementation, entry.description) for entry in column.quality]
+    return found + [_from_quality(column, rule) for rule in column.quality]
 
 
 def _from_odcs(column: Property) -> list[Any]:
@@ -122,12 +122,12 @@ def _called(rule: str) -> dict[str, Any]:
     return {"meta": {"rule": rule}, "description": rule}
 
 
-def _from_quality(column: Property, implementation: dict[str, Any], description: str) -> Any:
-    kind, arguments = implementation.get("type", ""), implementation.get("kwargs", {})
+def _from_quality(column: Property, rule: Quality) -> Any:
+    kind, arguments = rule.implementation.type, rule.implementation.kwargs
     try:
         expectation = get_expectation_impl(kind)
         own = {"column": column.name} if "column" in expectation.__fields__ else {}
-        return expectation(**{**own, **arguments}, meta={"rule": description or kind})
+        return expectation(**{**own, **arguments}, meta={"rule": rule.description or kind})
     except Exception as error:
         raise InputError(
             f"contract column {column.name}: Great Expectations makes no {kind!r} from {arguments}: {error}"

@@ -369,13 +369,11 @@ def test_what_no_longer_hides_personal_data_breaks_consumers() -> None:
 
 
 def test_a_rule_that_says_what_holds_anyway_changes_the_digest_and_breaks_nobody() -> None:
-    before, after = (
-        changed(("owner",), "desk"),
-        changed((*TITLE, "customProperties"), custom(encodingDamage="quarantine")),
-    )
+    rules = custom(role="label", labels=["good", "bad", "mixed"])
+    before, after = (changed((*MOOD, "customProperties"), given) for given in (rules, rules + custom(minimumSupport=0)))
     assert before.digest != after.digest
     (only,) = differences(before, after)
-    assert (only.path, only.breaks) == ("title.customProperties", NOBODY)
+    assert (only.path, only.breaks) == ("mood.customProperties", NOBODY)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,46 @@ def test_a_custom_property_that_cannot_be_used_is_named_with_its_column(
 
 
 @pytest.mark.parametrize(
+    ("role", "rule", "complaint"),
+    [
+        (None, {"duplicates": {"within": "quarantine"}}, "duplicates is for columns with `role: text`"),
+        (None, {"conflictingLabels": "fail"}, "conflictingLabels is for columns with `role: text`"),
+        (None, {"encodingDamage": "quarantine"}, "encodingDamage is for columns with `role: text`"),
+        (None, {"languageMix": {"shares": {"en": [0.5, 1]}}}, "languageMix is for columns with `role: text`"),
+        (None, {"labels": ["a", "b"], "minimumSupport": 5}, "minimumSupport is for columns with `role: label`"),
+        (None, {"personalData": {"action": "mask"}}, None),
+        ("text", {"duplicates": {"within": "fail"}}, "duplicates is given for all texts at 'text'"),
+        ("text", {"languageMix": {"shares": {"en": [0.5, 1]}}}, None),
+    ],
+)
+def test_a_rule_that_would_be_checked_on_another_column_is_a_mistake(
+    content: dict[str, Any], role: str | None, rule: dict[str, Any], complaint: str | None
+) -> None:
+    column(content, 0)["customProperties"] = [{"property": "role", "value": "text"}]
+    given = {"role": role, **rule} if role else rule
+    properties = [{"property": name, "value": value} for name, value in given.items()]
+    content["schema"][0]["properties"].append(
+        {"name": "subject", "logicalType": "string", "customProperties": properties}
+    )
+    if complaint is None:
+        assert model_of(content, DatasetContract, "").column("subject").custom_properties
+    else:
+        assert mistakes_in(content)[1:] == [f"  - (top): column 'subject': {complaint}"]
+
+
+def test_what_is_given_twice_or_misspelt_is_a_mistake(content: dict[str, Any]) -> None:
+    content["customProperties"] = [{"property": "quarantineBudget", "value": share} for share in (0.1, 0.2)]
+    assert "custom property 'quarantineBudget' is given twice" in mistakes_in(content)[1]
+    content["customProperties"] = []
+    content["slaProperties"] = [{"property": "freshnes", "value": 1, "unit": "d", "element": "at"}]
+    assert "slaProperties: 'freshnes' is nothing that is checked; is it `freshness`?" in mistakes_in(content)[1]
+    content["slaProperties"] = []
+    rule = {"type": "expect_column_mean_to_be_between", "kwarg": {"min_value": 1}}
+    column(content, 1)["quality"] = [{"type": "custom", "engine": "greatExpectations", "implementation": rule}]
+    assert mistakes_in(content)[1:] == ["  - schema.0.properties.1.quality.0.implementation.kwarg: unknown key"]
+
+
+@pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ({"minLength": 9, "maxLength": 3}, "the lower limit 9 is above the upper limit 3"),
@@ -164,6 +204,18 @@ def test_the_digest_follows_what_the_contract_says_and_not_how(tmp_path: Path) -
     assert parse_yaml(plain, DatasetContract).digest == original
     assert parse_yaml(commented, DatasetContract).digest == original
     assert parse_yaml(changed, DatasetContract).digest != original
+
+
+def test_the_digest_of_the_rules_follows_what_is_asked_of_rows_alone(content: dict[str, Any]) -> None:
+    def of_rules() -> str:
+        return model_of(content, DatasetContract, "").rules_digest
+
+    original = of_rules()
+    content |= {"owner": "desk", "version": "1.0.1", "customProperties": []}
+    column(content, 0)["description"] = "what was written"
+    assert of_rules() == original
+    column(content, 1)["logicalTypeOptions"]["maximum"] = 4
+    assert of_rules() != original
 
 
 def test_a_contract_without_labels_keeps_what_a_production_window_has() -> None:

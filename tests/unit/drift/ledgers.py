@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from data_contracts.artifacts import Promotion
 from data_contracts.drift import (
     Announced,
     Decided,
@@ -48,6 +49,23 @@ def judged(
         reasons=("so it was found",),
         fresh_rows=fresh,
         decided_at=day(at),
+    )
+
+
+def promotion(number: int, at: float = 0) -> Promotion:
+    """The entry of that number of a promotion ledger: version 2 takes the place of version 1."""
+    return Promotion(
+        number=number,
+        id=str(number),
+        kind="promote",
+        version=2,
+        model="b" * 64,
+        previous=1,
+        judgement="c" * 64,
+        rows=None,
+        by="the gate",
+        reason="so",
+        at=day(at),
     )
 
 

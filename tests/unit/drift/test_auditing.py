@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_contracts.drift import Duel, Monitor
+from data_contracts.drift import DriftDecision, Duel, Monitor
 from tasks.drift.auditing import audited_rights, count_wrong, duels_of, not_counted_yet, why_roll_back
 from tasks.drift.measuring import Count
 from tasks.drift.monitors import allowed_share
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
-from tests.unit.drift.ledgers import judged
+from tests.unit.drift.ledgers import judged, promotion
 from tests.unit.drift.worlds import frozen, seen
 
 NAN = float("nan")
@@ -65,7 +65,7 @@ def test_labels_that_come_bit_by_bit_are_counted_once(before: list[tuple[int, in
 def test_a_duel_is_a_row_that_one_of_two_versions_has_right() -> None:
     champion = {"intent": np.array([1, 1, 0, 0, NAN, 1]), "tone": np.array([1.0])}
     replaced = {"intent": np.array([0, 1, 1, 1, NAN, NAN])}
-    assert duels_of(champion, replaced) == (Duel(task="intent", won=1, lost=2),)
+    assert duels_of(champion, replaced, promotion(7)) == (Duel(task="intent", won=1, lost=2, promotion=7),)
 
 
 def test_the_version_before_comes_back_when_labels_are_clear_and_not_before() -> None:
@@ -74,7 +74,7 @@ def test_the_version_before_comes_back_when_labels_are_clear_and_not_before() ->
             judged(f"week_{n}").model_copy(update={"duels": (Duel(task="intent", won=1, lost=count),)})
             for n, count in enumerate(lost)
         ]
-        return why_roll_back(windows, 0.05)
+        return why_roll_back(windows, promotion(2), 0.05)
 
     # 12 against 3 are an e-value of 9, 18 against 2 one of 526; 20 are asked for.
     assert after(4) is None
@@ -86,8 +86,8 @@ def test_the_version_before_comes_back_when_labels_are_clear_and_not_before() ->
 
 def test_a_version_that_wins_its_duels_stays() -> None:
     won = judged("week_1").model_copy(update={"duels": (Duel(task="intent", won=30, lost=0),)})
-    assert why_roll_back([won], 0.05) is None
-    assert why_roll_back([judged("week_1")], 0.05) is None
+    assert why_roll_back([won], promotion(2), 0.05) is None
+    assert why_roll_back([judged("week_1")], promotion(2), 0.05) is None
 
 
 def test_of_a_window_judged_again_with_more_labels_the_last_duels_count() -> None:
@@ -95,13 +95,30 @@ def test_of_a_window_judged_again_with_more_labels_the_last_duels_count() -> Non
     again = judged("week_1", audit="b" * 64).model_copy(update={"duels": (Duel(task="intent", won=0, lost=6),)})
     other = judged("week_2").model_copy(update={"duels": (Duel(task="intent", won=0, lost=6),)})
     # 6 in a row are an e-value of 18, 11 of more than 300: were both counted, it would be enough.
-    assert why_roll_back([first, again], 0.05) is None
-    assert why_roll_back([again, other], 0.05) is not None
+    assert why_roll_back([first, again], promotion(2), 0.05) is None
+    assert why_roll_back([again, other], promotion(2), 0.05) is not None
 
 
 def test_tasks_share_what_may_be_erred_by() -> None:
     seven = Duel(task="intent", won=0, lost=7)
     alone = judged("week_1").model_copy(update={"duels": (seven,)})
     beside = judged("week_1").model_copy(update={"duels": (seven, Duel(task="tone", won=1, lost=1))})
-    assert why_roll_back([alone], 0.05) is not None
-    assert why_roll_back([beside], 0.05) is None
+    assert why_roll_back([alone], promotion(2), 0.05) is not None
+    assert why_roll_back([beside], promotion(2), 0.05) is None
+
+
+def test_duels_of_an_earlier_promotion_are_not_counted_against_a_champion_again() -> None:
+    def after(number: int | None, lost: int, window: str) -> DriftDecision:
+        return judged(window).model_copy(update={"duels": (Duel(task="intent", won=0, lost=lost, promotion=number),)})
+
+    # Ten in a row bring the version before back; two and eight against other opponents do not add up.
+    assert why_roll_back([after(2, 10, "week_1")], promotion(2), 0.05) is not None
+    assert why_roll_back([after(2, 10, "week_1")], promotion(4), 0.05) is None
+    assert why_roll_back([after(2, 8, "week_1"), after(4, 2, "week_2")], promotion(4), 0.05) is None
+    assert why_roll_back([after(4, 8, "week_1"), after(4, 2, "week_2")], promotion(4), 0.05) is not None
+
+
+def test_duels_that_name_no_promotion_are_of_the_one_that_came_before_them() -> None:
+    old = judged("week_1", at=5).model_copy(update={"duels": (Duel(task="intent", won=0, lost=10),)})
+    assert why_roll_back([old], promotion(2, at=4), 0.05) is not None
+    assert why_roll_back([old], promotion(4, at=6), 0.05) is None

@@ -10,7 +10,7 @@ from tasks.drift.governor import Governor
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.reference import extend_reference
 from tasks.drift.report_backtest import policy_rows, write_backtest
-from tests.unit.drift.worlds import draw, frozen, usual_texts
+from tests.unit.drift.worlds import draw, frozen, seen, usual_texts
 
 RANDOM = np.random.default_rng(5)
 REFERENCE = frozen(draw(RANDOM, 800))
@@ -57,13 +57,23 @@ def test_without_labelled_rows_nobody_trains_and_every_window_asks_for_labels() 
 
 def test_delay_is_counted_from_where_labels_say_that_harm_began() -> None:
     windows = [past("1", right=0.95), past("2", right=0.5), past("3", outliers=60, right=0.5)]
-    known = REFERENCE.seen.tasks["intent"].right
-    assert known is not None
-    began = harmful_from(REFERENCE, windows, tolerated=0.02)
-    assert began == (0 if known.mean() - 0.02 > 0.95 else 1)
+    assert harmful_from(REFERENCE, windows, tolerated=0.02) == 1
     assert harmful_from(REFERENCE, [past("1"), past("2")], tolerated=0.02) is None
     found = played(DriftPolicy(), WINDOWS)
     assert (found.delay(None), found.delay(2), found.delay(1), found.delay(3)) == (None, 0, 1, None)
+
+
+def test_wrong_answers_that_chance_explains_are_no_harm_however_many_windows_are_looked_at() -> None:
+    reference = frozen(seen(np.zeros((1000, 2)), right=[0] * 100 + [1] * 900))
+
+    def began(*right: float) -> int | None:
+        return harmful_from(reference, [past(str(n), right=share) for n, share in enumerate(right, start=1)], 0.0)
+
+    # A thousand rows leave open that 11.6% are wrong. Then 20 of 100 are so once in 96 windows: enough for one of two,
+    # and not for one of eleven.
+    assert began(0.9, 0.8) == 1
+    assert began(0.9, *[0.88] * 9, 0.8) is None
+    assert began(0.9, *[0.88] * 9, 0.75) == 10
 
 
 def test_labels_are_evidence_in_a_back_test_too() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from data_contracts.drift import Decided, DriftDecision, DriftEntry, Finished, TakenUp
+from data_contracts.artifacts import Judgement, ModelVersion, Reference, Replaced, TrainedModel
+from data_contracts.drift import Decided, DriftDecision, DriftEntry, Finished, RolledBack, TakenUp
 from data_contracts.errors import InputError
 from tasks.drift import task_retraining
 from tasks.drift.delivery import (
@@ -22,10 +23,11 @@ from tasks.drift.delivery import (
 from tasks.drift.governor import Governor
 from tasks.drift.history import retraining_for
 from tasks.drift.ledger import DriftLedger
+from tasks.drift.task import note_rollback
 from tasks.drift.task_retraining import announce, close_lost, deliver_again, find_ledgers, finish, note_failure, take_up
 from tasks.storage.home import open_store
 from tasks.storage.store import Store
-from tests.unit.drift.ledgers import always, day, judged
+from tests.unit.drift.ledgers import always, day, judged, promotion
 from tests.unit.drift.retraining_process import claim_at_once, deliver_at_once
 
 # A forkserver would keep the environment that it began with, without the address of the bucket.
@@ -254,3 +256,21 @@ def test_a_flow_run_takes_a_retraining_up_and_ends_it_under_its_own_id(
     end = ledger.entries()[-1].happening
     assert isinstance(end, Finished)
     assert (end.verdict, end.version, end.flow_run) == ("INCONCLUSIVE", 7, "first")
+
+
+def test_every_rollback_is_noted_once_a_promotion_that_it_undoes(
+    store: Store, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    first = ModelVersion(
+        pipeline="support",
+        version=1,
+        model=trained_model("a" * 64),
+        reference=Reference(digest="8" * 64, model="a" * 64, rows=20),
+        judgement=Judgement(digest="1" * 64, verdict="PROMOTE", reasons=("so",), candidate="a" * 64, champion=None),
+        run_id="run",
+    )
+    for number in (2, 2, 5):
+        note_rollback.fn("support", Replaced(version=first, promotion=promotion(number)), "labels: 2 against 12")
+    assert [entry.happening for entry in DriftLedger(store, "support").entries()] == [
+        RolledBack(model_version=2, to=1, reason="labels: 2 against 12", promotion=number) for number in (2, 5)
+    ]

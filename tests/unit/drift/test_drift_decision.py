@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_contracts.drift import AccuracyEstimate, DriftDecision, DriftVerdict, Monitor, Shift
-from tasks.drift.decision import Triage, triage
+from tasks.drift.decision import Triage, raised_by, triage
 from tasks.drift.governor import Governor
 from tasks.drift.measuring import Count, Measured, measure_window
 from tasks.drift.monitors import log_bets, monitored
@@ -154,10 +154,33 @@ def test_rows_to_learn_from_that_come_later_turn_a_question_into_harm_and_count_
     assert asked.verdict == "UNKNOWN"
     again = replace(window, counts={})
     earlier = [decided(asked, 1)]
-    found = triage(again, earlier, POLICY, fresh_rows=20, told=[monitor.name for monitor in asked.monitors])
+    told = raised_by(earlier[0].window_digest, earlier, POLICY)
+    assert told == {"accuracy/intent"}
+    found = triage(again, earlier, POLICY, fresh_rows=20, told=told)
     assert (found.verdict, found.monitors) == ("HARMFUL", ())
     # To another window, which told nothing, the alarm does not belong.
     assert triage(again, earlier, POLICY, fresh_rows=20).verdict == "BENIGN"
+
+
+def test_a_window_that_is_judged_again_is_not_charged_with_what_later_ones_brought() -> None:
+    first = judge(measured(shift()))
+    later = judge(measured(shift(), intent=HARM), first, fresh_rows=0)
+    assert (first.verdict, later.verdict) == ("BENIGN", "UNKNOWN")
+    earlier = [decided(first, 1), decided(later, 2)]
+    quiet, asking = (raised_by(decision.window_digest, earlier, POLICY) for decision in earlier)
+    assert (quiet, asking) == (set(), {"accuracy/intent"})
+    again = replace(measured(shift()), counts={})
+    found = triage(again, earlier, POLICY, fresh_rows=20, audit={"intent": FINE}, told=quiet)
+    assert found.verdict == "BENIGN"
+    # Labels of the window that raised it still settle what it asked for.
+    assert triage(again, earlier, POLICY, fresh_rows=20, told=asking).verdict == "HARMFUL"
+
+
+def test_a_window_raised_what_was_raised_by_any_decision_on_it() -> None:
+    first = judge(measured(shift(), intent=HARM))
+    again = judge(replace(measured(shift()), counts={}), first, audit={"intent": HARM})
+    earlier = [decided(first, 1), decided(again, 1)]
+    assert raised_by(earlier[0].window_digest, earlier, POLICY) == {"accuracy/intent", "audit/intent"}
 
 
 def test_labels_that_show_no_harm_do_not_hide_doubt() -> None:

@@ -102,6 +102,20 @@ def test_windows_without_harm_in_a_row_end_the_episode_and_the_plain_cooldown_is
     assert story.watch(18) == ()
 
 
+def test_the_first_candidate_of_a_new_episode_waits_as_the_first_of_the_last_one_did() -> None:
+    story = Story(Governor(cooldown_days=7, back_off=2, minimum_fresh_rows=0))
+    for start in (0, 100):
+        assert story.watch(start) == ()
+        story.retrained(start, start, "REJECT")
+        assert len(story.watch(start + 13)) == 1
+        assert story.watch(start + 14) == ()
+        story.retrained(start + 14, start + 14, "REJECT")
+        (reason,) = story.watch(start + 28)
+        assert reason.startswith("2 candidate(s) in a row did not replace version 1, 28 days")
+        # Nothing was harmful any more, and a harm that comes later is another one.
+        story.watch(start + 40, "QUIET")
+
+
 def test_a_promoted_version_starts_afresh_and_one_that_comes_back_has_its_candidates_counted() -> None:
     story = Story(Governor(cooldown_days=1, back_off=10, minimum_fresh_rows=0))
     story.watch(0)

@@ -50,19 +50,19 @@ def test_versions_their_history_a_rollback_and_a_promotion_by_hand(graft: Callab
         "support: version 1 is champion again, version 2 is now `previous`"
     ]
     assert graft("promote", "support", "2", "--reason", "it was the [data]", "--by", "ben") == [
-        "support: version 2 is champion; version 1 is now `previous`. Kept: approval by ben: it was the [data]"
+        "support: version 2 is champion; version 1 is now `previous`. Kept: override by ben: it was the [data]"
     ]
     history = [line for line in graft("models", "support", "--history") if line.strip()]
     today = f"{datetime.now(UTC):%Y}"
     assert [line.split()[0] for line in history[2:]] == ["4", "3", "2", "1"]
     newest, rolled_back, promoted, first = (line.split()[1:] for line in history[2:])
     assert newest[0].startswith(today)
-    assert newest[2:] == ["approval", "2", "1", "ben", "it", "was", "the", "[data]"]
+    assert newest[2:] == ["override", "2", "1", "ben", "it", "was", "the", "[data]"]
     assert rolled_back[2:] == ["rollback", "1", "2", "ann", "tags", "<b>suffer</b>"]
     assert promoted[2:] == ["promote", "2", "1", "the", "gate", "so"]
     assert first[2:] == ["promote", "1", "the", "gate", "so"]
     why = [line for line in graft("models", "support") if line.strip()][2]
-    assert why.rstrip().endswith("approval by ben: it was the [data]")
+    assert why.rstrip().endswith("override by ben: it was the [data]")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 from tasks.ingestion.sources import Csv, FileSource, JsonLines, Parquet
+from tasks.ingestion.values import typed_column
 
 Row = dict[str, Any]
 Rows = Callable[[FileSource, bytes], list[tuple[int, Row]]]
@@ -135,3 +137,20 @@ def test_a_file_without_rows_lacks_no_column(rows_of: Rows) -> None:
 
 def test_csv_columns_are_renamed_too(rows_of: Rows) -> None:
     assert rows_of(Csv(path="a", columns={"text": "body"}, drop=("id",)), b"body,id\nx,1\n") == [(2, {"text": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("cell", "mistake"),
+    [
+        ('["\\ud800"]', "surrogates not allowed"),
+        ("[" * 100_000, "nested too deeply"),
+        ('["a", 1]', "expected a list of text"),
+    ],
+    ids=["half a pair", "nested", "a number"],
+)
+def test_a_cell_that_cannot_be_a_list_of_text_is_a_mistake_of_its_row(cell: str, mistake: str) -> None:
+    topics = Property.model_validate({"name": "topics", "logicalType": "array"})
+    column, mistakes = typed_column([cell, '["\\ud83d\\ude00"]'], topics)
+    assert column.to_pylist() == [None, ["\U0001f600"]]
+    assert list(mistakes) == [0]
+    assert mistake in mistakes[0]

@@ -199,7 +199,7 @@ def test_rows_of_the_same_content_have_the_same_id(ticket: Row, tmp_path: Path, 
     assert len(ids[0]) == 24
 
 
-def test_a_share_of_the_rows_is_held_out_by_their_ids(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+def test_a_share_of_the_rows_is_held_out_by_their_texts(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
     rows = many(ticket, 400)
     held_out = {"held_out_split": "fresh", "held_out_share": 0.25}
     folder = snapshot(located(written(tmp_path / "a.jsonl", rows), **held_out))
@@ -207,8 +207,18 @@ def test_a_share_of_the_rows_is_held_out_by_their_ids(ticket: Row, tmp_path: Pat
     assert len(kept) + len(out) == 400
     # 400 draws at a quarter: 100 expected, with a standard deviation of 8.7.
     assert 65 <= len(out) <= 135
-    assert all(int(row["_id"][:8], 16) < 2**32 / 4 for row in out)
-    assert all(int(row["_id"][:8], 16) >= 2**32 / 4 for row in kept)
+
+
+def test_what_people_repeat_is_learnt_or_judged_on_and_never_both(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
+    again = [
+        {**row, "text": row["text"].upper() + "!", "created_at": "2026-02-01T00:00:00Z"} for row in many(ticket, 100)
+    ]
+    rows = written(tmp_path / "a.jsonl", many(ticket, 100) + again)
+    folder = snapshot(located(rows, held_out_split="fresh", held_out_share=0.5))
+    learnt, judged = ({row["text"].rstrip("!").lower() for row in rows_of(folder, of)} for of in ("train", "fresh"))
+    assert learnt
+    assert judged
+    assert not learnt & judged
 
 
 def test_a_held_out_row_stays_held_out_as_the_file_grows_and_so_do_its_copies(

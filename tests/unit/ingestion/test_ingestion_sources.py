@@ -205,6 +205,10 @@ def test_a_csv_of_one_column_is_read(rows_of: Rows) -> None:
     assert rows_of(Csv(path="a.csv"), b"text\na;b\n") == [(2, {"text": "a;b"})]
 
 
+def test_a_long_text_is_a_cell_too(rows_of: Rows) -> None:
+    assert rows_of(Csv(path="a"), b"a,b\n" + b"x" * 300_000 + b",1\n") == [(2, {"a": "x" * 300_000, "b": "1"})]
+
+
 def test_an_open_quote_is_shown_where_it_opens(batches_of: Batches) -> None:
     with pytest.raises(InputError, match=r"a\.csv, row after line 2: .* Check the quotes and `delimiter`"):
         batches_of(Csv(path="a.csv"), b'a,b\n1,2\n1,"2\n1,2\n1,2\n')

@@ -129,6 +129,20 @@ def test_lines_that_are_known_stay_when_data_grows_and_new_labels_get_their_own(
     assert fresh != lines, "without what is kept the lines would lie elsewhere, and rows would move"
 
 
+@pytest.mark.parametrize("known", [1, 2, 3, 5, 12])
+def test_lines_drawn_from_few_texts_divide_the_many_that_come_later_nearly_by_the_shares(
+    contract: DatasetContract, known: int
+) -> None:
+    for seed in range(20):
+        splits = StratifiedSplit(column="label", validation=0.1, test=0.2, seed=seed)
+        few, many = (rows(number).set_column(1, "label", pa.array(["new"] * number)) for number in (known, 4000))
+        lines = splits.lines(["new"] * known, splits.positions(few, contract), {})
+        lines = splits.lines(["new"] * 4000, splits.positions(many, contract), lines)
+        counts = Counter(splits.assign(many, contract, lines))
+        assert 0.08 < counts["test"] / 4000 < 0.42
+        assert 0.04 < counts["validation"] / 4000 < 0.22
+
+
 def test_folds_are_disjoint_and_every_row_is_tested_once(contract: DatasetContract) -> None:
     tested: Counter[str] = Counter()
     for fold in range(5):

@@ -183,7 +183,18 @@ def test_a_variant_that_is_a_text_of_any_split_is_left_out(tmp_path: Path) -> No
     beside = prepare(write_snapshot(tmp_path / "b" / "snapshot", train, test=capital), augment=casing)
     # Two different variants there are, `Go` and `GO`, however often one is drawn.
     assert sorted(row["text"] for row in alone) == ["GO", "Go", "go"]
-    assert sorted(row["text"] for row in beside) == ["Go", "go"]
+    assert sorted(row["text"] for row in beside) == ["go"]
+
+
+def test_a_variant_has_never_the_words_of_a_text_to_be_judged_on(tmp_path: Path) -> None:
+    told = [{**row(n, "refund", tagged=False), "text": f"please refund order {n} today"} for n in range(60)]
+    judged = [{**row(n, "refund", tagged=False), "text": f"Refund order {n} today!"} for n in range(60)]
+    varied = [{"kind": kind, "share": 1.0, "copies": 5} for kind in ("word_dropout", "casing")]
+    found = prepare(write_snapshot(tmp_path / "snapshot", told, test=judged), augment=varied)
+    texts = {" ".join(one["text"].lower().split()) for one in found}
+    assert len(texts) > 100
+    assert not texts & {f"refund order {n} today" for n in range(60)}
+    assert len(found) > len(texts), "what differs from training in its letters alone is new"
 
 
 def test_a_variant_of_a_pair_is_one_of_its_first_text_and_known_only_with_its_second(tmp_path: Path) -> None:
@@ -199,7 +210,7 @@ def test_a_variant_of_a_pair_is_one_of_its_first_text_and_known_only_with_its_se
     assert sorted((row["body"] or "", row["text"]) for row in found) == [
         ("", "GO"), ("", "Go"), ("", "go"),
         ("to Hue", "GO"), ("to Hue", "Go"), ("to Hue", "go"),
-        ("to Oslo", "Go"), ("to Oslo", "go"),
+        ("to Oslo", "go"),
     ]  # fmt: skip
 
 

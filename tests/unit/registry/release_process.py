@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from data_contracts.artifacts import Judgement, Opponent, Reference, TrainedModel
+from data_contracts.artifacts import Judgement, Opponent, Reference, TrainedModel, Verdict
 from tasks.registry.promoting import adopt, mend, promote_if_won
 from tasks.registry.promotions import PromotionLedger
 from tasks.registry.versions import Registry, RunRecord
@@ -38,24 +38,25 @@ def opponent_in(registry: Registry) -> Opponent:
     return Opponent(model=registry.promoted(entry).model, entry=entry.number)
 
 
-def release(registry: Registry, model: TrainedModel, opponent: Opponent) -> bool:
-    """Judges the model better than the opponent, registers and promotes it; whether another one was overtaking."""
+def release(registry: Registry, model: TrainedModel, opponent: Opponent, verdict: Verdict = "PROMOTE") -> bool:
+    """Judges the model against the opponent, registers it and promotes it if it won; whether another one was
+    overtaking."""
     champion = opponent.model.digest if opponent.model else None
     # Like the gate's, the digest follows from who was judged against whom.
     digest = f"{int(model.digest, 16) ^ int(champion or '0', 16):064x}"
-    judged = Judgement(digest=digest, verdict="PROMOTE", reasons=("so",), candidate=model.digest, champion=champion)
+    judged = Judgement(digest=digest, verdict=verdict, reasons=("so",), candidate=model.digest, champion=champion)
     record = RunRecord({"epochs": 3}, {"intent/test": 0.75}, ())
     known = registry.version_of(model.digest)
     if known is None:
         version = registry.register(model, Reference(digest="8" * 64, model=model.digest, rows=1), judged, record)
     elif known.judgement.digest == digest:
-        version = known
+        version = registry.complete(known)
     else:
         version = registry.judge_again(known, judged, record)
     return promote_if_won(registry, version, opponent, None, datetime.now(UTC)).overtaken
 
 
-def release_and_die(home: Path, model: TrainedModel, step: int) -> None:
+def release_and_die(home: Path, model: TrainedModel, step: int, verdict: Verdict = "PROMOTE") -> None:
     """The whole of it, killed right before the write of that number, counted from 1."""
     writes = iter(range(1, 1000))
 
@@ -71,7 +72,7 @@ def release_and_die(home: Path, model: TrainedModel, step: int) -> None:
         setattr(MlflowClient, name, killed_before(getattr(MlflowClient, name)))
     setattr(PromotionLedger, "add", killed_before(PromotionLedger.add))  # noqa: B010
     registry = open_registry(home)
-    release(registry, model, opponent_in(registry))
+    release(registry, model, opponent_in(registry), verdict)
 
 
 def release_at_once(home: Path, model: TrainedModel, together: Any, answers: Any) -> None:

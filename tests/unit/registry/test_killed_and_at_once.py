@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mlflow.store.tracking.dbmodels.models import SqlExperiment
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from data_contracts.artifacts import TrainedModel
+from data_contracts.artifacts import TrainedModel, Verdict
+from tasks.registry.promoting import rollback
 from tests.unit.registry.release_process import (
     open_registry,
     opponent_in,
@@ -69,6 +71,42 @@ def test_a_run_killed_between_any_two_writes_leaves_one_champion_and_the_next_ru
         assert [version.aliases for version in registry.versions()] == [("champion",), ("previous",)]
     # Run, parameter, metric, end, version and challenger come before the entry; tag and aliases come after.
     assert left == [1] * 7 + [2] * 4
+
+
+@pytest.mark.parametrize(("verdict", "aliases"), [("HOLD", ("challenger",)), ("REJECT", ())])
+def test_a_version_that_does_not_win_is_challenger_whenever_its_run_was_killed(
+    home: Path, tmp_path: Path, trained_model: Callable[[str], TrainedModel], verdict: Verdict, aliases: tuple[str, ...]
+) -> None:
+    model = trained_model("b" * 64)
+    # A rejected version gets no alias, so that creating it and its run are all the writes.
+    for step in range(5, 30):
+        copy = tmp_path / str(step)
+        shutil.copytree(home, copy)
+        process = PROCESSES.Process(target=release_and_die, args=(copy, model, step, verdict))
+        process.start()
+        process.join(120)
+        registry = open_registry(copy)
+        release(registry, model, opponent_in(registry), verdict)
+        assert [version.aliases for version in registry.versions()] == [aliases, ("champion",)], step
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+    assert step == (7 if verdict == "HOLD" else 6)
+
+
+def test_a_version_that_lost_its_place_is_no_challenger_when_its_run_is_run_again(
+    home: Path, tmp_path: Path, trained_model: Callable[[str], TrainedModel]
+) -> None:
+    copy = tmp_path / "home"
+    shutil.copytree(home, copy)
+    registry = open_registry(copy)
+    release(registry, trained_model("b" * 64), opponent_in(registry))
+    rollback(registry, None, "ann", "", datetime.now(UTC))
+    assert registry.complete(registry.version(2)).aliases == ("previous",)
+    release(registry, trained_model("c" * 64), opponent_in(registry))
+    rollback(registry, 1, "ann", "", datetime.now(UTC))
+    assert registry.complete(registry.version(2)).aliases == ()
+    assert aliases_of_mlflow(copy) == {"champion": 1, "previous": 3}
 
 
 def test_two_runs_that_promote_at_once_come_one_after_the_other_and_the_later_judges_again(
@@ -135,7 +173,8 @@ def test_the_experiment_that_two_first_runs_make_at_the_same_moment_is_of_both(
 ) -> None:
     registry = open_registry(tmp_path)
     other = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with between_look_and_insert(SqlExperiment, lambda: other.create_experiment("shop")):
+    place = (tmp_path / "artifacts").as_uri()
+    with between_look_and_insert(SqlExperiment, lambda: other.create_experiment("shop", artifact_location=place)):
         release(registry, trained_model("b" * 64), opponent_in(registry))
     (version,) = registry.versions()
     assert version.aliases == ("champion",)

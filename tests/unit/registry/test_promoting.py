@@ -82,15 +82,15 @@ def test_a_champion_that_labels_show_to_be_worse_gives_way_to_the_one_it_replace
     second = desk.release("b").version
     before = replaced_by(desk.registry, second)
     assert before is not None
-    assert before.version == 1
-    bring_back(desk.registry, second, before, "labels: 2 against 12", NOW)
+    assert (before.version.version, before.promotion.number) == (1, 2)
+    bring_back(desk.registry, before, "labels: 2 against 12", NOW)
     assert desk.champions() == [1, 2, 1]
     last = desk.registry.ledger.last()
     assert last is not None
     assert (last.kind, last.by, last.reason) == ("rollback", "the monitoring", "labels: 2 against 12")
     # Once it is back, there is nothing to bring back, and nobody else is touched.
-    assert replaced_by(desk.registry, before) is None
-    bring_back(desk.registry, second, before, "again", NOW)
+    assert replaced_by(desk.registry, before.version) is None
+    bring_back(desk.registry, before, "again", NOW)
     assert desk.champions() == [1, 2, 1]
 
 
@@ -99,6 +99,32 @@ def test_a_champion_that_a_person_chose_is_not_brought_down_by_labels(desk: Desk
     chosen = desk.release("b", "HOLD").version
     override(desk.registry, 2, "ann", "the rows are stale", NOW)
     assert replaced_by(desk.registry, chosen) is None
+
+
+def test_a_person_who_brings_back_what_labels_brought_down_has_the_last_word(desk: Desk) -> None:
+    desk.release("a")
+    second = desk.release("b").version
+    before = replaced_by(desk.registry, second)
+    assert before is not None
+    bring_back(desk.registry, before, "labels: 2 against 12", NOW)
+    assert override(desk.registry, 2, "ann", "those labels were wrong", NOW).kind == "override"
+    assert replaced_by(desk.registry, second) is None
+    # What was begun before is not done to the promotion that came since.
+    bring_back(desk.registry, before, "labels: 2 against 12", NOW)
+    assert desk.champions() == [1, 2, 1, 2]
+
+
+def test_a_version_that_comes_back_by_another_judgement_is_held_against_the_champion_it_beat_then(desk: Desk) -> None:
+    desk.release("a")
+    desk.release("b", number=2, against="a")
+    third = desk.release("c", number=3, against="b").version
+    rollback(desk.registry, 1, "ann", "", NOW)
+    other_rows = RunRecord({}, {}, (), rows="6" * 64)
+    again = desk.register("c", "PROMOTE", 4, against="a", record=other_rows)
+    promote_if_won(desk.registry, again, desk.opponent(), None, NOW)
+    found = replaced_by(desk.registry, third)
+    assert found is not None
+    assert (found.version.version, found.promotion.number) == (1, 5)
 
 
 def test_the_champion_itself_stays_champion_whatever_it_is_judged_now(desk: Desk) -> None:

@@ -124,11 +124,7 @@ def test_handles_that_name_other_parents_than_those_before_them_break_the_chain(
         "checked rows": {
             "rows": passport.rows.model_copy(update={"checked": passport.rows.checked.model_copy(update=other)})
         },
-        "model": {
-            "model": passport.model.model_copy(
-                update={"parents": (OTHER, passport.tokens, passport.snapshot.contract_digest)}
-            )
-        },
+        "model": {"model": passport.model.model_copy(update={"parents": (OTHER, passport.tokens)})},
         "assessment": {"assessment": passport.assessment.model_copy(update=other)},
         "reference": {"reference": passport.reference.model_copy(update=other)},
         "report": {"report": passport.report.model_copy(update=other)},

@@ -70,7 +70,7 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
     model = train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe))
 
     assert model.cleaning == Cleaning(whitespace=True)
-    assert model.parents == (snapshot.digest, tokens.digest, snapshot.contract_digest)
+    assert model.parents == (snapshot.digest, tokens.digest)
     assert (model.tasks, model.epochs, model.steps) == (("intent", "places", "urgency"), 1, 2)
     assert heads_of(open_store().directory(model.digest))["urgency"].mean == pytest.approx(0.5)  # type: ignore[union-attr]
     assert list(open_home().curves.glob(f"{model.curves}/events.*"))

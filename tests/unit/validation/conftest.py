@@ -16,6 +16,10 @@ from tasks.validation.checking import check_snapshot
 from tasks.validation.checks import Checks
 
 Row = dict[str, Any]
+SINCE: dict[str, Row] = {
+    name: {"split": "train", "held_out_split": "fresh_week", "held_out_share": share}
+    for name, share in (("fresh_week", 1.0), ("train_since", 0.0))
+}
 
 
 class Checked(NamedTuple):
@@ -45,7 +49,10 @@ Check = Callable[..., Checked]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    """Reads rows (a list for each split) from files and checks them."""
+    """Reads rows (a list for each split) from files and checks them.
+
+    Those of "fresh_week" and of "train_since", which belongs to train, were labelled since.
+    """
 
     def run(contract: DatasetContract, **splits: list[Row]) -> Checked:
         # A test may check more than once.
@@ -59,7 +66,8 @@ def check(tmp_path: Path) -> Check:
             path = folder / f"{split}.jsonl"
             path.write_bytes(content)
             digest = hashlib.sha256(content).hexdigest()
-            files.append(SourceFile(split=split, address=str(path), sha256=digest, reader={"kind": "json_lines"}))
+            of_file = {"address": str(path), "sha256": digest, "reader": {"kind": "json_lines"}}
+            files.append(SourceFile(**SINCE.get(split, {"split": split}), **of_file))
         read_sources(files, Reading(contract), read)
         return Checked(checked, check_snapshot(read, files, contract, checked))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -38,6 +39,11 @@ def kept(checked: Any, split: str) -> list[str]:
     return texts
 
 
+def checked_files(checked: Any) -> list[Path]:
+    # The others name the files that the rows come from, which each run of a test has its own of.
+    return [path for path in checked.folder.iterdir() if path.suffix != ".jsonl"]
+
+
 def test_what_is_allowed_to_stand_twice_stays_and_is_counted(check: Check, contract_of: Make) -> None:
     contract = contract_of(text())
     checked = check(contract, train=rows("one text", "One text!", "another"))
@@ -56,6 +62,39 @@ def test_the_later_of_two_rows_of_a_split_goes(check: Check, contract_of: Make) 
         ("test", 2, "the same text stands in test, row 1"),
         ("train", 3, "the same text stands in train, row 1"),
     ]
+
+
+def test_one_row_of_a_text_stays_in_a_split_whatever_stands_in_others(check: Check, contract_of: Make) -> None:
+    contract = contract_of(text(duplicates={"within": "quarantine", "across": "allow"}), budget=0.9)
+    twice = rows("hello world", "Hello, world!", "other")
+    checked = check(contract, train=twice, test=twice[:1], noisy=twice)
+    assert [kept(checked, split) for split in ("train", "test", "noisy")] == [
+        ["hello world", "other"],
+        ["hello world"],
+        ["hello world", "other"],
+    ]
+    assert {f["rule"] for f in checked.findings} == {
+        "the same text stands in train, row 1",
+        "the same text stands in noisy, row 1",
+    }
+
+
+def test_people_who_repeat_what_is_learnt_or_judged_on_end_no_retraining(check: Check, contract_of: Make) -> None:
+    contract = contract_of(text(), budget=0.9)
+    checked = check(
+        contract,
+        train=rows("learnt", "said again in the week"),
+        train_since=rows("judged on", "new"),
+        test=rows("judged on", "judged, too"),
+        fresh_week=rows("said again in the week", "fresh"),
+    )
+    assert checked.checks.verdict(contract) == "PASS_WITH_QUARANTINE"
+    assert [(f["split"], f["value"], f["rule"]) for f in checked.findings] == [
+        ("train", "said again in the week", "the same text stands in fresh_week, row 1"),
+        ("train", "judged on", "the same text stands in test, row 1"),
+    ]
+    leaking = check(contract, train=rows("learnt", "judged on"), test=rows("judged on"), fresh_week=rows("fresh"))
+    assert leaking.checks.verdict(contract) == "FAIL"
 
 
 def test_across_splits_training_gives_way_first_and_what_is_judged_on_stays(check: Check, contract_of: Make) -> None:
@@ -108,6 +147,15 @@ def test_one_text_with_two_labels(check: Check, contract_of: Make, action: str, 
     expected = [(1, "good"), (2, "bad")] if action == "quarantine" else []
     assert [(f["row"], f["value"]) for f in checked.findings] == expected
     assert bool(checked.checks.failures) == (action == "fail")
+
+
+def test_a_list_of_labels_in_another_order_is_no_contradiction(check: Check, contract_of: Make) -> None:
+    topics = {**label(), "logicalType": "array"}
+    contract = contract_of(text(), topics, budget=1.0)
+    given = [["good", "bad"], ["bad", "good"]]
+    assert check(contract, train=[{"text": "so so", "label": both} for both in given]).accepted == {"train": 2}
+    other = check(contract, train=[{"text": "so so", "label": some} for some in (["good", "bad"], ["good"])])
+    assert {f["rule"] for f in other.findings} == {"one text, conflicting labels: bad, good, good"}
 
 
 def test_tags_contradict_by_their_entities_and_not_by_the_cut_of_their_tokens(check: Check, contract_of: Make) -> None:
@@ -205,6 +253,18 @@ def test_the_findings_of_personal_data_do_not_repeat_it(check: Check, contract_o
     assert "0912" not in (checked.folder / "checks.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("action", ["mask", "quarantine"])
+def test_no_finding_repeats_personal_data_whatever_rule_it_is_of(check: Check, contract_of: Make, action: str) -> None:
+    said = text(personalData={"action": action}, duplicates={"within": "quarantine"})
+    short = {**said, "logicalTypeOptions": {"maxLength": 40}}
+    address = "ana.lima@example.com"
+    given = rows(f"{address} waits for a parcel since last week", f"to {address}", f"To {address}!")
+    checked = check(contract_of(short, budget=1.0), train=given)
+    assert {finding["row"] for finding in checked.findings} == {1, 2, 3} if action == "quarantine" else {1, 3}
+    assert "0 to 40 characters" in {finding["rule"] for finding in checked.findings}
+    assert all("xxx.xxxx@xxxxxxx.xxx" in finding["value"] for finding in checked.findings)
+
+
 def checks(**facts: Any) -> Checks:
     return Checks(contract="c" * 64, rows={"train": 10}, quarantined={"train": 0}, **facts)
 
@@ -243,7 +303,10 @@ def test_the_checks_are_the_same_bytes_for_the_same_rows(check: Check, contract_
     contract = contract_of(text(duplicates={"similarity": 0.9}), label(), budget=0.9)
     given = [{"text": f"text {n % 7}", "label": ("good", "bad", "ugly")[n % 3]} for n in range(60)]
     first, second = check(contract, train=given), check(contract, train=given)
-    assert (first.folder / "checks.json").read_bytes() == (second.folder / "checks.json").read_bytes()
+    # Whoever owns the contract, and whatever share may be lost: what was learnt from the rows holds.
+    third = check(contract_of(text(duplicates={"similarity": 0.9}), label(), budget=0.8, owner="desk"), train=given)
+    for other in (second, third):
+        assert all(path.read_bytes() == (other.folder / path.name).read_bytes() for path in checked_files(first))
     assert read_checks(first.folder) == first.checks
 
 

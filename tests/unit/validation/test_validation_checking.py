@@ -27,7 +27,7 @@ def test_every_rule_of_the_contract_becomes_an_expectation() -> None:
     suite = compile_suite(load_contract("support"))
     found: dict[str, list[str]] = {}
     for expectation in suite.expectations:
-        found.setdefault(columns_of(expectation)[0], []).append(expectation.meta["rule"])
+        found.setdefault(columns_of(expectation.configuration)[0], []).append(expectation.meta["rule"])
     assert found["text"] == [
         "required",
         "3 to 2000 characters",
@@ -149,6 +149,34 @@ def test_a_rule_over_the_whole_column_passes_or_ends_the_run(check: Check, contr
     assert checks.verdict(contract) == "FAIL"
     assert checks.failures == ("train, stars: expect_column_mean_to_be_between (observed: 2.0)",)
     assert checks.rows == {"train": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "verdict"),
+    [
+        ("expect_column_values_to_be_of_type", {"type_": "float64"}, "FAIL"),
+        ("expect_column_values_to_be_of_type", {"type_": "int64"}, "PASS"),
+        ("expect_column_values_to_be_in_type_list", {"type_list": ["float64", "str"]}, "FAIL"),
+        ("expect_table_column_count_to_equal", {"value": 1}, "PASS"),
+        ("expect_table_columns_to_match_set", {"column_set": ["stars", "_position"]}, "FAIL"),
+    ],
+)
+def test_a_rule_on_types_or_on_the_table_sees_the_columns_of_the_contract(
+    check: Check, contract_of: Make, kind: str, arguments: Row, verdict: str
+) -> None:
+    contract = contract_of({"name": "stars", "logicalType": "integer", "quality": [rule(kind, **arguments)]})
+    checks = check(contract, train=[{"stars": 1}, {"stars": 3}]).checks
+    assert checks.verdict(contract) == verdict
+    assert [failure[:14] for failure in checks.failures] == [
+        "train, stars: " if "values" in kind else "train, the tab"
+    ] * (verdict == "FAIL")
+
+
+def test_large_numbers_beside_a_missing_one_are_told_apart(check: Check, contract_of: Make) -> None:
+    number = {"name": "id", "logicalType": "integer", "unique": True}
+    large = 1234567890123456789
+    checked = check(contract_of(number), train=[{"id": large}, {"id": large + 1}, {"id": None}])
+    assert checked.accepted == {"train": 3}
 
 
 @pytest.mark.parametrize(
