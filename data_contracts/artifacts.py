@@ -305,12 +305,16 @@ class Replaced(BaseModel):
 
 
 class Opponent(BaseModel):
-    """Whom a candidate is judged against: the champion as of one entry of the ledger (0 before the first)."""
+    """Whom a candidate is judged against: the champion as of one entry of the ledger (0 before the first).
+
+    `title` says for people which version it is, and what made it champion: `version 3, 2026-11-24 override by ann: so`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: TrainedModel | None
     entry: int
+    title: str = ""
 
 
 class Approval(BaseModel):

@@ -56,10 +56,11 @@ def explain(
         from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import changes_between, passport_of
 
-        name = load_pipeline(pipeline).name
+        plan = load_pipeline(pipeline)
+        name = plan.name
         old, new = (passport_of(version_numbered(name, number)) for number in (before, after))
         show_changes(name, (before, after), (old, new), changes_between(old, new))
-        show_movements((before, after), moved_scores(old.assessment, new.assessment))
+        show_movements((before, after), moved_scores(old.assessment, new.assessment, plan.group_column))
 
 
 def reproduce(

@@ -63,10 +63,16 @@ class Pipeline(BaseModel):
         return self._contract
 
     @property
+    def group_column(self) -> str | None:
+        """Column whose values name the rows that hang together, where `data.splits` is `grouped`."""
+        splits = self.data.splits
+        return splits.column if splits is not None and splits.kind == "grouped" else None
+
+    @property
     def fold_columns(self) -> tuple[str, ...]:
         """Columns by whose values rows stay together when they are cut into folds: a group's, or the texts."""
-        if self.data.splits is not None and self.data.splits.kind == "grouped":
-            return (self.data.splits.column,)
+        if self.group_column is not None:
+            return (self.group_column,)
         texts = self.tokenization
         return (texts.text_column, *([texts.pair_column] if texts.pair_column else []))
 

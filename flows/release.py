@@ -13,7 +13,7 @@ from data_contracts.artifacts import (
 )
 from flows.approval import ask_for_approval
 from flows.dispatch import on_pool
-from flows.pipeline import load_pipeline
+from flows.pipeline import Pipeline, load_pipeline
 from flows.score import score
 from tasks.evaluation.task import (
     ReportFacts,
@@ -56,22 +56,15 @@ def release(
     """
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
-    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit)
-    facts = ReportFacts(
-        pipeline=plan.name,
-        contract=plan.contract.name,
-        text_column=texts.text_column,
-        pair_column=texts.pair_column,
-        rows=snapshot.rows,
-        quarantined=snapshot.quarantined,
-        margin=plan.gate.margin,
-        origin=origin_of(model, snapshot),
-    )
     parameters, settings = plan.training.model_dump(), plan.model_dump(mode="json")
+    baselines = answer_baselines(snapshot, plan.heads, texts.text_column, texts.pair_column, model.encoder, texts.limit)
     for _ in range(JUDGED_AT_MOST):
         opponent = find_opponent(plan.name, model)
         champion = assessment_of(opponent, snapshot, pipeline, overrides)
-        judgement = judge_candidate(assessment, champion, baselines, plan.heads, plan.gate, texts.columns)
+        judgement = judge_candidate(
+            assessment, champion, baselines, plan.heads, plan.gate, texts.columns, plan.group_column
+        )
+        facts = facts_of(plan, model, snapshot, opponent)
         report = write_report(facts, assessment, baselines, judgement, model, transfers)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
         version = issue_passport(version, snapshot, assessment, report, settings, overrides or [])
@@ -82,6 +75,21 @@ def release(
     show_results(plan.name, report, judgement, outcome.version, outcome.why)
     return Release(
         version=outcome.version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why
+    )
+
+
+def facts_of(plan: Pipeline, model: TrainedModel, snapshot: ValidatedSnapshot, opponent: Opponent) -> ReportFacts:
+    """What the report says beside what was measured."""
+    return ReportFacts(
+        pipeline=plan.name,
+        contract=plan.contract.name,
+        text_column=plan.tokenization.text_column,
+        pair_column=plan.tokenization.pair_column,
+        rows=snapshot.rows,
+        quarantined=snapshot.quarantined,
+        gate=plan.gate,
+        origin=origin_of(model, snapshot),
+        champion=opponent.title,
     )
 
 

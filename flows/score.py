@@ -21,9 +21,10 @@ def score(
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
-    texts = load_pipeline(pipeline, overrides).tokenization
+    plan = load_pipeline(pipeline, overrides)
+    texts = plan.tokenization
     predictions = predict_rows(model, snapshot, tokens_for(model, snapshot, texts.text_column))
-    return predictions, score_predictions(predictions, snapshot, model, texts.columns)
+    return predictions, score_predictions(predictions, snapshot, model, texts.columns, plan.group_column)
 
 
 def tokens_for(model: TrainedModel, snapshot: ValidatedSnapshot, text_column: str) -> TokenizedDataset:

@@ -43,35 +43,34 @@ def shadow(
         show_rows(("batch", "task", "rows", "agreement"), rows, nothing)
         answers = {batch: of for batch, (of, _) in batches.items()}
         if differences is not None:
-            count = write_differences(answers, champion.model, differences)
-            print(f"{count} rows that they answer otherwise are in {differences}: fill in labels, then --labels")
+            count = write_differences(answers, champion.model, plan.tokenization.columns, differences)
+            print(f"{count} texts that they answer otherwise are in {differences}: fill in labels, then --labels")
         if labels is not None:
-            _show_tests(read_label_tests(answers, champion.model, labels), alpha)
+            _show_tests(read_label_tests(answers, champion.model, plan.tokenization.columns, labels), alpha)
 
 
 def ab(
     outcomes: Annotated[str, typer.Option(help="JSON Lines file of answered rows with their labels or outcomes.")],
     pipeline: PIPELINE = "support",
     success: Annotated[
-        str | None, typer.Option(help="Column of true and false that says whether the answer served its purpose.")
+        str | None, typer.Option(help="Column of true and false, or 1 and 0: whether the answer served its purpose.")
     ] = None,
     alpha: ALPHA = 0.05,
     debug: DEBUG = False,
 ) -> None:
     """Compare the challenger with the champion on the rows that each served (`serving: {challenger_share, key}`).
 
-    Rows are those of `graft predict`, in the order of time, with labels, or with a column of outcomes, added. Look as
-    often as you like: the test allows for it.
+    Rows are those of `graft predict`, in the order of time, with labels, or with a column of outcomes, added. Of each
+    key the first row with an outcome counts. Look as often as you like: the test allows for it.
     """
     with failures(debug):
         from data_contracts.errors import InputError
         from tasks.shadow.task import read_outcome_tests
 
         plan, champion, challenger = _both_of(pipeline)
-        share = plan.serving.challenger_share
-        if not share:
+        if not plan.serving.challenger_share:
             raise InputError(f"pipeline {plan.name} has serving.challenger_share 0, so the challenger serves no row.")
-        _show_tests(read_outcome_tests(outcomes, champion, challenger, share, success), alpha)
+        _show_tests(read_outcome_tests(outcomes, champion, challenger, plan.serving, success), alpha)
 
 
 def _both_of(pipeline: str) -> "tuple[Pipeline, ModelVersion, ModelVersion]":

@@ -28,7 +28,7 @@ def single_tasks(
     tokens = tokens_for(model, snapshot, plan.tokenization.text_column)
     alone = {task: _answers_alone(task, plan, snapshot, tokens) for task in plan.heads}
     together = predict_rows(model, snapshot, tokens)
-    transfers = compare_with_single_tasks(together, alone, snapshot, model)
+    transfers = compare_with_single_tasks(together, alone, snapshot, model, plan.group_column)
     show_transfers(plan.name, transfers)
     return transfers
 

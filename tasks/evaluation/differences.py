@@ -5,7 +5,8 @@ Tibshirani 1993, chapter 13). Two rows are added to those of a split: one that o
 one that only the opponent does. Without them two models that differ on none of 50 rows would be taken for equal beyond
 chance, and a model that errs two points more often would pass so in one case of three. For right and wrong answers that
 is the interval of Bonett and Price (2012, Journal of Educational and Behavioral Statistics 37, 479-488), which stays
-honest for few rows; for other metrics a row's weight is the same, the metric's range over the rows.
+honest for few rows; for other metrics a row's weight is the same, the metric's range over the rows. Where rows hang
+together in clusters, whole clusters are drawn.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evaluation.clusters import Clusters, sums_of_clusters
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.resampling import resampled_sums
 from tasks.evaluation.scoring import IN_DOMAIN
@@ -58,16 +60,23 @@ class Difference:
 class PairedRows(NamedTuple):
     """What two models make of the rows of one task, as (rows, k) statistics from whose sums `score` gives the metric.
 
-    Rows without a label are not `known`.
+    Rows without a label are not `known`. Rows of one of the `clusters` are drawn together; without them each is alone.
     """
 
     score: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     candidate: NDArray[np.float64]
     opponent: NDArray[np.float64]
     known: NDArray[np.bool_]
+    clusters: Clusters | None = None
 
 
-def paired_rows(head: AnyHead, labels: list[Any], candidate: list[Any], opponent: list[Any]) -> PairedRows:
+def paired_rows(
+    head: AnyHead,
+    labels: list[Any],
+    candidate: list[Any],
+    opponent: list[Any],
+    clusters: Clusters | None = None,
+) -> PairedRows:
     """The statistics of both models' answers to those rows; a label that is None is not known."""
     known = np.array([label is not None for label in labels], dtype=bool)
     at = np.flatnonzero(known).tolist()
@@ -78,11 +87,11 @@ def paired_rows(head: AnyHead, labels: list[Any], candidate: list[Any], opponent
         table = np.zeros((len(labels), of_known.shape[1]))
         table[known] = of_known
         tables.append(table)
-    return PairedRows(head.score_of_sums, tables[0], tables[1], known)
+    return PairedRows(head.score_of_sums, tables[0], tables[1], known, clusters)
 
 
 def differences(opponent: str, split: str, tasks: Mapping[str, PairedRows], policy: GatePolicy) -> list[Difference]:
-    """The difference of every task with a known row, and of the mean over these tasks.
+    """The difference of every task with a known row, and of the mean over these tasks; all are of the same rows.
 
     `low` and `high` bound the two-sided interval of `policy.confidence`.
     """
@@ -117,10 +126,11 @@ def _value(paired: PairedRows) -> float:
 def _draws(tasks: list[PairedRows], draws: int) -> list[NDArray[np.float64]]:
     """(draws,) differences of each task."""
     columns = [np.column_stack([task.candidate, task.opponent, task.known]) for task in tasks]
-    rows = len(columns[0])
+    units = sums_of_clusters(np.concatenate(columns, axis=1), tasks[0].clusters)
+    rows = len(units)
     # The last two columns count the two rows that are added.
-    table = np.zeros((rows + 2, sum(part.shape[1] for part in columns) + 2))
-    table[:rows, :-2] = np.concatenate(columns, axis=1)
+    table = np.zeros((rows + 2, units.shape[1] + 2))
+    table[:rows, :-2] = units
     table[rows, -2] = table[rows + 1, -1] = 1
     sums = resampled_sums(table, draws)
     gained, lost = sums[:, -2], sums[:, -1]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from data_contracts.artifacts import VERDICT_FILE, Verdict
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.checks import Check, reasons_of, verdict_of, write_checks
+from tasks.evaluation.clusters import read_clusters
 from tasks.evaluation.differences import Difference, PairedRows, differences, paired_rows, write_evidence
 from tasks.evaluation.finite import check_finite
 from tasks.evaluation.known_labels import known_labels
@@ -58,16 +59,17 @@ def judge(
     champion_heads: Mapping[str, AnyHead] | None = None,
     measured: Measured = Measured(),
     text_columns: Sequence[str] = (),
+    group_column: str | None = None,
 ) -> Ruling:
     """The gate's ruling. The folders hold answers for the splits of `snapshot`.
 
     `champion_heads` are the candidate's by default; `text_columns` are what slices do without, the first one gives the
-    lengths of texts. Tasks that the champion does not answer are judged as those of a first model. Raises InputError,
-    naming the row, where a model answers NaN.
+    lengths of texts. Rows with the same value of `group_column` are drawn together. Tasks that the champion does not
+    answer are judged as those of a first model. Raises InputError, naming the row, where a model answers NaN.
     """
     shared = shared_tasks(heads, champion, champion_heads) if champion else SharedTasks(new=dict(heads))
     checks = [*shared.notes, *_own_checks(snapshot, heads, candidate, measured, policy)]
-    first = _against_baselines(snapshot, shared.new, candidate, baselines, policy)
+    first = _against_baselines(snapshot, shared.new, candidate, baselines, policy, group_column)
     found = baseline_checks(first)
     if shared.new and not first:
         limit = "above 0 beyond chance"
@@ -77,7 +79,9 @@ def judge(
     if champion and shared.compared:
         splits = sorted(p.stem for p in candidate.glob("*.parquet") if p.stem not in TRAINING_SPLITS)
         pairs = {
-            split: read_pairs(snapshot, split, shared.compared, candidate, champion, "champion", shared.labels)
+            split: read_pairs(
+                snapshot, split, shared.compared, candidate, champion, "champion", shared.labels, group_column
+            )
             for split in splits
         }
         later = [d for split, of in pairs.items() for d in differences("champion", split, of, policy)]
@@ -105,22 +109,30 @@ def read_pairs(
     opponent: Path,
     name: str,
     known: Mapping[str, frozenset[str]] | None = None,
+    group_column: str | None = None,
 ) -> dict[str, PairedRows]:
     """What candidate and opponent make of the rows of a split, by task; of some only where a label is `known`."""
-    labels = read_labels(snapshot, split, heads)
+    labels, clusters = read_labels(snapshot, split, heads), read_clusters(snapshot, split, group_column)
     both = [_read(folder, split, heads, whose) for folder, whose in ((candidate, "candidate"), (opponent, name))]
+    given = {task: known_labels(labels[task], (known or {}).get(task)) for task in heads}
     return {
-        task: paired_rows(head, known_labels(labels[task], (known or {}).get(task)), *(a.answers[task] for a in both))
+        task: paired_rows(head, given[task], both[0].answers[task], both[1].answers[task], clusters)
         for task, head in heads.items()
     }
 
 
 def _against_baselines(
-    snapshot: Path, heads: Mapping[str, AnyHead], candidate: Path, baselines: Path, policy: GatePolicy
+    snapshot: Path,
+    heads: Mapping[str, AnyHead],
+    candidate: Path,
+    baselines: Path,
+    policy: GatePolicy,
+    group_column: str | None,
 ) -> list[Difference]:
     found = []
     for name in BASELINES if heads else ():
-        pairs = read_pairs(snapshot, IN_DOMAIN, heads, candidate, baselines / name, name)
+        opponent = baselines / name
+        pairs = read_pairs(snapshot, IN_DOMAIN, heads, candidate, opponent, name, group_column=group_column)
         found += [d for d in differences(name, IN_DOMAIN, pairs, policy) if d.task != SKILL]
     return found
 

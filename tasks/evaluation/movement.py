@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tasks.evaluation.clusters import read_clusters
 from tasks.evaluation.resampling import paired_interval
 from tasks.evaluation.scoring import SCORES, Score, read_scores
 from tasks.modeling.answers import read_answers, read_ids, read_labels
@@ -43,13 +46,16 @@ class Movement:
         return None if self.before is None or self.after is None else self.after - self.before
 
 
-def movements(before: Scored, after: Scored) -> list[Movement]:
-    """Every primary score of either, in the order of the newer one."""
+def movements(before: Scored, after: Scored, group_column: str | None = None) -> list[Movement]:
+    """Every primary score of either, in the order of the newer one.
+
+    For an interval, rows with the same value of `group_column` are drawn together.
+    """
     old, new = _primary(before), _primary(after)
     found = []
     for key in new | old:
         was, became = old.get(key), new.get(key)
-        interval = _paired(before, after, key[0], key[1]) if was and became else None
+        interval = _paired(before, after, key[0], key[1], group_column) if was and became else None
         low, high = interval or (None, None)
         found.append(Movement(*key, was.value if was else None, became.value if became else None, low, high))
     return found
@@ -60,7 +66,9 @@ def _primary(scored: Scored) -> dict[tuple[str, str, str], Score]:
     return {(score.task, score.split, score.metric): score for score in scores if score.primary}
 
 
-def _paired(before: Scored, after: Scored, task: str, split: str) -> tuple[float, float] | None:
+def _paired(
+    before: Scored, after: Scored, task: str, split: str, group_column: str | None
+) -> tuple[float, float] | None:
     heads = [scored.heads[task] for scored in (before, after) if task in scored.heads]
     if len({head.kind for head in heads}) != 1 or len(heads) != 2:
         return None
@@ -73,7 +81,11 @@ def _paired(before: Scored, after: Scored, task: str, split: str) -> tuple[float
         head.statistics(*zip(*(of_model[row] for row in sorted(of_model)), strict=True))
         for head, of_model in zip(heads, rows, strict=True)
     ]
-    return paired_interval(heads[1].score_of_sums, tables[1], tables[0])
+    clusters = read_clusters(after.snapshot, split, group_column)
+    if clusters is not None:
+        of_row = dict(zip(read_ids(after.snapshot, split), clusters, strict=True))
+        clusters = np.array([of_row[row] for row in sorted(rows[1])], dtype=np.int64)
+    return paired_interval(heads[1].score_of_sums, tables[1], tables[0], clusters)
 
 
 def _labelled(scored: Scored, task: str, split: str) -> dict[str, tuple[Any, Any]]:

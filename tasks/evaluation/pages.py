@@ -3,10 +3,14 @@
 from pydantic import BaseModel, ConfigDict
 
 from data_contracts.artifacts import Judgement, ModelVersion, TrainedModel, ValidatedSnapshot
+from tasks.evaluation.policy import GatePolicy
 
 
 class ReportFacts(BaseModel):
-    """What the report says of where a model comes from."""
+    """What the report says of where a model comes from.
+
+    `champion` says whom it was judged against, and how that one became champion.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -16,8 +20,9 @@ class ReportFacts(BaseModel):
     pair_column: str | None = None
     rows: dict[str, int]
     quarantined: dict[str, int]
-    margin: float = 0.0
+    gate: GatePolicy = GatePolicy()
     origin: dict[str, str] = {}
+    champion: str = ""
 
 
 def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str]:

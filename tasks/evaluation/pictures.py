@@ -48,16 +48,19 @@ def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
     return png(figure)
 
 
-def changes(differences: Sequence[Difference], margin: float) -> bytes:
-    """Every difference with its interval: right of the line is better, wholly left of the dashed one clearly worse."""
+def changes(differences: Sequence[Difference], margins: Sequence[float]) -> bytes:
+    """Every difference with its interval: right of the line is better, wholly left of the dashed one clearly worse.
+
+    The dashed line stands at each one's own of the `margins`.
+    """
     names = [f"{d.task}, {'in domain' if d.split == IN_DOMAIN else d.split}" for d in differences]
     if len({d.opponent for d in differences}) > 1:
         names = [f"{name}: {d.opponent}" for name, d in zip(names, differences, strict=True)]
     figure = new_figure(7.2, 0.3 * len(differences) + 1.0)
     panel = figure.subplots()
     panel.axvline(0, color=INK, lw=0.8)
-    panel.axvline(-margin, color=BAD, lw=0.8, ls="--")
-    for height, d in enumerate(differences):
+    for height, (d, margin) in enumerate(zip(differences, margins, strict=True)):
+        panel.plot([-margin, -margin], [height - 0.5, height + 0.5], color=BAD, lw=0.8, ls="--")
         colour = GOOD if d.low > 0 else BAD if d.high < -margin else QUIET
         panel.plot([d.low, d.high], [height, height], color=colour, lw=3.5, alpha=0.55, solid_capstyle="round")
         panel.plot([d.value], [height], "o", color=colour, ms=6)

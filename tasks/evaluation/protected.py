@@ -38,7 +38,12 @@ def protected_checks(tasks: Mapping[str, PairedRows], groups: Mapping[str, Group
 
 
 def _rows_of(paired: PairedRows, rows: NDArray[np.int64]) -> PairedRows:
-    return paired._replace(candidate=paired.candidate[rows], opponent=paired.opponent[rows], known=paired.known[rows])
+    return paired._replace(
+        candidate=paired.candidate[rows],
+        opponent=paired.opponent[rows],
+        known=paired.known[rows],
+        clusters=None if paired.clusters is None else paired.clusters[rows],
+    )
 
 
 def _check(group: str, difference: Difference, is_worse: bool, policy: GatePolicy) -> Check:

@@ -73,7 +73,7 @@ def _sections(
     """In the order of the page."""
     assessment = evidence.assessment
     yield report_scores.checks(read_checks(evidence.judgement / CHECKS))
-    yield report_scores.changes(judgement, read_evidence(evidence.judgement / EVIDENCE), facts.margin)
+    yield report_scores.changes(judgement, read_evidence(evidence.judgement / EVIDENCE), facts.gate)
     yield report_scores.results(table, scores)
     yield report_slices.slices(read_slices(assessment / SLICES))
     yield _confusion(evidence, heads)
@@ -98,7 +98,8 @@ def _sections(
 
 def _said_of(facts: ReportFacts, judgement: Judgement) -> str:
     champion = judgement.champion
-    opponent = f"against champion {champion[:12]}" if champion else "against both baselines, as there was no champion"
+    known = facts.champion or (champion or "")[:12]
+    opponent = f"against champion {known}" if champion else "against both baselines, as there was no champion"
     return f"model {judgement.candidate[:12]} {opponent} · contract {facts.contract}"
 
 

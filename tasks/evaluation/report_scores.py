@@ -7,14 +7,14 @@ from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
 from tasks.evaluation.checks import Check, ranked
 from tasks.evaluation.differences import Difference
-from tasks.evaluation.policy import SKILL
+from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import IN_DOMAIN, Score
 from tasks.reporting.sections import Cell, Column, Picture, Section, Table, Tone, interval
 
 SIGNED = Column("difference", "number", signed=True)
 
 
-def changes(judgement: Judgement, differences: Sequence[Difference], margin: float) -> Section:
+def changes(judgement: Judgement, differences: Sequence[Difference], policy: GatePolicy) -> Section:
     """What is better and worse than the champion, or than the baselines where there was none."""
     since = "Change since the champion" if judgement.champion else "Beside the baselines"
     found = [d for d in differences if (d.opponent == "champion") == (judgement.champion is not None)]
@@ -29,14 +29,17 @@ def changes(judgement: Judgement, differences: Sequence[Difference], margin: flo
         Column("interval", "number"),
         Column("rows", "number"),
     )
+    margins = [policy.margin_of(d.task) for d in shown]
     rows = [
         (d.task, place(d.split), d.opponent, Cell(d.value, tone_of(d, margin)), f"{d.low:+.3f} – {d.high:+.3f}", d.rows)
-        for d in shown
+        for d, margin in zip(shown, margins, strict=True)
     ]
-    drawn = [Picture("changes", since, pictures.changes(shown, margin))] if shown else []
+    drawn = [Picture("changes", since, pictures.changes(shown, margins))] if shown else []
+    own = {d.task: policy.margins[d.task] for d in shown if d.task in policy.margins}
+    told = f"-{policy.margin:g}" + "".join(f", of {task} -{margin:g}" for task, margin in own.items())
     note = (
         "Candidate less opponent, on the same rows; the intervals are those of the paired bootstrap that the gate goes "
-        f"by. The dashed line is the margin, -{margin:g}: what lies wholly beyond it is clearly worse."
+        f"by. The dashed line is the margin, {told}: what lies wholly beyond it is clearly worse."
     )
     return Section("changes", since, note, pictures=drawn, tables=[Table(columns, rows, "The numbers", folded=True)])
 
@@ -110,7 +113,7 @@ def place(split: str) -> str:
 
 
 def tone_of(difference: Difference, margin: float) -> Tone:
-    """Better beyond chance, worse by the margin beyond chance, or neither."""
+    """Better beyond chance, worse by its margin beyond chance, or neither."""
     if difference.low > 0:
         return "good"
     if difference.high < -margin:

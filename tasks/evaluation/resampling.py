@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evaluation.clusters import Clusters, sums_of_clusters
+
 DRAWS = 1000
 SEED = 20_260
 COUNTS_AT_ONCE = 4_000_000
@@ -31,10 +33,12 @@ def resampled_sums(table: NDArray[np.float64], draws: int, seed: int = SEED) -> 
 
 
 def score_interval(
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]], table: NDArray[np.float64]
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    table: NDArray[np.float64],
+    clusters: Clusters | None = None,
 ) -> tuple[float, float]:
-    """95% interval of the score of a (rows, k) table's sums."""
-    low, high = np.quantile(score(resampled_sums(table, DRAWS)), INTERVAL)
+    """95% interval of the score of a (rows, k) table's sums; rows of one cluster are drawn together."""
+    low, high = np.quantile(score(resampled_sums(sums_of_clusters(table, clusters), DRAWS)), INTERVAL)
     return float(low), float(high)
 
 
@@ -42,9 +46,10 @@ def paired_interval(
     score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     first: NDArray[np.float64],
     second: NDArray[np.float64],
+    clusters: Clusters | None = None,
 ) -> tuple[float, float]:
     """95% interval of how far the first table's score is above the second's; a draw takes the same rows of both."""
-    sums = resampled_sums(np.concatenate([first, second], axis=1), DRAWS)
+    sums = resampled_sums(sums_of_clusters(np.concatenate([first, second], axis=1), clusters), DRAWS)
     width = first.shape[1]
     low, high = np.quantile(score(sums[:, :width]) - score(sums[:, width:]), INTERVAL)
     return float(low), float(high)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from tasks.evaluation.clusters import Clusters, read_clusters
 from tasks.evaluation.finite import check_finite
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.resampling import score_interval
@@ -36,14 +37,21 @@ class Score:
     high: float | None = None
 
 
-def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], splits: Iterable[str]) -> list[Score]:
+def score_splits(
+    snapshot: Path,
+    answers: Path,
+    heads: Mapping[str, AnyHead],
+    splits: Iterable[str],
+    group_column: str | None = None,
+) -> list[Score]:
     """Every metric of every task on every split that has labels for it.
 
     A split whose rows have no label for a classifier is out of its scope: there the confidence is judged, as the
     area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`). Not so where a text may have
     no label at all, which is then the sure answer to such rows.
     A task without a column in the snapshot, and rows with labels that a head does not know, are left out: a champion of
-    yesterday may have either. Raises InputError, naming task and row, where the answers hold NaN.
+    yesterday may have either. For an interval, rows with the same value of `group_column` are drawn together. Raises
+    InputError, naming task and row, where the answers hold NaN.
     """
     found: list[Score] = []
     columns = pq.read_schema(snapshot / f"{IN_DOMAIN}.parquet").names
@@ -53,10 +61,11 @@ def score_splits(snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], sp
     for split in splits:
         labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         check_finite(answered, split)
+        clusters = read_clusters(snapshot, split, group_column)
         for task, head in heads.items():
             rows = [row for row, label in enumerate(labels[task]) if label is not None]
             if rows:
-                found += _score_task(task, split, head, answered, labels[task], rows)
+                found += _score_task(task, split, head, answered, labels[task], rows, clusters)
             elif head.one_label:
                 value = auroc(inside.confidences[task], answered.confidences[task])
                 count = len(answered.confidences[task])
@@ -84,14 +93,21 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def _score_task(
-    task: str, split: str, head: AnyHead, answered: Answers, labels: list[Any], rows: list[int]
+    task: str,
+    split: str,
+    head: AnyHead,
+    answered: Answers,
+    labels: list[Any],
+    rows: list[int],
+    clusters: Clusters | None,
 ) -> list[Score]:
     answers, references = [answered.answers[task][row] for row in rows], [labels[row] for row in rows]
     confidences = [answered.confidences[task][row] for row in rows]
     values: dict[str, float] = {}
     for module, (predictions, truths) in head.metric_inputs(answers, references, confidences).items():
         values |= _load_metric(module).compute(predictions=predictions, references=truths)
-    low, high = score_interval(head.score_of_sums, head.statistics(answers, references))
+    of_rows = None if clusters is None else clusters[rows]
+    low, high = score_interval(head.score_of_sums, head.statistics(answers, references), of_rows)
     found = [Score(task, split, name, float(value), len(rows)) for name, value in values.items()]
     first = found[0]
     return [Score(task, split, first.metric, first.value, len(rows), True, low, high), *found[1:]]

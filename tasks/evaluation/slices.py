@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.evaluation.clusters import Clusters, read_clusters, sums_of_clusters
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.policy import LENGTH, SOURCE_FILE, GatePolicy
 from tasks.evaluation.resampling import DRAWS, resampled_sums
@@ -104,23 +105,29 @@ def score_slices(
     splits: Sequence[str],
     text_columns: Sequence[str],
     min_rows: int = LEAST_ROWS,
+    group_column: str | None = None,
 ) -> list[GroupScore]:
-    """Every task in every group of every slice of these splits, where the slice has two groups or more."""
+    """Every task in every group of every slice of these splits, where the slice has two groups or more.
+
+    For an interval, rows with the same value of `group_column` are drawn together.
+    """
     found = []
     for split in splits:
         groups = snapshot_groups(snapshot, split, heads, text_columns)
         labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        clusters = read_clusters(snapshot, split, group_column)
         for task, head in heads.items():
             known = np.array([row for row, label in enumerate(labels[task]) if label is not None], dtype=np.int64)
             if not len(known):
                 continue
             given, wanted = [answered.answers[task][row] for row in known], [labels[task][row] for row in known]
             statistics = head.statistics(given, wanted)
+            of_known = None if clusters is None else clusters[known]
             for name, of_slice in groups.items():
                 members = {group: np.isin(known, rows) for group, rows in of_slice.items()}
                 present = {group: of for group, of in members.items() if of.any()}
                 if len(present) > 1:
-                    found += _score_groups(task, split, name, head, statistics, present, min_rows)
+                    found += _score_groups(task, split, name, head, statistics, present, min_rows, of_known)
     return found
 
 
@@ -180,12 +187,13 @@ def _score_groups(
     statistics: NDArray[np.float64],
     members: Mapping[str, NDArray[np.bool_]],
     min_rows: int,
+    clusters: Clusters | None,
 ) -> list[GroupScore]:
     width = statistics.shape[1]
     # The rows of the whole and of each group side by side, so that a draw takes the same for all of them.
     table = np.concatenate([statistics, *(statistics * of[:, None] for of in members.values())], axis=1)
-    draws = min(DRAWS, max(LEAST_DRAWS, MOST_COUNTS // len(table)))
-    sums, whole = resampled_sums(table, draws), table.sum(axis=0)[None]
+    whole, units = table.sum(axis=0)[None], sums_of_clusters(table, clusters)
+    sums = resampled_sums(units, min(DRAWS, max(LEAST_DRAWS, MOST_COUNTS // len(units))))
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn = [np.nan_to_num(head.score_of_sums(sums[:, at : at + width])) for at in range(0, table.shape[1], width)]
     values = [float(head.score_of_sums(whole[:, at : at + width])[0]) for at in range(0, table.shape[1], width)]

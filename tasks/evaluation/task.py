@@ -119,6 +119,7 @@ def score_predictions(
     snapshot: ValidatedSnapshot,
     model: TrainedModel,
     text_columns: tuple[str, ...] = (),
+    group_column: str | None = None,
 ) -> Assessment:
     """Every metric of every task on every evaluation split, slices, calibration, scope, and labels to look at."""
     from tasks.evaluation.assessing import assess_answers
@@ -129,7 +130,7 @@ def score_predictions(
         splits = [split for split in predictions.rows if split not in TRAINING_SPLITS]
         heads = heads_of(store.directory(model.digest))
         rows, answers = store.directory(snapshot.digest), store.directory(predictions.digest)
-        scores = assess_answers(rows, answers, heads, splits, text_columns, output=draft)
+        scores = assess_answers(rows, answers, heads, splits, text_columns, draft, group_column)
         return Assessment(
             digest=store.publish(draft),
             parents=(predictions.digest, snapshot.digest),
@@ -148,7 +149,11 @@ def with_findings(scores: Assessment, cost: ModelCost, probes: ProbeResults, sus
 
 @cached_task("evaluation")
 def compare_with_single_tasks(
-    together: Predictions, alone: dict[str, Predictions], snapshot: ValidatedSnapshot, model: TrainedModel
+    together: Predictions,
+    alone: dict[str, Predictions],
+    snapshot: ValidatedSnapshot,
+    model: TrainedModel,
+    group_column: str | None = None,
 ) -> Transfers:
     """How the model of all tasks answers each of them beside a model of that task alone."""
     from tasks.evaluation.transfer import measure_transfer, write_transfers
@@ -161,6 +166,7 @@ def compare_with_single_tasks(
             store.directory(together.digest),
             {task: store.directory(of.digest) for task, of in alone.items()},
             [split for split in together.rows if split not in TRAINING_SPLITS],
+            group_column,
         )
         write_transfers(draft / TRANSFERS, found)
         return Transfers(
@@ -236,6 +242,7 @@ def judge_candidate(
     heads: dict[str, AnyHead],
     policy: GatePolicy,
     text_columns: tuple[str, ...] = (),
+    group_column: str | None = None,
 ) -> Judgement:
     """The gate's verdict on the candidate, against the champion or, for a first model, the baselines."""
     from tasks.evaluation.gate import Measured, judge, write_ruling
@@ -256,6 +263,7 @@ def judge_candidate(
                 cost=store.directory(candidate.cost) / COST if candidate.cost else None,
             ),
             text_columns=text_columns,
+            group_column=group_column,
         )
         write_ruling(draft, ruling)
         return Judgement(
@@ -323,9 +331,9 @@ def show_results(pipeline: str, report: Report, judgement: Judgement, version: M
     )
 
 
-def moved_scores(before: Assessment, after: Assessment) -> list[Movement]:
+def moved_scores(before: Assessment, after: Assessment, group_column: str | None = None) -> list[Movement]:
     """Every primary score of two models, with the interval of its change where both answered the same rows."""
-    return movements(_scored(before), _scored(after))
+    return movements(_scored(before), _scored(after), group_column)
 
 
 def score_once(model: Path, snapshot: str, answers: Path) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tasks.evaluation.clusters import read_clusters
 from tasks.evaluation.resampling import paired_interval
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_answers, read_labels
@@ -51,10 +52,15 @@ def measure_transfer(
     together: Path,
     alone: Mapping[str, Path],
     splits: Iterable[str],
+    group_column: str | None = None,
 ) -> list[Transfer]:
-    """Every task of `alone`, which are folders of answers by task, on every split that has labels for it."""
+    """Every task of `alone`, which are folders of answers by task, on every split that has labels for it.
+
+    Rows with the same value of `group_column` are drawn together.
+    """
     found = []
     for split in splits:
+        clusters = read_clusters(snapshot, split, group_column)
         for task, folder in alone.items():
             head = {task: heads[task]}
             labels = read_labels(snapshot, split, head)[task]
@@ -69,7 +75,8 @@ def measure_transfer(
                 for of in (together, folder)
             ]
             values = [float(heads[task].score_of_sums(table.sum(axis=0)[None])[0]) for table in tables]
-            low, high = paired_interval(heads[task].score_of_sums, *tables)
+            of_known = None if clusters is None else clusters[known]
+            low, high = paired_interval(heads[task].score_of_sums, tables[0], tables[1], of_known)
             found.append(Transfer(task, split, values[0], values[1], low, high, len(known)))
     return found
 

@@ -84,11 +84,12 @@ class ArmsTest:
 def compare_arms(champion: Sequence[bool], challenger: Sequence[bool], rows_a_block: tuple[int, int]) -> ArmsTest:
     """Whether the rows of one version come out right more often than those of the other.
 
-    Rows are taken in order, in blocks of `rows_a_block` of champion and challenger, which have to be settled before the
-    first look; what does not fill a block waits for the next one. In each block the likelihood under the two rates as
-    they were estimated from the blocks before stands over that under their mean, weighted by rows; the product is an
-    e-value (Turner, Ly and Grünwald 2024, arXiv:2106.02693, theorem 1). Blocks in which the estimates do not speak for
-    the side in question count as 1.
+    Each row has to be drawn by itself: of rows that hang together, as those of one customer do, give one. They are
+    taken in order, in blocks of `rows_a_block` of champion and challenger, which have to be settled before the first
+    look; what does not fill a block waits for the next one. In each block the likelihood under the two rates as they
+    were estimated from the blocks before stands over that under their mean, weighted by rows; the product is an e-value
+    (Turner, Ly and Grünwald 2024, arXiv:2106.02693, theorem 1). Blocks in which the estimates do not speak for the side
+    in question count as 1.
     """
     first, second = np.asarray(champion, dtype=bool), np.asarray(challenger, dtype=bool)
     better, worse = _arms_e_value(first, second, rows_a_block), _arms_e_value(second, first, rows_a_block[::-1])

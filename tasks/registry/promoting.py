@@ -1,15 +1,45 @@
 """Who becomes champion: by a judgement, by a person's word, or by a rollback; each is one entry of the ledger."""
 
 import logging
+import tempfile
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
-from data_contracts.artifacts import Approval, ModelVersion, Opponent, Outcome, Promotion, PromotionKind, Replaced
+from data_contracts.artifacts import (
+    Approval,
+    ModelVersion,
+    Opponent,
+    Outcome,
+    Promotion,
+    PromotionKind,
+    Replaced,
+    TrainedModel,
+)
 from data_contracts.errors import InputError
 from tasks.registry.aliases import CHALLENGER, CHAMPION, PREVIOUS
-from tasks.registry.promotions import GATE, MONITORING, in_words, next_entry, why_not_again
+from tasks.registry.promotions import GATE, MONITORING, became_of, in_words, last_of, next_entry, why_not_again
 from tasks.registry.versions import Registry
 
+BECAME = "what_became_of_it.txt"
 logger = logging.getLogger(__name__)
+
+
+def opponent_of(registry: Registry, model: TrainedModel) -> Opponent:
+    """The champion, to judge `model` against; for the champion itself, whoever it was judged against last."""
+    entries = registry.ledger.entries()
+    if not entries:
+        return Opponent(model=None, entry=0)
+    opponent: ModelVersion | None = registry.promoted(entries[-1])
+    if opponent is not None and opponent.model.digest == model.digest:
+        judged_against = opponent.judgement.champion
+        opponent = registry.version_of(judged_against) if judged_against else None
+    if opponent is None:
+        return Opponent(model=None, entry=entries[-1].number)
+    # Not what brought it back: a model that was judged against it before keeps its report, and is no work.
+    made = last_of([e for e in entries if e.kind != "rollback"], opponent.version) or last_of(entries, opponent.version)
+    title = f"version {opponent.version}, {in_words(made) if made else 'which is in no entry of the ledger'}"
+    return Opponent(model=opponent.model, entry=entries[-1].number, title=title)
 
 
 def promote_if_won(
@@ -142,12 +172,30 @@ def adopt(registry: Registry, at: datetime) -> None:
 
 
 def follow(registry: Registry) -> None:
-    """Points MLflow's aliases where the ledger says, as far as the tracking server can be reached."""
+    """Points MLflow's aliases where the ledger says, and tells it beside the reports, as far as the server answers."""
     try:
         registry.follow_ledger()
     except InputError as error:
         # The ledger has decided; the next command that opens the registry finds the aliases behind, and points them.
         logger.warning("the promotion holds, but MLflow's aliases still show the champion before: %s", error)
+        return
+    entries = registry.ledger.entries()
+    try:
+        _tell(registry, entries)
+    except (InputError, OSError) as error:
+        logger.warning("the promotion holds, but is not told beside the report in MLflow: %s", error)
+
+
+def _tell(registry: Registry, entries: Sequence[Promotion]) -> None:
+    """What the last entry made of the new champion and of the one before, for whoever reads their reports."""
+    with tempfile.TemporaryDirectory(prefix="graft-told-") as scratch:
+        file = Path(scratch, BECAME)
+        for number in (entries[-1].version, entries[-1].previous):
+            if number is not None:
+                # A reason may be of several lines.
+                lines = (" ".join(line.split()) for line in became_of(entries, number))
+                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                registry.keep_beside_report(number, file)
 
 
 def mend(registry: Registry) -> None:

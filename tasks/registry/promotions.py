@@ -95,6 +95,22 @@ def why_not_again(entries: Sequence[Promotion], version: ModelVersion) -> str | 
     return f"{rolled_back.by} rolled it back (entry {rolled_back.number}), and it was judged on the same rows as then"
 
 
+def last_of(entries: Sequence[Promotion], version: int) -> Promotion | None:
+    """The entry that made the version champion last, or None where it never was."""
+    return next((entry for entry in reversed(entries) if entry.version == version), None)
+
+
+def became_of(entries: Sequence[Promotion], version: int) -> list[str]:
+    """What happened to a version, oldest first: `champion, 2026-11-24 override by ann: ...`, or who took its place."""
+    told = []
+    for entry in entries:
+        if entry.version == version:
+            told.append(f"champion, {in_words(entry)}")
+        elif entry.previous == version:
+            told.append(f"replaced by version {entry.version}, {in_words(entry)}")
+    return told
+
+
 def in_words(entry: Promotion) -> str:
     """How a version came to be champion, in one line: `2026-11-24 override by ann: the gate's rows are stale`."""
     reason = f": {entry.reason}" if entry.reason else ""

@@ -63,16 +63,7 @@ def open_registry(pipeline: str) -> Registry:
 @task(cache_policy=NO_CACHE)
 def find_opponent(pipeline: str, model: TrainedModel) -> Opponent:
     """The champion, to judge `model` against; for the champion itself, whoever it was judged against last."""
-    registry = open_registry(pipeline)
-    entry = registry.ledger.last()
-    if entry is None:
-        return Opponent(model=None, entry=0)
-    champion = registry.promoted(entry)
-    if champion.model.digest != model.digest:
-        return Opponent(model=champion.model, entry=entry.number)
-    judged_against = champion.judgement.champion
-    version = registry.version_of(judged_against) if judged_against else None
-    return Opponent(model=version.model if version else None, entry=entry.number)
+    return promoting.opponent_of(open_registry(pipeline), model)
 
 
 @task(cache_policy=NO_CACHE)

@@ -145,6 +145,12 @@ class Registry:
             self._client.set_model_version_tag(self.pipeline, str(known.version), PASSPORT, passport)
         return known.model_copy(update={"passport": passport})
 
+    def keep_beside_report(self, number: int, file: Path) -> None:
+        """Puts a file into the run of that version, in the place of one of that name."""
+        known = self.version(number)
+        with _readable_errors(self.pipeline):
+            self._client.log_artifact(known.run_id, str(file))
+
     def judge_again(self, known: ModelVersion, judgement: Judgement, record: RunRecord) -> ModelVersion:
         """The version with another judgement, and the files of `record` in its run, in the place of those before."""
         with _readable_errors(self.pipeline):

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from data_contracts.artifacts import ShadowAnswers
 from data_contracts.errors import InputError
-from tasks.modeling.answers import Answers, read_answers, read_ids
+from tasks.modeling.answers import Answers, read_answers
 from tasks.modeling.heads import AnyHead
-from tasks.modeling.sequential import ArmsTest, SignTest, compare_arms
+from tasks.modeling.sequential import SignTest
 
 ROW = "_row"
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -52,21 +52,26 @@ def agreement_of(folder: Path, heads: Mapping[str, AnyHead]) -> list[Agreement]:
     return found
 
 
-def differing_rows(folder: Path, heads: Mapping[str, AnyHead], batch: str) -> list[dict[str, Any]]:
+def differing_rows(
+    folders: Mapping[str, Path], heads: Mapping[str, AnyHead], columns: Sequence[str]
+) -> list[dict[str, Any]]:
     """The rows that the versions answer otherwise, the surest of both first, each with what they say.
 
-    `_row` names a row for `label_test`, `differs` its tasks, and a column for each of them stands empty for the label.
+    `folders` are those of the batches. Of rows that are alike in all text `columns` there is the first. `_row` names a
+    row for `label_test`, `differs` its tasks, and a column for each of them stands empty for the label.
     """
-    shared = {task: head for task, head in _answered_by_both(folder, heads).items() if head.has_confidence}
-    champion, challenger = _both(folder, shared)
-    found = []
-    for at, row in enumerate(_rows(folder)):
-        tasks = [task for task in shared if challenger.answers[task][at] != champion.answers[task][at]]
-        if tasks:
-            sure = max(min(of.confidences[task][at] for of in (champion, challenger)) for task in tasks)
-            blank = {shared[task].column: None for task in tasks}
-            found.append((sure, {ROW: f"{batch}:{at}", **row, **blank, "differs": tasks}))
-    return [row for _, row in sorted(found, key=lambda pair: -pair[0])]
+    found: dict[tuple[Any, ...], tuple[float, dict[str, Any]]] = {}
+    for batch, folder in folders.items():
+        shared = {task: head for task, head in _answered_by_both(folder, heads).items() if head.has_confidence}
+        champion, challenger = _both(folder, shared)
+        for at, row in enumerate(_rows(folder)):
+            tasks = [task for task in shared if challenger.answers[task][at] != champion.answers[task][at]]
+            if tasks:
+                sure = max(min(of.confidences[task][at] for of in (champion, challenger)) for task in tasks)
+                blank = {shared[task].column: None for task in tasks}
+                shown = {ROW: f"{batch}:{at}", **row, **blank, "differs": tasks}
+                found.setdefault(_texts(row, columns), (sure, shown))
+    return [row for _, row in sorted(found.values(), key=lambda pair: -pair[0])]
 
 
 def agreement_page(answers: ShadowAnswers, found: list[Agreement]) -> str:
@@ -80,20 +85,25 @@ def agreement_page(answers: ShadowAnswers, found: list[Agreement]) -> str:
 
 
 def label_tests(
-    folders: Mapping[str, Path], heads: Mapping[str, AnyHead], labelled: list[dict[str, Any]]
+    folders: Mapping[str, Path],
+    heads: Mapping[str, AnyHead],
+    columns: Sequence[str],
+    labelled: list[dict[str, Any]],
 ) -> dict[str, SignTest]:
     """{task: which version labels prove right where the two differ}, from rows of `differing_rows` with labels.
 
-    `folders` are those of the batches. Rows that both answer alike, both wrongly, or that have no label, say nothing.
-    Each is one look more; the test allows any number.
+    `folders` are those of the batches. Rows that both answer alike, both wrongly, or that have no label, say nothing;
+    of rows that are alike in all text `columns` the first with a label counts, for one text that is asked often is one
+    text. Each is one look more; the test allows any number.
     """
     shared: dict[str, dict[str, AnyHead]] = {b: _answered_by_both(folder, heads) for b, folder in folders.items()}
     answers = {batch: _both(folder, shared[batch]) for batch, folder in folders.items()}
-    rows_of = {batch: read_ids(folder, CHAMPION) for batch, folder in folders.items()}
+    texts = {batch: [_texts(row, columns) for row in _rows(folder)] for batch, folder in folders.items()}
+    counted: set[tuple[str, tuple[Any, ...]]] = set()
     wins: dict[str, list[bool]] = {}
     for number, row in enumerate(labelled, start=1):
         batch, _, at = str(row.get(ROW)).partition(":")
-        if batch not in answers or not at.isdigit() or int(at) >= len(rows_of[batch]):
+        if batch not in answers or not at.isdigit() or int(at) >= len(texts[batch]):
             raise InputError(
                 f"labelled row {number}: {ROW!r} is {row.get(ROW)!r}, and names no row that these versions answered. "
                 "Take the rows of `graft shadow --differences`, and change nothing but the labels."
@@ -101,49 +111,14 @@ def label_tests(
         champion, challenger = answers[batch]
         for task, head in shared[batch].items():
             label = row.get(head.column)
-            if label is None or not head.has_confidence:
+            text = (task, texts[batch][int(at)])
+            if label is None or not head.has_confidence or text in counted:
                 continue
+            counted.add(text)
             right = [head.is_right(of.answers[task][int(at)], label) for of in (champion, challenger)]
             if right[0] != right[1]:
                 wins.setdefault(task, []).append(right[1])
     return {task: SignTest.of(of_task) for task, of_task in wins.items()}
-
-
-def outcome_tests(
-    rows: list[dict[str, Any]],
-    heads: Mapping[str, AnyHead],
-    versions: tuple[int, int],
-    champion_rows_a_block: int,
-    success: str | None,
-) -> dict[str, ArmsTest]:
-    """{task: which version does better on the rows that it served}, from rows that say `served_by` and have labels.
-
-    With `success`, a column of true and false, the one entry is of that. Rows of other versions, and those without a
-    label, say nothing. Raises InputError where no row says who served it.
-    """
-    if not any(row.get("served_by") in versions for row in rows):
-        raise InputError(
-            f"no row was served by version {versions[0]} or {versions[1]} (`served_by`). Give rows that `graft "
-            "predict` answered with serving.challenger_share above 0, and with their labels or outcomes."
-        )
-    found: dict[str, tuple[list[bool], list[bool]]] = {}
-    for row in rows:
-        if row.get("served_by") not in versions:
-            continue
-        arm = versions.index(row["served_by"])
-        for task, right in _outcomes(row, heads, success).items():
-            found.setdefault(task, ([], []))[arm].append(right)
-    return {task: compare_arms(*arms, (champion_rows_a_block, 1)) for task, arms in found.items()}
-
-
-def _outcomes(row: dict[str, Any], heads: Mapping[str, AnyHead], success: str | None) -> dict[str, bool]:
-    if success is not None:
-        return {} if row.get(success) is None else {success: bool(row[success])}
-    return {
-        task: row["predictions"][task]["label"] == row[head.column]
-        for task, head in heads.items()
-        if head.one_label and row.get(head.column) is not None
-    }
 
 
 def _answered_by_both(folder: Path, heads: Mapping[str, AnyHead]) -> dict[str, AnyHead]:
@@ -156,6 +131,10 @@ def _both(folder: Path, heads: Mapping[str, AnyHead]) -> tuple[Answers, Answers]
         read_answers(folder / f"{CHAMPION}.parquet", heads),
         read_answers(folder / f"{CHALLENGER}.parquet", heads),
     )
+
+
+def _texts(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row.get(column) for column in columns)
 
 
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:

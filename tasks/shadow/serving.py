@@ -44,11 +44,16 @@ def is_served_by_challenger(row: dict[str, Any], where: str, serving: Serving, t
     """
     if not serving.challenger_share:
         return False
+    drawn = int.from_bytes(hashlib.sha256(f"{trial}\0{key_of(row, where, serving)}".encode()).digest()[:8])
+    return drawn < serving.challenger_share * 2**64
+
+
+def key_of(row: dict[str, Any], where: str, serving: Serving) -> str:
+    """What the row's version is chosen by. Raises InputError, saying `where`, for a row without a key."""
     key = row.get(serving.key or "")
     if key is None or isinstance(key, dict | list):
         raise InputError(
             f"{where}: no {serving.key!r} to choose champion or challenger by, found {key!r}. Fill it, or set "
             "serving.challenger_share to 0."
         )
-    drawn = int.from_bytes(hashlib.sha256(f"{trial}\0{key}".encode()).digest()[:8])
-    return drawn < serving.challenger_share * 2**64
+    return str(key)

@@ -1,6 +1,6 @@
 """Prefect edge of the comparison of a challenger with the champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -68,20 +68,27 @@ def read_shadow_notes(pipeline: str, champion: int, challenger: int) -> dict[str
     return {answers.digest[:12]: (answers, agreement) for answers, agreement in read}
 
 
-def write_differences(batches: Mapping[str, ShadowAnswers], champion: TrainedModel, path: str) -> int:
-    """Writes the rows that two versions answer otherwise to a JSON Lines file, to be labelled; returns their number."""
+def write_differences(
+    batches: Mapping[str, ShadowAnswers], champion: TrainedModel, columns: Sequence[str], path: str
+) -> int:
+    """Writes the rows that two versions answer otherwise to a JSON Lines file, to be labelled; returns their number.
+
+    `columns` are those of texts: rows that are alike in them are written once.
+    """
     from tasks.modeling.row_files import check_folder, write_rows
     from tasks.shadow.agreement import differing_rows
 
     check_folder(path)
     store = open_store()
     heads = heads_of(store.directory(champion.digest))
-    rows = [row for b, of in batches.items() for row in differing_rows(store.directory(of.digest), heads, b)]
+    rows = differing_rows({batch: store.directory(of.digest) for batch, of in batches.items()}, heads, columns)
     write_rows(rows, path)
     return len(rows)
 
 
-def read_label_tests(batches: Mapping[str, ShadowAnswers], champion: TrainedModel, path: str) -> dict[str, Any]:
+def read_label_tests(
+    batches: Mapping[str, ShadowAnswers], champion: TrainedModel, columns: Sequence[str], path: str
+) -> dict[str, Any]:
     """What the labels in such a file say so far: {task: SignTest}."""
     from tasks.modeling.row_files import read_objects
     from tasks.shadow.agreement import label_tests
@@ -89,19 +96,18 @@ def read_label_tests(batches: Mapping[str, ShadowAnswers], champion: TrainedMode
     store = open_store()
     heads = heads_of(store.directory(champion.digest))
     folders = {batch: store.directory(of.digest) for batch, of in batches.items()}
-    return label_tests(folders, heads, list(read_objects(path).values()))
+    return label_tests(folders, heads, columns, list(read_objects(path).values()))
 
 
 def read_outcome_tests(
-    path: str, champion: ModelVersion, challenger: ModelVersion, share: float, success: str | None
+    path: str, champion: ModelVersion, challenger: ModelVersion, serving: Serving, success: str | None
 ) -> dict[str, Any]:
-    """What the outcomes of rows that either version served say so far: {task or outcome: ArmsTest}."""
+    """What the outcomes of rows that either version served say so far: {task or outcome: OutcomeTest}."""
     from tasks.modeling.row_files import read_objects
-    from tasks.shadow.agreement import outcome_tests
+    from tasks.shadow.outcomes import outcome_tests
 
     heads = heads_of(open_store().directory(champion.model.digest))
-    rows = list(read_objects(path).values())
-    return outcome_tests(rows, heads, (champion.version, challenger.version), max(1, round(1 / share) - 1), success)
+    return outcome_tests(path, read_objects(path), heads, (champion.version, challenger.version), serving, success)
 
 
 def shadow_notes(pipeline: str, champion: int, challenger: int) -> str:

@@ -65,6 +65,15 @@ def test_draws_are_the_same_for_the_same_table_however_many_are_made_at_once(mon
 # Two models on the same rows
 
 
+def test_rows_that_are_clusters_of_one_are_drawn_as_rows_without_any() -> None:
+    random = np.random.default_rng(2)
+    new, old = (said(random.random(60) < share) for share in (0.9, 0.6))
+    alone = paired_rows(INTENT, ["right"] * 60, new, old)
+    assert differences("old", "test", {"intent": alone}, POLICY) == differences(
+        "old", "test", {"intent": alone._replace(clusters=np.arange(60))}, POLICY
+    )
+
+
 def test_an_interval_is_that_of_bonett_and_price_for_right_and_wrong_answers() -> None:
     rows = np.arange(100)
     found, skill = of_accuracy(new=rows >= 6, old=rows < 88)

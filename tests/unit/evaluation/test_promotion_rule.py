@@ -308,6 +308,27 @@ def test_of_retrainings_that_cost_twice_the_margin_out_of_domain_few_are_promote
     assert found["PROMOTE"] <= 0.1 * pairs
 
 
+@pytest.mark.parametrize(("groups", "rows_each", "together"), [(100, 10, 0.7), (60, 50, 0.5)])
+def test_of_equal_models_no_more_are_promoted_where_rows_of_a_group_are_right_or_wrong_together(
+    groups: int, rows_each: int, together: float
+) -> None:
+    """As `splits: {kind: grouped}` has them: a share of a group's rows has the group's answer, the rest their own."""
+    random = np.random.default_rng(20_263)
+    pairs, known = PAIRS // 2, np.ones(groups * rows_each, dtype=bool)
+    found: Counter[Verdict] = Counter()
+    for _ in range(pairs):
+        tables = []
+        for _ in range(2):
+            of_group, own = random.random((groups, 1)) < 0.9, random.random((groups, rows_each)) < 0.9
+            right = np.where(random.random(own.shape) < together, of_group, own).ravel()
+            tables.append(np.stack([right, known], axis=1).astype(float))
+        paired = PairedRows(accuracy, *tables, known, np.repeat(np.arange(groups), rows_each))
+        found[verdict_of(champion_checks(differences("champion", "test", {"t": paired}, QUICK), QUICK))] += 1
+    # Drawn row by row, a fifth of them would be promoted, and three in ten of those with greater groups.
+    assert found["PROMOTE"] <= at_most(QUICK.alpha, pairs)
+    assert found["REJECT"] <= at_most(QUICK.alpha, pairs)
+
+
 def test_a_model_that_is_worse_by_more_than_the_margin_passes_for_no_worse_as_rarely_as_alpha_says() -> None:
     # On few rows above all, where an interval without the two added rows would let half of them pass.
     random = np.random.default_rng(20_262)

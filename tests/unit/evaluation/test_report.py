@@ -17,7 +17,7 @@ from tasks.evaluation.differences import Difference, write_evidence
 from tasks.evaluation.label_errors import Suspect, write_suspects
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
 from tasks.evaluation.pages import ReportFacts, lineage_page, origin_of
-from tasks.evaluation.policy import SKILL
+from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.report import MISTAKES_SHOWN, Evidence, make_report, results_table
 from tasks.evaluation.report_scores import changes
 from tasks.evaluation.report_slices import slices
@@ -34,6 +34,7 @@ from tasks.modeling.heads import (
 )
 from tasks.modeling.label_scores import write_label_scores
 from tasks.reporting.markdown import plain
+from tasks.reporting.sections import Cell
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {
@@ -174,6 +175,17 @@ def test_the_page_says_verdict_opponent_rows_and_change(folder: Path) -> None:
     assert "-0.500 – +0.250" in text
 
 
+def test_the_page_says_which_version_the_champion_is_and_that_a_person_made_it_champion(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    facts = FACTS.model_copy(update={"champion": "version 3, 2026-11-24 override by ann: <b>stale rows</b>"})
+    make_report(facts, evidence, judgement("d" * 64), tmp_path)
+    elements = Elements((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "against champion version 3, 2026-11-24 override by ann: <b>stale rows</b> ·" in elements.text
+    assert "b" not in {tag for tag, _ in elements.found}
+    assert "d" * 12 not in elements.text
+
+
 def test_a_first_model_is_shown_beside_the_baselines(evidence: Evidence, tmp_path: Path) -> None:
     differences = [Difference("tfidf", "intent", "test", 0.1, 0.05, 0.25, 20)]
     make_report(
@@ -188,11 +200,22 @@ def test_a_first_model_is_shown_beside_the_baselines(evidence: Evidence, tmp_pat
 def test_changes_in_domain_come_first_and_the_mean_of_one_task_is_left_out() -> None:
     of_task = [Difference("champion", "intent", split, 0.1, 0.05, 0.2, 20) for split in ("noisy", "test")]
     means = [replace(d, task=SKILL) for d in of_task]
-    shown = changes(judgement("d" * 64), [*of_task, *means], 0.02).tables[0].rows
+    shown = changes(judgement("d" * 64), [*of_task, *means], GatePolicy()).tables[0].rows
     assert [row[:2] for row in shown] == [("intent", "in domain"), ("intent", "noisy")]
     other = [replace(d, task="mood") for d in of_task]
-    shown = changes(judgement("d" * 64), [*of_task, *other, *means], 0.02).tables[0].rows
+    shown = changes(judgement("d" * 64), [*of_task, *other, *means], GatePolicy()).tables[0].rows
     assert [row[0] for row in shown] == ["intent", "mood", SKILL] * 2
+
+
+def test_a_task_that_is_beyond_its_own_margin_is_marked_so_and_the_margin_is_told() -> None:
+    # Beyond half a point, and well within the two points of all others.
+    found = [Difference("champion", task, "test", -0.012, -0.017, -0.007, 5000) for task in ("intent", "mood")]
+    section = changes(judgement("d" * 64), found, GatePolicy(margin=0.02, margins={"intent": 0.005}))
+    assert [(row[0], row[3]) for row in section.tables[0].rows] == [
+        ("intent", Cell(-0.012, "bad")),
+        ("mood", Cell(-0.012, "")),
+    ]
+    assert "the margin, -0.02, of intent -0.005: what lies" in section.note
 
 
 def test_a_group_that_is_better_than_the_whole_is_no_worst_one() -> None:

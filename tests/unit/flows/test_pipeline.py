@@ -323,6 +323,16 @@ def test_one_source_and_a_rule_may_stand_for_all_splits(folder: Path) -> None:
     assert data.splits.strata == "topic"
 
 
+def test_rows_hang_together_by_the_column_of_grouped_splits_and_by_none_of_the_others(folder: Path) -> None:
+    grouped, stratified = (
+        load_pipeline(write(folder, data=undivided({"kind": kind, "column": "topic"})))
+        for kind in ("grouped", "stratified")
+    )
+    assert (grouped.group_column, grouped.fold_columns) == ("topic", ("topic",))
+    assert stratified.group_column is None
+    assert load_pipeline(write(folder)).group_column is None
+
+
 @pytest.mark.parametrize(
     ("data", "complaints"),
     [

@@ -173,7 +173,8 @@ def test_the_experiment_that_two_first_runs_make_at_the_same_moment_is_of_both(
 ) -> None:
     registry = open_registry(tmp_path)
     other = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with between_look_and_insert(SqlExperiment, lambda: other.create_experiment("shop")):
+    place = (tmp_path / "artifacts").as_uri()
+    with between_look_and_insert(SqlExperiment, lambda: other.create_experiment("shop", artifact_location=place)):
         release(registry, trained_model("b" * 64), opponent_in(registry))
     (version,) = registry.versions()
     assert version.aliases == ("champion",)

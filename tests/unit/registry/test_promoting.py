@@ -10,9 +10,11 @@ import pytest
 from data_contracts.artifacts import Approval, Opponent, Verdict
 from data_contracts.errors import InputError
 from tasks.registry.promoting import (
+    BECAME,
     adopt,
     bring_back,
     mend,
+    opponent_of,
     outcome_without_asking,
     override,
     promote_if_approved,
@@ -262,6 +264,63 @@ def test_a_rollback_past_the_previous_champion_is_not_undone_by_a_judgement_agai
     # Nobody rolled version 2 back, and yet its old win over version 1 is not a new one.
     assert "the same judgement" in desk.release("b", number=2, against="a").why
     assert desk.champions() == [1, 2, 3, 1]
+
+
+def test_an_opponent_is_named_by_its_number_and_by_who_made_it_champion(desk: Desk) -> None:
+    assert opponent_of(desk.registry, desk.model("a" * 64)) == Opponent(model=None, entry=0)
+    desk.release("a")
+    assert opponent_of(desk.registry, desk.model("b" * 64)).title == "version 1, 2026-11-24 promote by the gate: so"
+    # The champion itself is judged against the baselines, as it was then.
+    assert opponent_of(desk.registry, desk.model("a" * 64)) == Opponent(model=None, entry=1)
+    desk.register("b", "REJECT", 2, against="a")
+    override(desk.registry, 2, "ann", "its rows are stale", NOW)
+    found = opponent_of(desk.registry, desk.model("c" * 64))
+    assert (found.title, found.entry) == ("version 2, 2026-11-24 override by ann: its rows are stale", 2)
+    assert found.model is not None
+    assert found.model.digest == "b" * 64
+    again = opponent_of(desk.registry, desk.model("b" * 64))
+    assert again.title == "version 1, 2026-11-24 promote by the gate: so"
+
+
+def test_a_champion_that_came_back_has_the_name_of_before_so_that_reports_that_name_it_stay(desk: Desk) -> None:
+    desk.release("a")
+    before = opponent_of(desk.registry, desk.model("c" * 64))
+    desk.release("b")
+    rollback(desk.registry, None, "ann", "2 is slow", NOW)
+    after = opponent_of(desk.registry, desk.model("c" * 64))
+    assert (after.model, after.title) == (before.model, before.title)
+    assert after.entry == 3
+
+
+def test_what_became_of_a_version_lies_beside_its_report(desk: Desk, tmp_path: Path) -> None:
+    def told(number: int) -> list[str]:
+        path = desk.registry._client.download_artifacts(desk.registry.version(number).run_id, BECAME, str(tmp_path))
+        return Path(path).read_text(encoding="utf-8").splitlines()
+
+    desk.release("a")
+    desk.register("b", "REJECT", 2, against="a")
+    override(desk.registry, 2, "ann", "its rows\nare stale", NOW)
+    promoted = "champion, 2026-11-24 promote by the gate: so"
+    overridden = "2026-11-24 override by ann: its rows are stale"
+    assert told(1) == [promoted, f"replaced by version 2, {overridden}"]
+    assert told(2) == [f"champion, {overridden}"]
+    rollback(desk.registry, None, "bob", "2 is slow", NOW)
+    back = "2026-11-24 rollback by bob: 2 is slow"
+    assert told(1) == [promoted, f"replaced by version 2, {overridden}", f"champion, {back}"]
+    assert told(2) == [f"champion, {overridden}", f"replaced by version 1, {back}"]
+
+
+def test_a_promotion_that_cannot_be_told_beside_the_report_holds(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("no room")
+
+    monkeypatch.setattr(desk.registry._client, "log_artifact", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert desk.release("a").version.aliases == ("champion",)
+    assert desk.aliases_of_mlflow() == {"champion": 1}
+    assert "the promotion holds, but is not told beside the report in MLflow: no room" in caplog.text
 
 
 @pytest.mark.parametrize(("approve", "champions"), [(True, [1, 2]), (False, [1])])

@@ -1,14 +1,17 @@
 """The model card of an exported folder."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from data_contracts.artifacts import Promotion, PromotionKind
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.registry.card import Version, card, plain, write_card
+from tasks.registry.promotions import last_of
 from tests.unit.registry.chains import Chain, make_chain
 
 INTENT = SingleLabelHead(column="intent", labels=("refund", "a|b", "<script>alert(1)</script>"))
@@ -31,8 +34,29 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     return make_chain(tmp_path_factory.mktemp("chain"))
 
 
-def written(chain: Chain, head: AnyHead = INTENT, scores: list[dict[str, Any]] = SCORES) -> str:
-    return card(Version(3, chain.digest, chain.passport), "intent", head, scores)
+def written(
+    chain: Chain,
+    head: AnyHead = INTENT,
+    scores: list[dict[str, Any]] = SCORES,
+    promotion: Promotion | None = None,
+) -> str:
+    return card(Version(3, chain.digest, chain.passport, promotion), "intent", head, scores)
+
+
+def promotion(number: int, version: int, kind: PromotionKind, reason: str) -> Promotion:
+    return Promotion(
+        number=number,
+        id=str(number),
+        kind=kind,
+        version=version,
+        model="a" * 64,
+        previous=None,
+        judgement="b" * 64,
+        rows=None,
+        by="ann",
+        reason=reason,
+        at=datetime(2026, 11, 20 + number, tzinfo=UTC),
+    )
 
 
 def front_matter(page: str) -> dict[str, Any]:
@@ -58,6 +82,25 @@ def test_the_card_says_what_it_is_how_good_where_not_and_what_made_it(chain: Cha
     assert "`graft verify shop 3`" in page
     assert "{{" not in page
     assert "{%" not in page
+
+
+def test_the_card_says_who_made_it_champion_and_that_it_was_not_the_gate(chain: Chain) -> None:
+    page = written(chain, promotion=promotion(4, 3, "override", "its rows are <i>stale</i>"))
+    said, became = page.index("The gate said **PROMOTE**"), page.index("What made it champion")
+    assert said < became < page.index("## Limits")
+    assert "2026-11-24 override by ann: its rows are &lt;i&gt;stale&lt;/i&gt;" in page
+    assert "It has not been champion." in written(chain)
+
+
+def test_the_newest_entry_of_a_version_is_what_made_it_champion() -> None:
+    entries = [
+        promotion(1, 3, "promote", "better"),
+        promotion(2, 4, "promote", "better"),
+        promotion(3, 3, "rollback", "4 is slow"),
+        promotion(4, 5, "override", "a trial"),
+    ]
+    assert last_of(entries, 3) == entries[2]
+    assert last_of(entries, 6) is None
 
 
 def test_the_front_matter_is_what_the_hub_reads(chain: Chain) -> None:
@@ -127,7 +170,7 @@ def test_the_groups_that_it_does_worse_in_are_named_the_worst_first(chain: Chain
     ]
     (tmp_path / "scores.json").write_text(json.dumps(SCORES), encoding="utf-8")
     (tmp_path / "slices.json").write_text(json.dumps(groups), encoding="utf-8")
-    write_card(tmp_path, Version(3, chain.digest, chain.passport), "intent", INTENT, tmp_path)
+    write_card(tmp_path, Version(3, chain.digest, chain.passport, None), "intent", INTENT, tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("- It does worse")] == [
         "- It does worse in domain where language is de (40 rows): 0.500, -0.300 [-0.400, -0.200] beside all rows.",

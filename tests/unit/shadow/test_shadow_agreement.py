@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,9 +16,9 @@ from tasks.shadow.agreement import (
     agreement_page,
     differing_rows,
     label_tests,
-    outcome_tests,
 )
 
+TEXT = ["text"]
 HEADS: dict[str, AnyHead] = {
     "mood": SingleLabelHead(column="feeling", labels=("good", "bad")),
     "places": TokenTagHead(column="tags", labels=("O", "B-X")),
@@ -57,7 +56,7 @@ def test_a_task_that_only_one_version_answers_is_left_out(batch: Path) -> None:
 
 
 def test_differing_rows_come_with_empty_labels_and_the_surest_first(batch: Path) -> None:
-    found = differing_rows(batch, HEADS, "b1")
+    found = differing_rows({"b1": batch}, HEADS, TEXT)
     assert [(row["_row"], row["text"], row["differs"]) for row in found] == [
         ("b1:3", "row 3", ["mood", "places"]),
         ("b1:1", "row 1", ["mood"]),
@@ -67,46 +66,45 @@ def test_differing_rows_come_with_empty_labels_and_the_surest_first(batch: Path)
 
 
 def test_labels_say_which_version_was_right_where_they_differ(batch: Path) -> None:
-    labelled = differing_rows(batch, HEADS, "b1")
+    labelled = differing_rows({"b1": batch}, HEADS, TEXT)
     labelled[0]["feeling"], labelled[1]["feeling"] = "good", "bad"
     labelled[0]["tags"] = {"tokens": ["Oslo"], "tags": ["O"]}
     # A row that both answer alike says nothing, whatever its label.
     same = {"_row": "b1:0", "feeling": "bad"}
-    found = label_tests({"b1": batch}, HEADS, [*labelled, same])
+    found = label_tests({"b1": batch}, HEADS, TEXT, [*labelled, same])
     assert found == {"mood": SignTest.of([True, True]), "places": SignTest.of([False])}
 
 
 def test_rows_without_labels_say_nothing(batch: Path) -> None:
-    assert label_tests({"b1": batch}, HEADS, differing_rows(batch, HEADS, "b1")) == {}
+    assert label_tests({"b1": batch}, HEADS, TEXT, differing_rows({"b1": batch}, HEADS, TEXT)) == {}
+
+
+@pytest.fixture
+def asked_often(tmp_path: Path) -> Path:
+    """One text seven times and another once, all answered otherwise by the challenger."""
+    for role, said in (("champion", "good"), ("challenger", "bad")):
+        answers = Answers({"mood": [said] * 8}, {"mood": [0.9] * 8})
+        write_answers(tmp_path / f"{role}.parquet", [str(at) for at in range(8)], answers)
+    texts = ["where is it?"] * 7 + ["thanks"]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_text_that_was_asked_often_is_to_be_labelled_once_over_all_batches(asked_often: Path) -> None:
+    found = differing_rows({"b1": asked_often, "b2": asked_often}, HEADS, TEXT)
+    assert [(row["_row"], row["text"]) for row in found] == [("b1:0", "where is it?"), ("b1:7", "thanks")]
+
+
+def test_a_text_that_is_labelled_more_than_once_counts_once(asked_often: Path) -> None:
+    labelled = [{"_row": f"b1:{at}", "feeling": "bad"} for at in (0, 0, 1, 2, 7)]
+    found = label_tests({"b1": asked_often}, HEADS, TEXT, [{"_row": "b1:3", "feeling": None}, *labelled])
+    assert found == {"mood": SignTest.of([True, True])}
 
 
 @pytest.mark.parametrize("name", [None, "b2:1", "b1:four", "b1:9", "b1"])
 def test_a_row_that_was_never_answered_is_named(batch: Path, name: str | None) -> None:
     with pytest.raises(InputError, match=r"labelled row 1: '_row' is .* names no row"):
-        label_tests({"b1": batch}, HEADS, [{"_row": name, "feeling": "good"}])
-
-
-def served(by: int, given: str, label: str | None, **more: Any) -> dict[str, Any]:
-    return {"served_by": by, "predictions": {"mood": {"label": given}}, "feeling": label, **more}
-
-
-def test_outcomes_are_counted_for_the_version_that_served(batch: Path) -> None:
-    rows = [served(3, "good", "good"), served(3, "good", "bad"), served(4, "bad", "bad"), served(4, "bad", None)]
-    found = outcome_tests([*rows, served(2, "bad", "bad")], HEADS, (3, 4), 1, None)["mood"]
-    assert (found.champion_rows, found.champion_right, found.challenger_rows, found.challenger_right) == (2, 1, 1, 1)
-
-
-def test_an_outcome_column_stands_for_success_whatever_the_labels_are() -> None:
-    rows = [served(3, "good", None, solved=True), served(4, "good", None, solved=False), served(4, "good", "good")]
-    found = outcome_tests(rows, HEADS, (3, 4), 1, "solved")
-    assert list(found) == ["solved"]
-    assert (found["solved"].champion_right, found["solved"].challenger_right) == (1, 0)
-    assert found["solved"].challenger_rows == 1
-
-
-def test_rows_that_nobody_is_said_to_have_served_are_refused() -> None:
-    with pytest.raises(InputError, match="no row was served by version 3 or 4"):
-        outcome_tests([{"feeling": "good"}], HEADS, (3, 4), 1, None)
+        label_tests({"b1": batch}, HEADS, TEXT, [{"_row": name, "feeling": "good"}])
 
 
 def test_the_page_names_both_versions_and_every_task(batch: Path) -> None:
