@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from data_contracts.errors import InputError
-from flows.processes import ROOT, Service, is_alive, read_services, spawn, stop_process, write_services
+from flows.processes import ROOT, is_running, note_of, read_services, spawn, stop_process, write_services
 from flows.server import configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
@@ -24,7 +24,7 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
         configure_environment(home, url)
         say(f"server: starting on port {port} ...")
         process = start_server(home, port, detached=True)
-        services["server"] = Service("server", process.pid, url)
+        services["server"] = note_of("server", process, url)
         write_services(home, services)
         wait_for_server(url, process, home)
         say(f"server: started at {pages_of(url)}")
@@ -40,10 +40,10 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")
     for name, (pool, limit, device) in wanted.items():
-        if name in services and is_alive(services[name].pid):
+        if name in services and is_running(services[name]):
             say(f"{name}: found")
             continue
-        services[name] = Service(name, start_worker(home, name, pool, limit, device).pid)
+        services[name] = note_of(name, start_worker(home, name, pool, limit, device), url)
         write_services(home, services)
         say(f"{name}: started")
     return url
@@ -55,7 +55,7 @@ def down(home: Home, say: Callable[[str], None]) -> None:
     if not services:
         say("nothing is running that `graft up` started")
     for name in sorted(services, key=lambda name: name == "server"):
-        if is_alive(services[name].pid):
+        if is_running(services[name]):
             stop_process(services[name].pid)
             say(f"{name}: stopped")
         else:
