@@ -40,9 +40,13 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")
     for name, (pool, limit, device) in wanted.items():
-        if name in services and is_running(services[name]):
-            say(f"{name}: found")
-            continue
+        known = services.get(name)
+        if known is not None and is_running(known):
+            if known.url == url:
+                say(f"{name}: found")
+                continue
+            say(f"{name}: stopping the one that asks {pages_of(known.url)} for work ...")
+            stop_process(known.pid)
         services[name] = note_of(name, start_worker(home, name, pool, limit, device), url)
         write_services(home, services)
         say(f"{name}: started")

@@ -60,3 +60,54 @@ def test_a_process_that_ended_does_not_run(home: Home, idle: "subprocess.Popen[b
     idle.wait()
     assert not is_running(noted)
     assert not is_running(Service("worker-cpu", idle.pid))
+
+
+@pytest.fixture
+def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """What `up` started instead of workers; the pools and deployments of the server that it finds are settled."""
+    found: list[subprocess.Popen[bytes]] = []
+
+    def start(*worker: object) -> "subprocess.Popen[bytes]":
+        found.append(spawn(IDLE, home, "idle", detached=True))
+        return found[-1]
+
+    monkeypatch.setattr(services, "start_worker", start)
+    monkeypatch.setattr(services, "running_server", lambda home: API)
+    monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
+    monkeypatch.setattr(services, "ensure_pools", lambda limits: None)
+    monkeypatch.setattr(services, "deploy", lambda: ["score"])
+    monkeypatch.setattr(services, "gpu_count", lambda: 0)
+    yield found
+    for process in found:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_of_the_server_in_use_is_left_as_it_is(home: Home, started: list["subprocess.Popen[bytes]"]) -> None:
+    services.up(home, 4200, print)
+    before = read_services(home)
+    assert [name for name in before if before[name].url == API] == ["worker-cpu", "worker-gpu-0"]
+    services.up(home, 4200, print)
+    assert read_services(home) == before
+    assert len(started) == 2
+
+
+def test_a_worker_that_asks_an_earlier_address_for_work_is_started_anew(
+    home: Home, started: list["subprocess.Popen[bytes]"], idle: "subprocess.Popen[bytes]"
+) -> None:
+    services.up(home, 4200, print)
+    before = read_services(home)
+    elsewhere = note_of("worker-cpu", idle, "http://127.0.0.1:4999/api")
+    started[0].kill()
+    write_services(home, before | {"worker-cpu": elsewhere})
+    said: list[str] = []
+    services.up(home, 4200, said.append)
+    assert said[-3:] == [
+        "worker-cpu: stopping the one that asks http://127.0.0.1:4999 for work ...",
+        "worker-cpu: started",
+        "worker-gpu-0: found",
+    ]
+    assert idle.poll() is not None
+    after = read_services(home)
+    assert after["worker-gpu-0"] == before["worker-gpu-0"]
+    assert (after["worker-cpu"].url, after["worker-cpu"].pid) == (API, started[2].pid)
