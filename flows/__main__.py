@@ -215,7 +215,10 @@ def predict(
 
 
 @app.command()
-def up(port: Annotated[int, typer.Option(help="Port of the server on loopback.")] = 4200, debug: DEBUG = False) -> None:
+def up(
+    port: Annotated[int, typer.Option(help="Port of the server on loopback.", min=1, max=65535)] = 4200,
+    debug: DEBUG = False,
+) -> None:
     """Start (or find) server, pools, deployments and a worker for each pool. `graft down` stops them."""
     from flows.server import pages_of
     from flows.services import up as start_services

@@ -26,7 +26,11 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
         process = start_server(home, port, detached=True)
         services["server"] = note_of("server", process, url)
         write_services(home, services)
-        wait_for_server(url, process, home)
+        try:
+            wait_for_server(url, process, home)
+        except RuntimeError:
+            stop_process(process.pid, process)
+            raise
         say(f"server: started at {pages_of(url)}")
     else:
         configure_environment(home, url)

@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from flows import services
+from flows.__main__ import app
 from flows.processes import Service, is_running, note_of, read_services, spawn, write_services
+from flows.server import free_port
 from tasks.storage.home import Home, open_home
 
 IDLE = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -111,3 +114,25 @@ def test_a_worker_that_asks_an_earlier_address_for_work_is_started_anew(
     after = read_services(home)
     assert after["worker-gpu-0"] == before["worker-gpu-0"]
     assert (after["worker-cpu"].url, after["worker-cpu"].pid) == (API, started[2].pid)
+
+
+def test_a_server_that_does_not_come_up_is_stopped(
+    home: Home, idle: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*server: object) -> None:
+        raise RuntimeError("the Prefect server did not come up")
+
+    monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
+    monkeypatch.setattr(services, "start_server", lambda home, port, detached: idle)
+    monkeypatch.setattr(services, "wait_for_server", never)
+    with pytest.raises(RuntimeError, match="did not come up"):
+        services.up(home, free_port(), print)
+    assert idle.poll() is not None
+
+
+@pytest.mark.parametrize("port", ["-5", "0", "99999"])
+def test_a_number_that_is_no_port_is_refused(home: Home, port: str) -> None:
+    refused = CliRunner().invoke(app, ["up", "--port", port])
+    assert refused.exit_code == 2
+    assert "Invalid value for '--port': Input should be" in refused.output
+    assert read_services(home) == {}
