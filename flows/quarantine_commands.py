@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import shlex
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipel
 SPLIT = Annotated[str | None, typer.Option(help="Only rows of this split.")]
 RULE = Annotated[str | None, typer.Option(help="Only findings whose rule holds this text.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
+NOTHING = "nothing is kept out"
 
 
 @app.command("list")
@@ -35,7 +37,7 @@ def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
         terminal.show_rows(
             ("split", "column", "rule", "findings"),
             [tuple(map(str, row)) for row in count_by_rule(read_findings(folder))],
-            "nothing is kept out",
+            NOTHING,
         )
 
 
@@ -55,19 +57,25 @@ def show(
 
         name = load_pipeline(pipeline).name
         _, folder = latest_check(name)
-        found = (
+        found: Iterator[dict[str, Any]] = (
             finding
             for finding in read_findings(folder)
             if split in (None, finding["split"]) and (rule or "").lower() in finding["rule"].lower()
         )
+        first = next(found, None)
+        if first is None:
+            print(_why_nothing(folder, split, rule))
+            return
+        found = itertools.chain([first], found)
         if output is not None:
             rows = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows_to_mend(folder, found))
             count = write_new(output, rows)
-            print(f"{count} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
+            command = shlex.join(["graft", "quarantine", "readmit", str(output), "--pipeline", pipeline])
+            print(f"{count} rows are in {output}; mend them, then: {command}")
             return
         columns = ("split", "address", "row", "column", "rule", "value")
         shown = [tuple(str(finding[column]) for column in columns) for finding in itertools.islice(found, limit)]
-        terminal.show_rows(columns, shown, "nothing is kept out")
+        terminal.show_rows(columns, shown, NOTHING)
         if more := sum(1 for _ in found):
             print(f"{more} more; --limit shows them, --output writes the rows to a file")
 
@@ -95,6 +103,19 @@ def readmit(
             return
         total = keep_corrections(plan.name, mended)
         print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all. `graft run {pipeline}` takes them up.")
+
+
+def _why_nothing(folder: Path, split: str | None, rule: str | None) -> str:
+    """What to say where no finding passes the filters: that there is none at all, or which there are."""
+    from tasks.validation.task import count_by_rule, read_findings
+
+    counts = count_by_rule(read_findings(folder))
+    if not counts:
+        return NOTHING
+    asked = " and ".join(f"{name} {value!r}" for name, value in (("split", split), ("rule", rule)) if value)
+    total = sum(count for *_, count in counts)
+    known = [f"  - {of_split}, {column or 'row'}: {of_rule} ({count})" for of_split, column, of_rule, count in counts]
+    return "\n".join([f"{total} findings, but none with {asked}; there are:", *known])
 
 
 def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:
