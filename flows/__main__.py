@@ -46,7 +46,7 @@ DEBUG = Annotated[bool, typer.Option("--debug", help="Show Prefect's log and, af
 @app.command()
 def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
     """Run the main job: raw rows in, a judged model version out. Steps whose inputs did not change are reused."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.data_to_model import data_to_model
@@ -54,7 +54,7 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
         return data_to_model(pipeline, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         started = time.monotonic()
         released, page = run_flow(debug, call)
         terminal.show_release(name, released, page, time.monotonic() - started)
@@ -63,7 +63,7 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
 @app.command()
 def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
     """Read, check and tokenize a pipeline's data as `run` does, and stop before training."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.prepare_data import prepare_data
@@ -71,7 +71,7 @@ def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG 
         return prepare_data(pipeline, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         (snapshot, tokens), page = run_flow(debug, call)
         terminal.show_prepared(name, snapshot, tokens, page)
 
@@ -84,7 +84,7 @@ def cross_validate(
     debug: DEBUG = False,
 ) -> None:
     """Judge every row in domain once, for data too small for one test split. Nothing is registered."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.cross_validate import cross_validate as cross_validate_flow
@@ -92,7 +92,7 @@ def cross_validate(
         return cross_validate_flow(pipeline, folds, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         found, page = run_flow(debug, call)
         terminal.show_folds(name, found, page)
 
@@ -107,7 +107,7 @@ def watch(
     debug: DEBUG = False,
 ) -> None:
     """Measure a window of production texts against the champion's reference; harmful drift starts a retraining."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         if window is None:
@@ -120,7 +120,7 @@ def watch(
 
     with failures(debug):
         # What is wrong with it is said before a server is started.
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         found, page = run_flow(debug, call)
         if window is None and not found:
             print(f"Every window of {name} was judged before, and no labels came since: nothing to do.")
@@ -137,7 +137,7 @@ def reconcile(
     debug: DEBUG = False,
 ) -> None:
     """Send the events of drift decisions that nobody took up, and close retrainings that died."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
     from flows.server import running_server
     from tasks.storage.home import open_home
 
@@ -148,7 +148,7 @@ def reconcile(
 
     with failures(debug):
         if pipeline is not None:
-            load_pipeline(pipeline)
+            open_pipeline(pipeline)
         if running_server(open_home()) is None:
             raise InputError(
                 "no server is up that would hear an event. `graft up` starts one, and its deployment `reconcile` does "
@@ -179,7 +179,7 @@ def backtest(
     debug: DEBUG = False,
 ) -> None:
     """Replay past windows under one or several drift policies, to choose one by; nothing is trained or decided."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
     from tasks.storage.home import open_store
 
     def call() -> "State[Any]":
@@ -188,7 +188,7 @@ def backtest(
         return backtest_flow(pipeline, windows, labels, policy, days, hours, return_state=True)
 
     with failures(debug):
-        load_pipeline(pipeline)
+        open_pipeline(pipeline)
         (rows, report), page = run_flow(debug, call)
         terminal.show_backtest(rows, open_store().directory(report.digest), output, page)
 
@@ -201,7 +201,7 @@ def predict(
     debug: DEBUG = False,
 ) -> None:
     """Score texts with the champion."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.predict import predict as predict_flow
@@ -209,7 +209,7 @@ def predict(
         return predict_flow(input_path, output_path, pipeline, return_state=True)
 
     with failures(debug):
-        load_pipeline(pipeline)
+        open_pipeline(pipeline)
         count, _ = run_flow(debug, call)
         print(f"{count} rows scored; the answers are in {output_path}")
 

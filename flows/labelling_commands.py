@@ -21,10 +21,10 @@ def label(
 ) -> None:
     """Write the rows of a window that are most worth labelling to a file, to be filled in and put at `data.fresh`."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.drift.task_reports import find_rows_to_label
 
-        plan = load_pipeline(pipeline)
+        plan = open_pipeline(pipeline)
         if plan.data.fresh is None:
             raise InputError(
                 f"pipeline {plan.name} names no `data.fresh`, where labelled rows belong. Add it to the YAML."

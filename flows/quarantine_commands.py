@@ -28,10 +28,10 @@ NOTHING = "nothing is kept out"
 def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
     """Count what lies in the quarantine of the latest check, by split, column and rule."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.validation.task import count_by_rule, latest_check, read_findings
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         note, folder = latest_check(name)
         print(f"{name}: {note['verdict']} on {note['at'][:16]} ({folder})")
         terminal.show_rows(
@@ -52,10 +52,10 @@ def show(
 ) -> None:
     """Show findings with file, row, rule and value; or write their rows to a file, to be mended."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.validation.task import latest_check, read_findings, rows_to_mend
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         _, folder = latest_check(name)
         found: Iterator[dict[str, Any]] = (
             finding
@@ -70,7 +70,7 @@ def show(
         if output is not None:
             rows = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows_to_mend(folder, found))
             count = write_new(output, rows)
-            command = shlex.join(["graft", "quarantine", "readmit", str(output), "--pipeline", pipeline])
+            command = shlex.join(["graft", "quarantine", "readmit", str(output), "--pipeline", name])
             print(f"{count} rows are in {output}; mend them, then: {command}")
             return
         columns = ("split", "address", "row", "column", "rule", "value")
@@ -89,11 +89,11 @@ def readmit(
 ) -> None:
     """Let mended rows stand in for those they were, from the next run on. Rows that still break a rule are refused."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.ingestion.task import keep_corrections
         from tasks.validation.task import latest_check, read_mended
 
-        plan = load_pipeline(pipeline)
+        plan = open_pipeline(pipeline)
         _, folder = latest_check(plan.name)
         mended, unchanged = read_mended(file, plan.contract, folder)
         _refuse_broken(mended, plan.contract)
@@ -102,7 +102,8 @@ def readmit(
             print(f"{len(mended)} rows would be readmitted{left}")
             return
         total = keep_corrections(plan.name, mended)
-        print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all. `graft run {pipeline}` takes them up.")
+        print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all.")
+        print(f"`graft run {plan.name}` takes them up.")
 
 
 def _why_nothing(folder: Path, split: str | None, rule: str | None) -> str:

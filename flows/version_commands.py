@@ -21,10 +21,10 @@ def models(
 ) -> None:
     """List a pipeline's model versions, newest first."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import open_registry
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         registry = open_registry(name)
         if history:
             terminal.show_promotions(name, registry.ledger.entries())
@@ -42,10 +42,10 @@ def rollback(
 ) -> None:
     """Make the previous champion champion again."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import roll_back
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         entry = roll_back(name, to, by or current_user(), reason, dry_run=dry_run)
         if dry_run:
             print(f"{name}: version {entry.version} would be champion again, version {entry.previous} `previous`")
@@ -62,10 +62,10 @@ def promote(
 ) -> None:
     """Make a version champion whatever the gate said of it."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import promote_by_hand
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         entry = promote_by_hand(name, version, by or current_user(), reason)
         before = f"; version {entry.previous} is now `previous`" if entry.previous else ""
         print(f"{name}: version {entry.version} is champion{before}. Kept: {entry.kind} by {entry.by}: {entry.reason}")

@@ -42,7 +42,7 @@ USERS_OF_THE_MODEL = {
 }
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
-# The command line is no flow: it starts the services of a home and shows what lies in its store.
+# No flows: the command line, which starts the services of a home and shows what lies in its store, and what it notes.
 COMMAND_LINE = {
     f"flows/{name}.py"
     for name in (
@@ -50,6 +50,7 @@ COMMAND_LINE = {
             "__main__",
             "contract_commands",
             "drift_commands",
+            "known_pipelines",
             "labelling_commands",
             "passport_commands",
             "processes",

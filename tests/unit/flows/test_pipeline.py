@@ -129,7 +129,8 @@ def test_every_kind_of_head_and_the_layers_of_it_can_be_said_in_yaml(folder: Pat
 # Names and paths
 
 
-def test_an_unknown_pipeline_is_answered_with_those_there_are() -> None:
+def test_an_unknown_pipeline_is_answered_with_those_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path))
     found = complaint("suport")
     assert "no pipeline 'suport'" in found
     for name in NAMES:
