@@ -217,6 +217,14 @@ def predict(
 @app.command()
 def up(
     port: Annotated[int, typer.Option(help="Port of the server on loopback.", min=1, max=65535)] = 4200,
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pipeline",
+            help="A pipeline to run every night and watch every day, and no others than those named. Repeatable; by "
+            "default those that are scheduled already, at first `support`.",
+        ),
+    ] = None,
     debug: DEBUG = False,
 ) -> None:
     """Start (or find) server, pools, deployments and a worker for each pool. `graft down` stops them."""
@@ -225,7 +233,7 @@ def up(
     from tasks.storage.home import open_home
 
     with failures(debug):
-        url = start_services(open_home(), port, print)
+        url = start_services(open_home(), port, pipelines or (), print)
         print(f"\nPages: {pages_of(url)}   Logs: {open_home().services}   Stop: graft down")
 
 

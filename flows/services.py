@@ -3,18 +3,24 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from data_contracts.errors import InputError
-from flows.processes import ROOT, is_running, note_of, read_services, spawn, stop_process, write_services
+from flows.deployments import deploy, read_deployments, scheduled, scheduled_already
+from flows.processes import is_running, note_of, read_services, spawn, stop_process, write_services
 from flows.server import configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
 CPU_RUNS = 4
+DEFAULT_PIPELINE = "support"
 
 
-def up(home: Home, port: int, say: Callable[[str], None]) -> str:
-    """Server, pools, limits, deployments and workers; what is there already is left as it is. Gives the API address."""
+def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
+    """Server, pools, limits, deployments and workers; what is there already is left as it is. Gives the API address.
+
+    The pipelines, by name or path, run by themselves from then on, and no others; without any, those that do already.
+    """
+    content, chosen = read_deployments(), [scheduled(name) for name in pipelines]
     url = running_server(home)
     services = read_services(home)
     if url is None:
@@ -38,8 +44,9 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
     gpus = gpu_count()
     ensure_pools({"cpu": CPU_RUNS, "gpu": max(1, gpus)})
     say(f"pools: cpu ({CPU_RUNS} runs at once), gpu ({max(1, gpus)})")
-    say("deployments: deploying prefect.yaml ...")
-    say(f"deployments: {', '.join(deploy())}")
+    say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
+    chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
+    say(f"schedules: {'; '.join(deploy(content, chosen, home.services))}")
     wanted: dict[str, tuple[str, int, str | None]] = {"worker-cpu": ("cpu", CPU_RUNS, None)}
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")
@@ -103,22 +110,6 @@ def ensure_pools(limits: dict[str, int]) -> None:
                 client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
             except ObjectNotFound:
                 client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
-
-
-def deploy() -> list[str]:
-    """Deploys everything in prefect.yaml; returns the deployments' names."""
-    import yaml
-
-    path = ROOT / "prefect.yaml"
-    if not path.is_file():
-        raise InputError(
-            f"{path} does not exist: `graft up` needs a checkout of the repository, not an installed wheel."
-        )
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"prefect deploy failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return [entry["name"] for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]]
 
 
 def gpu_count() -> int:

@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from flows import services
 from flows.__main__ import app
+from flows.deployments import Scheduled, scheduled
+from flows.pipeline import PIPELINES
 from flows.processes import Service, is_running, note_of, read_services, spawn, write_services
 from flows.server import free_port
 from tasks.storage.home import Home, open_home
@@ -78,7 +81,8 @@ def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subpr
     monkeypatch.setattr(services, "running_server", lambda home: API)
     monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
     monkeypatch.setattr(services, "ensure_pools", lambda limits: None)
-    monkeypatch.setattr(services, "deploy", lambda: ["score"])
+    monkeypatch.setattr(services, "scheduled_already", lambda content: [])
+    monkeypatch.setattr(services, "deploy", lambda content, pipelines, folder: [of.name for of in pipelines])
     monkeypatch.setattr(services, "gpu_count", lambda: 0)
     yield found
     for process in found:
@@ -87,10 +91,10 @@ def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subpr
 
 
 def test_a_worker_of_the_server_in_use_is_left_as_it_is(home: Home, started: list["subprocess.Popen[bytes]"]) -> None:
-    services.up(home, 4200, print)
+    services.up(home, 4200, [], print)
     before = read_services(home)
     assert [name for name in before if before[name].url == API] == ["worker-cpu", "worker-gpu-0"]
-    services.up(home, 4200, print)
+    services.up(home, 4200, [], print)
     assert read_services(home) == before
     assert len(started) == 2
 
@@ -98,13 +102,13 @@ def test_a_worker_of_the_server_in_use_is_left_as_it_is(home: Home, started: lis
 def test_a_worker_that_asks_an_earlier_address_for_work_is_started_anew(
     home: Home, started: list["subprocess.Popen[bytes]"], idle: "subprocess.Popen[bytes]"
 ) -> None:
-    services.up(home, 4200, print)
+    services.up(home, 4200, [], print)
     before = read_services(home)
     elsewhere = note_of("worker-cpu", idle, "http://127.0.0.1:4999/api")
     started[0].kill()
     write_services(home, before | {"worker-cpu": elsewhere})
     said: list[str] = []
-    services.up(home, 4200, said.append)
+    services.up(home, 4200, [], said.append)
     assert said[-3:] == [
         "worker-cpu: stopping the one that asks http://127.0.0.1:4999 for work ...",
         "worker-cpu: started",
@@ -126,7 +130,7 @@ def test_a_server_that_does_not_come_up_is_stopped(
     monkeypatch.setattr(services, "start_server", lambda home, port, detached: idle)
     monkeypatch.setattr(services, "wait_for_server", never)
     with pytest.raises(RuntimeError, match="did not come up"):
-        services.up(home, free_port(), print)
+        services.up(home, free_port(), [], print)
     assert idle.poll() is not None
 
 
@@ -135,4 +139,33 @@ def test_a_number_that_is_no_port_is_refused(home: Home, port: str) -> None:
     refused = CliRunner().invoke(app, ["up", "--port", port])
     assert refused.exit_code == 2
     assert "Invalid value for '--port': Input should be" in refused.output
+    assert read_services(home) == {}
+
+
+def test_pipelines_that_are_named_run_by_themselves_and_without_any_those_that_do(
+    home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hotel = tmp_path / "hotel_pipe.yaml"
+    content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
+    del content["data"]["windows"]
+    hotel.write_text(yaml.safe_dump({**content, "name": "hotel"}), encoding="utf-8")
+    found: list[Scheduled] = []
+    monkeypatch.setattr(services, "scheduled_already", lambda content: found)
+
+    def schedules(*pipelines: str) -> str:
+        said: list[str] = []
+        services.up(home, 4200, pipelines, said.append)
+        return next(line for line in said if line.startswith("schedules: "))
+
+    assert schedules() == "schedules: support"
+    assert schedules("support", str(hotel)) == "schedules: support; hotel"
+    found.append(Scheduled("letters", "letters", has_windows=True))
+    assert schedules() == "schedules: letters"
+    assert scheduled("hotel") == Scheduled("hotel", "hotel", has_windows=False)
+
+
+def test_a_pipeline_that_cannot_be_used_is_refused_before_a_server_is_started(home: Home) -> None:
+    refused = CliRunner().invoke(app, ["up", "--pipeline", "suport"])
+    assert refused.exit_code == 2
+    assert "no pipeline 'suport'" in refused.output
     assert read_services(home) == {}
