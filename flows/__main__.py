@@ -108,6 +108,7 @@ def watch(
 ) -> None:
     """Measure a window of production texts against the champion's reference; harmful drift starts a retraining."""
     from flows.pipeline import open_pipeline
+    from flows.preconditions import check_watch
 
     def call() -> "State[Any]":
         if window is None:
@@ -120,12 +121,13 @@ def watch(
 
     with failures(debug):
         # What is wrong with it is said before a server is started.
-        name = open_pipeline(pipeline, overrides).name
+        plan = open_pipeline(pipeline, overrides)
+        check_watch(plan, window)
         found, page = run_flow(debug, call)
         if window is None and not found:
-            print(f"Every window of {name} was judged before, and no labels came since: nothing to do.")
+            print(f"Every window of {plan.name} was judged before, and no labels came since: nothing to do.")
         for decision in [found] if window is not None else found:
-            terminal.show_decision(name, decision, page)
+            terminal.show_decision(plan.name, decision, page)
 
 
 @app.command()
@@ -180,6 +182,7 @@ def backtest(
 ) -> None:
     """Replay past windows under one or several drift policies, to choose one by; nothing is trained or decided."""
     from flows.pipeline import open_pipeline
+    from flows.preconditions import check_backtest
     from tasks.storage.home import open_store
 
     def call() -> "State[Any]":
@@ -188,7 +191,7 @@ def backtest(
         return backtest_flow(pipeline, windows, labels, policy, days, hours, return_state=True)
 
     with failures(debug):
-        open_pipeline(pipeline)
+        check_backtest(open_pipeline(pipeline), windows, labels, policy or (), output)
         (rows, report), page = run_flow(debug, call)
         terminal.show_backtest(rows, open_store().directory(report.digest), output, page)
 
@@ -198,10 +201,12 @@ def predict(
     input_path: Annotated[str, typer.Option("--input", help="JSON Lines file with the pipeline's text column.")],
     output_path: Annotated[str, typer.Option("--output", help="Where the rows go, with `predictions` added.")],
     pipeline: PIPELINE = "support",
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
     debug: DEBUG = False,
 ) -> None:
     """Score texts with the champion."""
     from flows.pipeline import open_pipeline
+    from flows.preconditions import check_prediction
 
     def call() -> "State[Any]":
         from flows.predict import predict as predict_flow
@@ -209,7 +214,7 @@ def predict(
         return predict_flow(input_path, output_path, pipeline, return_state=True)
 
     with failures(debug):
-        open_pipeline(pipeline)
+        check_prediction(open_pipeline(pipeline), input_path, output_path, force)
         count, _ = run_flow(debug, call)
         print(f"{count} rows scored; the answers are in {output_path}")
 

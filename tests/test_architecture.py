@@ -53,6 +53,7 @@ COMMAND_LINE = {
             "known_pipelines",
             "labelling_commands",
             "passport_commands",
+            "preconditions",
             "processes",
             "quarantine_commands",
             "server",
@@ -65,7 +66,11 @@ COMMAND_LINE = {
     )
 }
 # What it needs of the stages where no run is started, which importing their edges, and with them Prefect, would delay.
-WITHOUT_A_RUN = ["tasks.storage.home", *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan"))]
+WITHOUT_A_RUN = [
+    "tasks.storage.home",
+    *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan")),
+    *(f"tasks.registry.{name}" for name in ("promotions", "versions")),
+]
 TOP_LEVEL = {
     *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),
     *("Makefile", "constraints.txt", "benchmarks", "docs"),

@@ -95,6 +95,13 @@ def why_not_again(entries: Sequence[Promotion], version: ModelVersion) -> str | 
     return f"{rolled_back.by} rolled it back (entry {rolled_back.number}), and it was judged on the same rows as then"
 
 
+def no_champion(pipeline: str) -> InputError:
+    """The error of a pipeline that nothing was promoted in yet."""
+    return InputError(
+        f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
+    )
+
+
 def in_words(entry: Promotion) -> str:
     """How a version came to be champion, in one line: `2026-11-24 override by ann: the gate's rows are stale`."""
     reason = f": {entry.reason}" if entry.reason else ""
