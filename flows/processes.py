@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_contracts.errors import InputError
 from tasks.storage.home import Home
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,11 +31,17 @@ class Service:
 
 
 def read_services(home: Home) -> dict[str, Service]:
-    """The processes that `graft up` noted, alive or not."""
+    """The processes that `graft up` noted, alive or not. Raises InputError where the note is no note."""
     path = home.services / "services.json"
     if not path.is_file():
         return {}
-    return {name: Service(**facts) for name, facts in json.loads(path.read_text(encoding="utf-8")).items()}
+    try:
+        return {name: Service(**facts) for name, facts in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. It says which processes `graft up` started: end those that still run "
+            "(`ps` shows them as `prefect server start` and `prefect worker start`), and delete the file."
+        ) from error
 
 
 def write_services(home: Home, services: dict[str, Service]) -> None:

@@ -10,12 +10,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from data_contracts.errors import InputError
 from flows import services
 from flows.__main__ import app
 from flows.deployments import Scheduled, scheduled
 from flows.pipeline import PIPELINES
 from flows.processes import Service, is_running, note_of, read_services, spawn, write_services
-from flows.server import free_port
+from flows.server import free_port, running_server
 from tasks.storage.home import Home, open_home
 
 IDLE = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -66,6 +67,36 @@ def test_a_process_that_ended_does_not_run(home: Home, idle: "subprocess.Popen[b
     idle.wait()
     assert not is_running(noted)
     assert not is_running(Service("worker-cpu", idle.pid))
+
+
+@pytest.mark.parametrize("text", ['{"server": {"name": "ser', "[]", '{"server": {"pid": 4}}', '{"server": 4}'])
+def test_a_note_of_processes_that_is_broken_is_named_with_what_to_do(home: Home, text: str) -> None:
+    write_services(home, {})
+    note = home.services / "services.json"
+    note.write_text(text, encoding="utf-8")
+    for command in ("up", "down"):
+        refused = CliRunner().invoke(app, [command])
+        assert refused.exit_code == 2
+        assert f"{note} cannot be read" in refused.output
+        assert "delete the file" in refused.output
+    assert note.read_text(encoding="utf-8") == text
+
+
+def test_an_address_of_the_server_that_is_empty_is_none(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    assert running_server(home) is None
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    with pytest.raises(InputError, match="no Prefect server answers there"):
+        running_server(home)
+
+
+def test_a_home_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "home"
+    file.write_text("", encoding="utf-8")
+    monkeypatch.setenv("GRAFT_HOME", str(file))
+    refused = CliRunner().invoke(app, ["down"])
+    assert refused.exit_code == 2
+    assert f"{file} is no folder. Set GRAFT_HOME to one" in refused.output
 
 
 @pytest.fixture
