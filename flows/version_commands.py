@@ -8,6 +8,8 @@ import typer
 from data_contracts.errors import InputError
 from flows import terminal
 from flows.terminal import failures
+from tasks.registry.promotions import PromotionLedger
+from tasks.storage.home import open_store
 
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
@@ -22,9 +24,14 @@ def models(
     """List a pipeline's model versions, newest first."""
     with failures(debug):
         from flows.pipeline import open_pipeline
-        from tasks.registry.task import open_registry
 
         name = open_pipeline(pipeline).name
+        # The store tells of promotions; importing MLflow, which has the versions, takes seconds.
+        if history and (promotions := PromotionLedger(open_store(), name).entries()):
+            terminal.show_promotions(name, promotions)
+            return
+        from tasks.registry.task import open_registry
+
         registry = open_registry(name)
         if history:
             terminal.show_promotions(name, registry.ledger.entries())
