@@ -46,7 +46,7 @@ DEBUG = Annotated[bool, typer.Option("--debug", help="Show Prefect's log and, af
 @app.command()
 def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
     """Run the main job: raw rows in, a judged model version out. Steps whose inputs did not change are reused."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.data_to_model import data_to_model
@@ -54,7 +54,7 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
         return data_to_model(pipeline, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         started = time.monotonic()
         released, page = run_flow(debug, call)
         terminal.show_release(name, released, page, time.monotonic() - started)
@@ -63,7 +63,7 @@ def run(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = Fa
 @app.command()
 def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG = False) -> None:
     """Read, check and tokenize a pipeline's data as `run` does, and stop before training."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.prepare_data import prepare_data
@@ -71,7 +71,7 @@ def prepare(pipeline: PIPELINE = "support", overrides: SET = None, debug: DEBUG 
         return prepare_data(pipeline, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         (snapshot, tokens), page = run_flow(debug, call)
         terminal.show_prepared(name, snapshot, tokens, page)
 
@@ -84,7 +84,7 @@ def cross_validate(
     debug: DEBUG = False,
 ) -> None:
     """Judge every row in domain once, for data too small for one test split. Nothing is registered."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
 
     def call() -> "State[Any]":
         from flows.cross_validate import cross_validate as cross_validate_flow
@@ -92,7 +92,7 @@ def cross_validate(
         return cross_validate_flow(pipeline, folds, overrides, return_state=True)
 
     with failures(debug):
-        name = load_pipeline(pipeline, overrides).name
+        name = open_pipeline(pipeline, overrides).name
         found, page = run_flow(debug, call)
         terminal.show_folds(name, found, page)
 
@@ -107,7 +107,8 @@ def watch(
     debug: DEBUG = False,
 ) -> None:
     """Measure a window of production texts against the champion's reference; harmful drift starts a retraining."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
+    from flows.preconditions import check_watch
 
     def call() -> "State[Any]":
         if window is None:
@@ -120,12 +121,13 @@ def watch(
 
     with failures(debug):
         # What is wrong with it is said before a server is started.
-        name = load_pipeline(pipeline, overrides).name
+        plan = open_pipeline(pipeline, overrides)
+        check_watch(plan, window)
         found, page = run_flow(debug, call)
         if window is None and not found:
-            print(f"Every window of {name} was judged before, and no labels came since: nothing to do.")
+            print(f"Every window of {plan.name} was judged before, and no labels came since: nothing to do.")
         for decision in [found] if window is not None else found:
-            terminal.show_decision(name, decision, page)
+            terminal.show_decision(plan.name, decision, page)
 
 
 @app.command()
@@ -137,7 +139,7 @@ def reconcile(
     debug: DEBUG = False,
 ) -> None:
     """Send the events of drift decisions that nobody took up, and close retrainings that died."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
     from flows.server import running_server
     from tasks.storage.home import open_home
 
@@ -148,7 +150,7 @@ def reconcile(
 
     with failures(debug):
         if pipeline is not None:
-            load_pipeline(pipeline)
+            open_pipeline(pipeline)
         if running_server(open_home()) is None:
             raise InputError(
                 "no server is up that would hear an event. `graft up` starts one, and its deployment `reconcile` does "
@@ -179,7 +181,8 @@ def backtest(
     debug: DEBUG = False,
 ) -> None:
     """Replay past windows under one or several drift policies, to choose one by; nothing is trained or decided."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
+    from flows.preconditions import check_backtest
     from tasks.storage.home import open_store
 
     def call() -> "State[Any]":
@@ -188,7 +191,7 @@ def backtest(
         return backtest_flow(pipeline, windows, labels, policy, days, hours, return_state=True)
 
     with failures(debug):
-        load_pipeline(pipeline)
+        check_backtest(open_pipeline(pipeline), windows, labels, policy or (), output)
         (rows, report), page = run_flow(debug, call)
         terminal.show_backtest(rows, open_store().directory(report.digest), output, page)
 
@@ -198,10 +201,12 @@ def predict(
     input_path: Annotated[str, typer.Option("--input", help="JSON Lines file with the pipeline's text column.")],
     output_path: Annotated[str, typer.Option("--output", help="Where the rows go, with `predictions` added.")],
     pipeline: PIPELINE = "support",
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
     debug: DEBUG = False,
 ) -> None:
     """Score texts with the champion."""
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
+    from flows.preconditions import check_prediction
 
     def call() -> "State[Any]":
         from flows.predict import predict as predict_flow
@@ -209,20 +214,31 @@ def predict(
         return predict_flow(input_path, output_path, pipeline, return_state=True)
 
     with failures(debug):
-        load_pipeline(pipeline)
+        check_prediction(open_pipeline(pipeline), input_path, output_path, force)
         count, _ = run_flow(debug, call)
         print(f"{count} rows scored; the answers are in {output_path}")
 
 
 @app.command()
-def up(port: Annotated[int, typer.Option(help="Port of the server on loopback.")] = 4200, debug: DEBUG = False) -> None:
+def up(
+    port: Annotated[int, typer.Option(help="Port of the server on loopback.", min=1, max=65535)] = 4200,
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pipeline",
+            help="A pipeline to run every night and watch every day, and no others than those named. Repeatable; by "
+            "default those that are scheduled already, at first `support`.",
+        ),
+    ] = None,
+    debug: DEBUG = False,
+) -> None:
     """Start (or find) server, pools, deployments and a worker for each pool. `graft down` stops them."""
     from flows.server import pages_of
     from flows.services import up as start_services
     from tasks.storage.home import open_home
 
     with failures(debug):
-        url = start_services(open_home(), port, print)
+        url = start_services(open_home(), port, pipelines or (), print)
         print(f"\nPages: {pages_of(url)}   Logs: {open_home().services}   Stop: graft down")
 
 

@@ -15,12 +15,12 @@ DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the t
 def drift(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
     """List what windows were found to be, newest first, whether the model was trained again, and what came of it."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.drift.task import read_ledger_rows
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         columns = ("at (UTC)", "window", "version", "verdict", "retraining", "what became of it")
-        nothing = f"No window of {name} was judged yet. `graft watch {pipeline} --window NAME` judges one."
+        nothing = f"No window of {name} was judged yet. `graft watch {name} --window NAME` judges one."
         terminal.show_rows(columns, read_ledger_rows(name), nothing)
 
 
@@ -37,9 +37,9 @@ def rebaseline(
     Harm is still measured against the reference alone, and the next champion brings a reference of its own.
     """
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.drift.task_reports import take_for_normal
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         done = take_for_normal(name, window, by or current_user(), reason, dry_run=dry_run)
         print(f"{name}: {'would be' if dry_run else 'from now on'} {done}")

@@ -1,6 +1,7 @@
 """`graft label`: the rows of a window that people should label."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,10 @@ def label(
 ) -> None:
     """Write the rows of a window that are most worth labelling to a file, to be filled in and put at `data.fresh`."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline, pipeline_path
         from tasks.drift.task_reports import find_rows_to_label
 
-        plan = load_pipeline(pipeline)
+        plan = open_pipeline(pipeline)
         if plan.data.fresh is None:
             raise InputError(
                 f"pipeline {plan.name} names no `data.fresh`, where labelled rows belong. Add it to the YAML."
@@ -41,6 +42,11 @@ def label(
         source = plan.data.fresh.source
         if source.kind != "json_lines" or source.columns or source.drop:
             print(f"`data.fresh` reads {source.kind} with columns of its own: bring the rows into that form first.")
-        print(f"Look whether labels are right: graft contract check {plan.data.contract} fresh_rows={output}")
+        contract = plan.data.contract
+        if contract.endswith((".yaml", ".yml")):
+            # Given from the pipeline's folder, which is not where the command is run.
+            contract = str((pipeline_path(pipeline).parent / contract).resolve())
+        check = shlex.join(["graft", "contract", "check", contract, f"fresh_rows={output.resolve()}"])
+        print(f"Look whether labels are right: {check}")
         there = ", behind those that are there already" if plan.data.fresh.has(window) else ""
         print(f"Then put the rows at {plan.data.fresh.address(window)}{there}")

@@ -29,12 +29,12 @@ def verify(pipeline: PIPELINE, version: VERSION = None, debug: DEBUG = False) ->
     """Recompute a version's chain from source files to verdict. Exits with 2 at a broken link, which it names first."""
     with failures(debug):
         from flows.passport_tables import show_links
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.ingestion.task import digest_of_sources, digest_today
         from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import first_broken, links_of
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         found = version_numbered(name, version)
         links = links_of(found, _settings_of(pipeline), digest_today, digest_of_sources)
         show_links(f"{name} version {found.version}", links)
@@ -51,12 +51,12 @@ def explain(
     """Say what differs between two versions (rows, contract, settings, code, packages), and which scores moved."""
     with failures(debug):
         from flows.passport_tables import show_changes, show_movements
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.evaluation.task import moved_scores
         from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import changes_between, passport_of
 
-        plan = load_pipeline(pipeline)
+        plan = open_pipeline(pipeline)
         name = plan.name
         old, new = (passport_of(version_numbered(name, number)) for number in (before, after))
         show_changes(name, (before, after), (old, new), changes_between(old, new))
@@ -77,14 +77,14 @@ def reproduce(
 
         configure_environment(open_home(), None, debug=debug)
         from flows.passport_tables import show_conditions, show_reproduction
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import code_changes, passport_of
         from tasks.training.task import environment_today, lesson_of
 
         if output is not None and output.exists():
             raise InputError(f"{output} exists already. Choose another --output.")
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         found = version_numbered(name, version)
         passport = passport_of(found)
         lesson = lesson_of(passport.settings)
@@ -113,11 +113,11 @@ def export(
 ) -> None:
     """Write a version's tasks as model folders that transformers' pipelines load, each with a model card."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import check_export, export_version
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         found = version_numbered(name, version)
         places = check_export(found, task, output, force)
         export_version(found, places)

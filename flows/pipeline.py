@@ -1,5 +1,6 @@
 """Pipeline: what one YAML file says, checked as a whole."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from data_contracts.dataset import DatasetContract, load_contract
 from data_contracts.errors import InputError, complain
 from data_contracts.probe_files import probe_file
 from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
+from flows.known_pipelines import note_pipeline, noted_path
 from tasks.drift.policy import DriftPolicy
 from tasks.evaluation.policy import MEASURED_SLICES, SKILL, GatePolicy
 from tasks.evaluation.probes import Probes
@@ -27,6 +29,7 @@ from tasks.training.recipe import Recipe
 PIPELINES = Path(__file__).parent / "pipelines"
 PATH_KEYS = ("path",)
 HUB = "hugging_face"
+NAME = r"^[a-z0-9][a-z0-9-]*$"
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
@@ -39,9 +42,7 @@ class Pipeline(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Prefect's artifact keys, which begin with the name, hold no underscore.
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]*$", description="lower case, digits and dashes; also the name of the model"
-    )
+    name: str = Field(pattern=NAME, description="lower case, digits and dashes; also the name of the model")
     data: DataSettings
     encoder: EncoderSettings = EncoderSettings()
     tokenization: Tokenization = Tokenization()
@@ -87,8 +88,17 @@ class Pipeline(BaseModel):
         return self._probes
 
 
+def open_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
+    """The same as `load_pipeline`; a YAML file is found by the pipeline's `name` from then on."""
+    pipeline = load_pipeline(name, overrides)
+    if _is_path(name):
+        note_pipeline(pipeline.name, Path(name))
+    return pipeline
+
+
 def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
-    """The pipeline called `name` (in `flows/pipelines`), or that of a YAML file, with `a.b=c` overrides applied.
+    """The pipeline called `name` (in `flows/pipelines`, or in a YAML file that was opened before), or that of a YAML
+    file, with `a.b=c` overrides applied.
 
     Raises InputError for an unknown pipeline and for every mistake in the YAML at once, with the path of its key.
     """
@@ -98,6 +108,8 @@ def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
         _override(content, override)
     directory = path.resolve().parent
     pipeline = model_of(_absolute_paths(content, directory), Pipeline, str(path))
+    if path.parent != PIPELINES and not _is_path(name) and pipeline.name != name:
+        raise InputError(f"{path}, which was given last for pipeline {name!r}, is called {pipeline.name!r} now")
     contract = load_contract(pipeline.data.contract, directory)
     heads, problems = _bind(pipeline.heads, contract)
     problems += _misfits(pipeline, contract)
@@ -114,16 +126,24 @@ def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
 
 def pipeline_path(name: str) -> Path:
     """The YAML file of a pipeline. Raises InputError, saying which pipelines exist."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else PIPELINES / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PIPELINES.glob("*.yaml")))
-        raise InputError(f"there is no pipeline {name!r} ({path}); known: {known}, or give the path of a YAML file")
-    return path
+    path = Path(name) if _is_path(name) else PIPELINES / f"{name}.yaml"
+    if path.is_file():
+        return path
+    noted = noted_path(name) if re.fullmatch(NAME, name) else None
+    if noted is not None and noted.is_file():
+        return noted
+    gone = f", nor is {noted} there any more" if noted is not None else ""
+    known = ", ".join(sorted(p.stem for p in PIPELINES.glob("*.yaml")))
+    raise InputError(f"there is no pipeline {name!r} ({path}){gone}; known: {known}, or give the path of a YAML file")
 
 
 def pipeline_reference(name: str) -> str:
     """The name as another process finds it: a path made absolute, a name as it is."""
-    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+    return str(Path(name).resolve()) if _is_path(name) else name
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from data_contracts.artifacts import TokenizedDataset, ValidatedSnapshot
-from flows.pipeline import load_pipeline
+from flows.pipeline import open_pipeline
 from tasks.drift.task import find_learned_windows
 from tasks.ingestion.task import find_corrections, ingest, locate_sources, plan_splits
 from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
@@ -26,7 +26,7 @@ def prepare_data(
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
         overrides: Changed settings, one a line, as in `training.epochs=3`.
     """
-    plan = load_pipeline(pipeline, overrides)
+    plan = open_pipeline(pipeline, overrides)
     data, contract, texts = plan.data, plan.contract, plan.tokenization
     tags, answers = tag_columns(plan.heads), answer_columns(plan.heads)
     sources = locate_sources(data, find_learned_windows(plan.name))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_contracts.errors import InputError
 from tasks.storage.home import Home
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,19 +22,26 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Service:
-    """A process that `graft up` started."""
+    """A process that `graft up` started, when it did, and the API address that it serves or works for."""
 
     name: str
     pid: int
     url: str = ""
+    started: str = ""
 
 
 def read_services(home: Home) -> dict[str, Service]:
-    """The processes that `graft up` noted, alive or not."""
+    """The processes that `graft up` noted, alive or not. Raises InputError where the note is no note."""
     path = home.services / "services.json"
     if not path.is_file():
         return {}
-    return {name: Service(**facts) for name, facts in json.loads(path.read_text(encoding="utf-8")).items()}
+    try:
+        return {name: Service(**facts) for name, facts in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. It says which processes `graft up` started: end those that still run "
+            "(`ps` shows them as `prefect server start` and `prefect worker start`), and delete the file."
+        ) from error
 
 
 def write_services(home: Home, services: dict[str, Service]) -> None:
@@ -42,6 +50,16 @@ def write_services(home: Home, services: dict[str, Service]) -> None:
     draft = home.services / "services.draft"
     draft.write_text(json.dumps({name: vars(service) for name, service in services.items()}), encoding="utf-8")
     os.replace(draft, home.services / "services.json")
+
+
+def note_of(name: str, process: "subprocess.Popen[bytes]", url: str) -> Service:
+    """What to note of a process that was just started."""
+    return Service(name, process.pid, url, _started(process.pid))
+
+
+def is_running(service: Service) -> bool:
+    """Whether the process that was noted still runs. After a reboot another one may have its number."""
+    return bool(service.started) and is_alive(service.pid) and _started(service.pid) == service.started
 
 
 def spawn(
@@ -87,6 +105,19 @@ def stop_process(pid: int, process: "subprocess.Popen[bytes] | None" = None) -> 
             if process.poll() is not None if process else not is_alive(pid):
                 return
             time.sleep(0.1)
+
+
+def _started(pid: int) -> str:
+    """When a process started, which tells it from others that get its number; empty where there is none."""
+    if sys.platform != "linux":
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # Field 22 of proc(5), in ticks since boot. The second is the program's name, which may hold spaces and brackets.
+    return stat.rpartition(")")[2].split()[19]
 
 
 def _end_with_parent() -> None:

@@ -2,8 +2,9 @@
 
 import itertools
 import json
+import shlex
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +21,23 @@ PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipel
 SPLIT = Annotated[str | None, typer.Option(help="Only rows of this split.")]
 RULE = Annotated[str | None, typer.Option(help="Only findings whose rule holds this text.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
+NOTHING = "nothing is kept out"
 
 
 @app.command("list")
 def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
     """Count what lies in the quarantine of the latest check, by split, column and rule."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.validation.task import count_by_rule, latest_check, read_findings
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         note, folder = latest_check(name)
         print(f"{name}: {note['verdict']} on {note['at'][:16]} ({folder})")
         terminal.show_rows(
             ("split", "column", "rule", "findings"),
             [tuple(map(str, row)) for row in count_by_rule(read_findings(folder))],
-            "nothing is kept out",
+            NOTHING,
         )
 
 
@@ -50,24 +52,30 @@ def show(
 ) -> None:
     """Show findings with file, row, rule and value; or write their rows to a file, to be mended."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.validation.task import latest_check, read_findings, rows_to_mend
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         _, folder = latest_check(name)
-        found = (
+        found: Iterator[dict[str, Any]] = (
             finding
             for finding in read_findings(folder)
             if split in (None, finding["split"]) and (rule or "").lower() in finding["rule"].lower()
         )
+        first = next(found, None)
+        if first is None:
+            print(_why_nothing(folder, split, rule))
+            return
+        found = itertools.chain([first], found)
         if output is not None:
             rows = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows_to_mend(folder, found))
             count = write_new(output, rows)
-            print(f"{count} rows are in {output}; mend them, then: graft quarantine readmit {pipeline} {output}")
+            command = shlex.join(["graft", "quarantine", "readmit", str(output), "--pipeline", name])
+            print(f"{count} rows are in {output}; mend them, then: {command}")
             return
         columns = ("split", "address", "row", "column", "rule", "value")
         shown = [tuple(str(finding[column]) for column in columns) for finding in itertools.islice(found, limit)]
-        terminal.show_rows(columns, shown, "nothing is kept out")
+        terminal.show_rows(columns, shown, NOTHING)
         if more := sum(1 for _ in found):
             print(f"{more} more; --limit shows them, --output writes the rows to a file")
 
@@ -81,11 +89,11 @@ def readmit(
 ) -> None:
     """Let mended rows stand in for those they were, from the next run on. Rows that still break a rule are refused."""
     with terminal.failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.ingestion.task import keep_corrections
         from tasks.validation.task import latest_check, read_mended
 
-        plan = load_pipeline(pipeline)
+        plan = open_pipeline(pipeline)
         _, folder = latest_check(plan.name)
         mended, unchanged = read_mended(file, plan.contract, folder)
         _refuse_broken(mended, plan.contract)
@@ -94,7 +102,21 @@ def readmit(
             print(f"{len(mended)} rows would be readmitted{left}")
             return
         total = keep_corrections(plan.name, mended)
-        print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all. `graft run {pipeline}` takes them up.")
+        print(f"{len(mended)} rows readmitted{left}; {total} mended rows in all.")
+        print(f"`graft run {plan.name}` takes them up.")
+
+
+def _why_nothing(folder: Path, split: str | None, rule: str | None) -> str:
+    """What to say where no finding passes the filters: that there is none at all, or which there are."""
+    from tasks.validation.task import count_by_rule, read_findings
+
+    counts = count_by_rule(read_findings(folder))
+    if not counts:
+        return NOTHING
+    asked = " and ".join(f"{name} {value!r}" for name, value in (("split", split), ("rule", rule)) if value)
+    total = sum(count for *_, count in counts)
+    known = [f"  - {of_split}, {column or 'row'}: {of_rule} ({count})" for of_split, column, of_rule, count in counts]
+    return "\n".join([f"{total} findings, but none with {asked}; there are:", *known])
 
 
 def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:

@@ -55,7 +55,8 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
 
 def running_server(home: Home) -> str | None:
     """API address of the server to use: PREFECT_API_URL, or the one `graft up` started; None where none answers."""
-    given = os.environ.get("PREFECT_API_URL")
+    # An empty one says nothing, as `VARIABLE=` in a file of settings means.
+    given = os.environ.get("PREFECT_API_URL") or None
     if given is not None:
         if not _answers(given):
             raise InputError(f"PREFECT_API_URL is {given}, but no Prefect server answers there. Start it, or unset it.")

@@ -3,18 +3,24 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from data_contracts.errors import InputError
-from flows.processes import ROOT, Service, is_alive, read_services, spawn, stop_process, write_services
+from flows.deployments import deploy, read_deployments, scheduled, scheduled_already
+from flows.processes import is_running, note_of, read_services, spawn, stop_process, write_services
 from flows.server import configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
 CPU_RUNS = 4
+DEFAULT_PIPELINE = "support"
 
 
-def up(home: Home, port: int, say: Callable[[str], None]) -> str:
-    """Server, pools, limits, deployments and workers; what is there already is left as it is. Gives the API address."""
+def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
+    """Server, pools, limits, deployments and workers; what is there already is left as it is. Gives the API address.
+
+    The pipelines, by name or path, run by themselves from then on, and no others; without any, those that do already.
+    """
+    content, chosen = read_deployments(), [scheduled(name) for name in pipelines]
     url = running_server(home)
     services = read_services(home)
     if url is None:
@@ -24,9 +30,13 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
         configure_environment(home, url)
         say(f"server: starting on port {port} ...")
         process = start_server(home, port, detached=True)
-        services["server"] = Service("server", process.pid, url)
+        services["server"] = note_of("server", process, url)
         write_services(home, services)
-        wait_for_server(url, process, home)
+        try:
+            wait_for_server(url, process, home)
+        except RuntimeError:
+            stop_process(process.pid, process)
+            raise
         say(f"server: started at {pages_of(url)}")
     else:
         configure_environment(home, url)
@@ -34,16 +44,21 @@ def up(home: Home, port: int, say: Callable[[str], None]) -> str:
     gpus = gpu_count()
     ensure_pools({"cpu": CPU_RUNS, "gpu": max(1, gpus)})
     say(f"pools: cpu ({CPU_RUNS} runs at once), gpu ({max(1, gpus)})")
-    say("deployments: deploying prefect.yaml ...")
-    say(f"deployments: {', '.join(deploy())}")
+    say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
+    chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
+    say(f"schedules: {'; '.join(deploy(content, chosen, home.services))}")
     wanted: dict[str, tuple[str, int, str | None]] = {"worker-cpu": ("cpu", CPU_RUNS, None)}
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")
     for name, (pool, limit, device) in wanted.items():
-        if name in services and is_alive(services[name].pid):
-            say(f"{name}: found")
-            continue
-        services[name] = Service(name, start_worker(home, name, pool, limit, device).pid)
+        known = services.get(name)
+        if known is not None and is_running(known):
+            if known.url == url:
+                say(f"{name}: found")
+                continue
+            say(f"{name}: stopping the one that asks {pages_of(known.url)} for work ...")
+            stop_process(known.pid)
+        services[name] = note_of(name, start_worker(home, name, pool, limit, device), url)
         write_services(home, services)
         say(f"{name}: started")
     return url
@@ -55,7 +70,7 @@ def down(home: Home, say: Callable[[str], None]) -> None:
     if not services:
         say("nothing is running that `graft up` started")
     for name in sorted(services, key=lambda name: name == "server"):
-        if is_alive(services[name].pid):
+        if is_running(services[name]):
             stop_process(services[name].pid)
             say(f"{name}: stopped")
         else:
@@ -95,22 +110,6 @@ def ensure_pools(limits: dict[str, int]) -> None:
                 client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
             except ObjectNotFound:
                 client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
-
-
-def deploy() -> list[str]:
-    """Deploys everything in prefect.yaml; returns the deployments' names."""
-    import yaml
-
-    path = ROOT / "prefect.yaml"
-    if not path.is_file():
-        raise InputError(
-            f"{path} does not exist: `graft up` needs a checkout of the repository, not an installed wheel."
-        )
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"prefect deploy failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return [entry["name"] for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]]
 
 
 def gpu_count() -> int:

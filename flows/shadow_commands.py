@@ -39,7 +39,7 @@ def shadow(
         batches = read_shadow_notes(plan.name, champion.version, challenger.version)
         print(f"{plan.name}: champion {champion.version}, challenger {challenger.version}, {len(batches)} batch(es)")
         rows = [[b, of.task, str(of.rows), of.in_words] for b, (_, found) in sorted(batches.items()) for of in found]
-        nothing = "No batch was answered by both yet. Set serving.shadow in the pipeline, and `graft predict`."
+        nothing = f"No batch was answered by both yet. Set serving.shadow in it, and `graft predict {plan.name}`."
         show_rows(("batch", "task", "rows", "agreement"), rows, nothing)
         answers = {batch: of for batch, (of, _) in batches.items()}
         if differences is not None:
@@ -75,16 +75,16 @@ def ab(
 
 def _both_of(pipeline: str) -> "tuple[Pipeline, ModelVersion, ModelVersion]":
     from data_contracts.errors import InputError
-    from flows.pipeline import load_pipeline
+    from flows.pipeline import open_pipeline
     from tasks.registry.task import open_registry
 
-    plan = load_pipeline(pipeline)
+    plan = open_pipeline(pipeline)
     registry = open_registry(plan.name)
     champion, challenger = registry.champion(), registry.challenger()
     if champion is None or challenger is None:
         raise InputError(
             f"pipeline {plan.name} has no {'champion' if champion is None else 'challenger'}, so there is nothing to "
-            f"compare. `graft models {pipeline}` lists its versions."
+            f"compare. `graft models {plan.name}` lists its versions."
         )
     return plan, champion, challenger
 

@@ -181,11 +181,11 @@ def show_decision(name: str, decision: DriftDecision, page: str) -> None:
         print("Retraining is decided, but no server stays up to start it: `graft up`, whose `reconcile` sees to it.")
     elif decision.retrain:
         print("Retraining is decided: the server's trigger starts `retrain` on the cpu pool. What became of it:")
-        print(f"  graft drift {decision.pipeline}")
+        print(f"  graft drift {name}")
     elif decision.verdict == "UNKNOWN":
-        print(f"Rows most worth labelling: graft label {decision.pipeline} --window {decision.window} --output FILE")
+        print(f"Rows most worth labelling: graft label {name} --window {decision.window} --output FILE")
     elif decision.verdict == "BENIGN":
-        print(f"If so it is from now on: graft rebaseline {decision.pipeline} --window {decision.window} --reason TEXT")
+        print(f"If so it is from now on: graft rebaseline {name} --window {decision.window} --reason TEXT")
     if (report := latest_report(name, decision.window)) is not None:
         print(f"Report: {open_store().directory(report.digest) / 'report.html'}")
     print(f"Run:    {page}")
@@ -207,7 +207,7 @@ def show_versions(name: str, versions: list[ModelVersion], promotions: list[Prom
         for found in versions
     ]
     columns = ("version", "aliases", "verdict", "validation skill", "model", "why", "made champion")
-    show_rows(columns, rows, f"{name} has no versions yet. `graft run` makes the first.")
+    show_rows(columns, rows, f"{name} has no versions yet. `graft run {name}` makes the first.")
 
 
 def show_promotions(name: str, promotions: list[Promotion]) -> None:
@@ -225,7 +225,7 @@ def show_promotions(name: str, promotions: list[Promotion]) -> None:
         for entry in reversed(promotions)
     ]
     columns = ("entry", "at (UTC)", "what", "champion", "before", "by", "why")
-    show_rows(columns, rows, f"{name} had no champion yet. `graft run` trains and judges a first model.")
+    show_rows(columns, rows, f"{name} had no champion yet. `graft run {name}` trains and judges a first model.")
 
 
 def how_promoted(entry: Promotion) -> str:

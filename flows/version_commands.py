@@ -8,6 +8,8 @@ import typer
 from data_contracts.errors import InputError
 from flows import terminal
 from flows.terminal import failures
+from tasks.registry.promotions import PromotionLedger
+from tasks.storage.home import open_store
 
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
@@ -21,10 +23,15 @@ def models(
 ) -> None:
     """List a pipeline's model versions, newest first."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
+
+        name = open_pipeline(pipeline).name
+        # The store tells of promotions; importing MLflow, which has the versions, takes seconds.
+        if history and (promotions := PromotionLedger(open_store(), name).entries()):
+            terminal.show_promotions(name, promotions)
+            return
         from tasks.registry.task import open_registry
 
-        name = load_pipeline(pipeline).name
         registry = open_registry(name)
         if history:
             terminal.show_promotions(name, registry.ledger.entries())
@@ -42,10 +49,10 @@ def rollback(
 ) -> None:
     """Make the previous champion champion again."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import roll_back
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         entry = roll_back(name, to, by or current_user(), reason, dry_run=dry_run)
         if dry_run:
             print(f"{name}: version {entry.version} would be champion again, version {entry.previous} `previous`")
@@ -62,10 +69,10 @@ def promote(
 ) -> None:
     """Make a version champion whatever the gate said of it."""
     with failures(debug):
-        from flows.pipeline import load_pipeline
+        from flows.pipeline import open_pipeline
         from tasks.registry.task import promote_by_hand
 
-        name = load_pipeline(pipeline).name
+        name = open_pipeline(pipeline).name
         entry = promote_by_hand(name, version, by or current_user(), reason)
         before = f"; version {entry.previous} is now `previous`" if entry.previous else ""
         print(f"{name}: version {entry.version} is champion{before}. Kept: {entry.kind} by {entry.by}: {entry.reason}")

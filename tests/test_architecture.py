@@ -42,7 +42,7 @@ USERS_OF_THE_MODEL = {
 }
 # What every edge may know of the model: what it is built from, not how it computes.
 MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.modeling.encoder"}
-# The command line is no flow: it starts the services of a home and shows what lies in its store.
+# No flows: the command line, which starts the services of a home and shows what lies in its store, and what it notes.
 COMMAND_LINE = {
     f"flows/{name}.py"
     for name in (
@@ -50,8 +50,10 @@ COMMAND_LINE = {
             "__main__",
             "contract_commands",
             "drift_commands",
+            "known_pipelines",
             "labelling_commands",
             "passport_commands",
+            "preconditions",
             "processes",
             "quarantine_commands",
             "server",
@@ -64,7 +66,11 @@ COMMAND_LINE = {
     )
 }
 # What it needs of the stages where no run is started, which importing their edges, and with them Prefect, would delay.
-WITHOUT_A_RUN = ["tasks.storage.home", *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan"))]
+WITHOUT_A_RUN = [
+    "tasks.storage.home",
+    *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan")),
+    *(f"tasks.registry.{name}" for name in ("promotions", "versions")),
+]
 TOP_LEVEL = {
     *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),
     *("Makefile", "constraints.txt", "benchmarks", "docs"),

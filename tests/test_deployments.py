@@ -19,6 +19,7 @@ from prefect.events.schemas.events import Resource, ResourceSpecification
 from prefect.server.schemas.schedules import CronSchedule
 
 from data_contracts.drift import DriftDecision
+from flows.deployments import Scheduled, with_schedules
 from tasks.drift.task_retraining import EVENT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +112,23 @@ def runs_after(schedule: dict[str, Any], start: datetime, count: int) -> list[da
     timing = {key: value for key, value in schedule.items() if key not in ("active", "slug")}
     parsed = construct_schedule(**timing)
     return list(asyncio.run(CronSchedule.model_validate(parsed.model_dump()).get_dates(count, start)))
+
+
+def test_what_runs_by_itself_runs_for_every_pipeline_that_is_named_and_no_other() -> None:
+    hotel = Scheduled("hotel", "/rooms/hotel_pipe.yaml", has_windows=True)
+    letters = Scheduled("letters", "letters", has_windows=False)
+    deployed = {entry["name"]: entry for entry in with_schedules(CONTENT, [hotel, letters])["deployments"]}
+    (nightly,), (daily,) = (DEPLOYMENTS[name]["schedules"] for name in ("data-to-model", "watch-windows"))
+    of_hotel = {"parameters": {"pipeline": "/rooms/hotel_pipe.yaml"}}
+    assert deployed["data-to-model"]["schedules"] == [
+        {**nightly, "slug": "nightly-hotel", **of_hotel},
+        {**nightly, "slug": "nightly-letters", "parameters": {"pipeline": "letters"}},
+    ]
+    # Where the pipeline names no windows, there are none to watch.
+    assert deployed["watch-windows"]["schedules"] == [{**daily, "slug": "daily-hotel", **of_hotel}]
+    others = DEPLOYMENTS.keys() - {"data-to-model", "watch-windows"}
+    assert {name: deployed[name] for name in others} == {name: DEPLOYMENTS[name] for name in others}
+    assert "parameters" not in nightly
 
 
 def test_the_confirmed_drift_of_any_pipeline_starts_retrain_with_the_whole_decision() -> None:

@@ -136,6 +136,7 @@ def _required(entries: Sequence[DriftEntry], decision: DriftDecision) -> Retrain
         raise InputError(
             f"the drift ledger holds no decision to retrain because of {decision.window} "
             f"({decision.window_digest[:12]}) judged with version {decision.model_version}: the event comes from "
-            "elsewhere, or GRAFT_HOME or GRAFT_STORE points elsewhere. `graft watch` judges the window here."
+            "elsewhere, or GRAFT_HOME or GRAFT_STORE points elsewhere. "
+            f"`graft watch {decision.pipeline} --window {decision.window}` judges the window here."
         )
     return retraining

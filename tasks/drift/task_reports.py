@@ -143,12 +143,14 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
     if decision.verdict != "BENIGN":
         raise InputError(
             f"window {window!r} was found {decision.verdict}; only a BENIGN one, which shifted and harmed nothing, can "
-            "be taken for normal. `graft drift` lists the windows."
+            f"be taken for normal. `graft drift {name}` lists the windows."
         )
     drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
     entries = ledger.entries()
     if was_rebaselined(entries, decision):
-        raise InputError(f"window {window!r} of {name} was taken for normal before: `graft drift` shows when and why")
+        raise InputError(
+            f"window {window!r} of {name} was taken for normal before: `graft drift {name}` shows when and why"
+        )
     before = rebaselined(entries, decision.model_version)
     frozen = read_reference(store.directory(before.reference) if before else reference)
     extended = extend_reference(frozen, [read_window(drawn, answers, model, tuple(note["text_columns"]))])

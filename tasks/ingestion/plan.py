@@ -151,6 +151,21 @@ def with_windows(data: DataSettings, folder: str | None, labels: str | None) -> 
     return data.model_copy(update=changes)
 
 
+def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:
+    """Where windows of the past and their labels are read from, and their names in order."""
+    chosen = with_windows(data, folder, labels)
+    names = chosen.windows.known() if chosen.windows is not None else []
+    if not names:
+        place = folder or "`data.windows` of the pipeline"
+        raise InputError(f"{place} holds no window. Give a folder of JSON Lines files, one a window, with --windows.")
+    return chosen, names
+
+
+def no_windows() -> InputError:
+    """The error of a pipeline that nothing can be watched in."""
+    return InputError("the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML.")
+
+
 def planned_audit(data: DataSettings, window: str) -> list[PlannedFile]:
     """The file of the window's rows that were labelled to judge the model by; none where there is no such file yet."""
     if data.audit is None or not data.audit.has(window):
@@ -162,9 +177,7 @@ def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: st
     """The files of a training run, with the fresh rows of `fresh_windows`; or, given `window`, that window alone."""
     if window is not None:
         if data.windows is None:
-            raise InputError(
-                "the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML."
-            )
+            raise no_windows()
         return [PlannedFile(split=WINDOW, source=data.windows.at(window))]
     files = [PlannedFile(split=split, source=source) for split, source in data.given.items()]
     files += [PlannedFile(split=None, source=data.undivided)] if data.undivided is not None else []

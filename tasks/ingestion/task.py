@@ -13,7 +13,7 @@ from data_contracts.artifacts import Corrections, Snapshot, SourceFile, SourceFi
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
-from tasks.ingestion.plan import DataSettings, PlannedFile, planned_audit, planned_files, with_windows
+from tasks.ingestion.plan import DataSettings, PlannedFile, no_windows, past_windows, planned_audit, planned_files
 from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
@@ -51,19 +51,9 @@ def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), wind
 def find_windows(data: DataSettings) -> tuple[list[str], list[str], list[str]]:
     """Names, in order, of the windows that are there, those with audited rows, and those with rows to learn from."""
     if data.windows is None:
-        raise InputError("the pipeline names no `data.windows`, so there is no window to watch. Add it to the YAML.")
+        raise no_windows()
     audited, fresh = (source.known() if source is not None else [] for source in (data.audit, data.fresh))
     return data.windows.known(), audited, fresh
-
-
-def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:
-    """Where windows of the past and their labels are read from, and their names in order."""
-    chosen = with_windows(data, folder, labels)
-    names = chosen.windows.known() if chosen.windows is not None else []
-    if not names:
-        place = folder or "`data.windows` of the pipeline"
-        raise InputError(f"{place} holds no window. Give a folder of JSON Lines files, one a window, with --windows.")
-    return chosen, names
 
 
 @task(cache_policy=NO_CACHE)

@@ -125,12 +125,14 @@ def rollback(
     last = entries[-1] if entries else None
     pipeline = registry.pipeline
     if last is None:
-        raise InputError(f"pipeline {pipeline} has no champion to roll back from. `graft models` lists its versions.")
+        raise InputError(
+            f"pipeline {pipeline} has no champion to roll back from. `graft models {pipeline}` lists its versions."
+        )
     number = last.previous if to is None else to
     if number is None:
         raise InputError(
             f"pipeline {pipeline} has no previous champion to roll back to: version {last.version} is its first. "
-            "`graft models` lists its versions."
+            f"`graft models {pipeline}` lists its versions."
         )
     version = registry.version(number)
     _refuse_champion(last, version)

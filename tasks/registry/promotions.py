@@ -111,6 +111,13 @@ def became_of(entries: Sequence[Promotion], version: int) -> list[str]:
     return told
 
 
+def no_champion(pipeline: str) -> InputError:
+    """The error of a pipeline that nothing was promoted in yet."""
+    return InputError(
+        f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
+    )
+
+
 def in_words(entry: Promotion) -> str:
     """How a version came to be champion, in one line: `2026-11-24 override by ann: the gate's rows are stale`."""
     reason = f": {entry.reason}" if entry.reason else ""

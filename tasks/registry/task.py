@@ -22,12 +22,11 @@ from data_contracts.artifacts import (
     Report,
     TrainedModel,
 )
-from data_contracts.errors import InputError
 from tasks.modeling.history import read_history
 from tasks.registry import promoting
 from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
 from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_approved, promote_if_won
-from tasks.registry.promotions import PromotionLedger
+from tasks.registry.promotions import PromotionLedger, no_champion
 from tasks.registry.versions import Registry, RunRecord
 from tasks.storage.caching import steps
 from tasks.storage.home import open_home, open_store
@@ -158,7 +157,5 @@ def version_numbered(pipeline: str, number: int | None) -> ModelVersion:
         return registry.version(number)
     champion = registry.champion()
     if champion is None:
-        raise InputError(
-            f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
-        )
+        raise no_champion(pipeline)
     return champion

@@ -98,7 +98,7 @@ class Registry:
             known = ", ".join(str(version.version) for version in reversed(versions)) or "none"
             raise InputError(
                 f"pipeline {self.pipeline} has no version {number}; its versions are {known}. "
-                "`graft models` lists them."
+                f"`graft models {self.pipeline}` lists them."
             )
         return found
 

@@ -74,13 +74,13 @@ def differing_rows(
     return [row for _, row in sorted(found.values(), key=lambda pair: -pair[0])]
 
 
-def agreement_page(answers: ShadowAnswers, found: list[Agreement]) -> str:
+def agreement_page(pipeline: str, answers: ShadowAnswers, found: list[Agreement]) -> str:
     """Markdown: how far the versions agree on one batch."""
     rows = "\n".join(f"| {a.task} | {a.rows} | {a.in_words} |" for a in found)
     return (
         f"# Champion {answers.champion} and challenger {answers.challenger}, unseen\n\n"
         f"| task | rows | agreement |\n| --- | ---: | ---: |\n{rows}\n\n"
-        f"`graft shadow` lists the rows that they answer otherwise, to be labelled.\n"
+        f"`graft shadow {pipeline}` lists the rows that they answer otherwise, to be labelled.\n"
     )
 
 

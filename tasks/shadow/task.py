@@ -55,7 +55,7 @@ def note_agreement(pipeline: str, answered: ShadowAnswers, champion: ModelVersio
     note = {"answers": answered.model_dump(mode="json"), "agreement": [asdict(of_task) for of_task in found]}
     # A batch that is answered again by the same versions is the same note.
     store.write_note(f"{shadow_notes(pipeline, answered.champion, answered.challenger)}/{answered.digest}", note)
-    create_markdown_artifact(agreement_page(answered, found), key=f"{pipeline}-shadow")
+    create_markdown_artifact(agreement_page(pipeline, answered, found), key=f"{pipeline}-shadow")
 
 
 def read_shadow_notes(pipeline: str, champion: int, challenger: int) -> dict[str, tuple[ShadowAnswers, list[Any]]]:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contracts.errors import InputError
 from tasks.storage.store import Store, readable_write_errors
 
 
@@ -51,6 +52,8 @@ class Home:
 def open_home() -> Home:
     """The home that GRAFT_HOME names, by default ~/.graft; GRAFT_STORE and MLFLOW_TRACKING_URI move its parts."""
     root = Path(_given("GRAFT_HOME", "~/.graft")).expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is no folder. Set GRAFT_HOME to one, where graft may keep things.")
     with readable_write_errors(str(root)):
         root.mkdir(parents=True, exist_ok=True)
     return Home(

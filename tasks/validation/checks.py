@@ -73,7 +73,9 @@ class Checks(BaseModel):
         found = [*self.failures, *([f"{headline}: {', '.join(over)}"] if over else [])]
         found += [f"quarantined: {', '.join(within)}"] if within and not over else []
         found += [f"masked: personal data in {self.masked} rows"] if self.masked else []
-        return found or [f"all {sum(self.rows.values())} rows satisfy it"]
+        total = sum(self.rows.values())
+        # Of rows that people are to label, those without a label are no rows; any other file without rows is an error.
+        return found or [f"all {total} rows satisfy it" if total else "no row has a label yet"]
 
 
 def write_checks(folder: Path, checks: Checks) -> None:

@@ -72,7 +72,7 @@ def test_watching_a_window_that_does_not_exist_names_those_that_do(shop: Shop, s
 
 
 def test_a_file_without_rows_gets_no_predictions(shop: Shop, services: Outcome) -> None:
-    outcome = shop.graft("predict", shop.pipeline, "--input", "/dev/null", "--output", "answers.jsonl")
+    outcome = shop.graft("predict", shop.pipeline, "--input", "/dev/null", "--output", "nothing.jsonl")
     _refused(outcome, "holds no rows")
 
 

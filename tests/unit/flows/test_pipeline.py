@@ -146,7 +146,8 @@ def test_a_seed_is_a_number_that_every_generator_takes(folder: Path, seed: int) 
 # Names and paths
 
 
-def test_an_unknown_pipeline_is_answered_with_those_there_are() -> None:
+def test_an_unknown_pipeline_is_answered_with_those_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path))
     found = complaint("suport")
     assert "no pipeline 'suport'" in found
     for name in NAMES:

@@ -1,6 +1,9 @@
 """What `graft models`, `rollback` and `promote` say, on a real database and store."""
 
 import getpass
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +16,7 @@ from flows.__main__ import app
 from tasks.registry.task import open_registry
 from tests.unit.registry.release_process import opponent_in, release
 
+ROOT = Path(__file__).parents[3]
 SHOWN = CliRunner()
 
 
@@ -63,6 +67,21 @@ def test_versions_their_history_a_rollback_and_a_promotion_by_hand(graft: Callab
     assert first[2:] == ["promote", "1", "the", "gate", "so"]
     why = [line for line in graft("models", "support") if line.strip()][2]
     assert why.rstrip().endswith("override by ben: it was the [data]")
+
+
+def test_the_history_is_shown_without_the_libraries_that_take_long_to_import(home: Path) -> None:
+    script = (
+        "import sys\nfrom flows.__main__ import app\n"
+        "app(['models', 'support', '--history'], standalone_mode=False)\n"
+        "print([name for name in ('mlflow', 'prefect', 'torch') if name in sys.modules])"
+    )
+    environment = {**os.environ, "GRAFT_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    *_, imported = done.stdout.splitlines()
+    assert "the gate" in done.stdout
+    assert imported == "[]"
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_a_row_that_was_never_answered_is_named(batch: Path, name: str | None) -
 
 def test_the_page_names_both_versions_and_every_task(batch: Path) -> None:
     answers = ShadowAnswers(digest="a" * 64, champion=3, challenger=4, rows=4, served_by_challenger=0)
-    page = agreement_page(answers, agreement_of(batch, HEADS))
+    page = agreement_page("hotel", answers, agreement_of(batch, HEADS))
     assert "Champion 3 and challenger 4" in page
     assert "| mood | 4 | 50.0% |" in page
+    assert "`graft shadow hotel` lists the rows" in page

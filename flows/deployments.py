@@ -1,0 +1,125 @@
+"""prefect.yaml at the server: its deployments, and a schedule for each pipeline that runs by itself."""
+
+import copy
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from data_contracts.errors import InputError
+from flows.pipeline import open_pipeline, pipeline_reference
+from flows.processes import ROOT
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import DeploymentSchedule
+
+WATCHING = "watch-windows"
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A pipeline that runs by itself. `reference` is what a worker finds it by; only one with windows is watched."""
+
+    name: str
+    reference: str
+    has_windows: bool
+
+
+def scheduled(reference: str) -> Scheduled:
+    """The pipeline of that name or path, as one that runs by itself. Raises InputError where it cannot be used."""
+    plan = open_pipeline(reference)
+    return Scheduled(plan.name, pipeline_reference(reference), plan.data.windows is not None)
+
+
+def read_deployments() -> dict[str, Any]:
+    """What prefect.yaml says. Raises InputError where there is none."""
+    path = ROOT / "prefect.yaml"
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist: `graft up` needs a checkout of the repository, not an installed wheel."
+        )
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def with_schedules(content: dict[str, Any], pipelines: Sequence[Scheduled]) -> dict[str, Any]:
+    """The same with every schedule of a pipeline once for each of these."""
+    content = copy.deepcopy(content)
+    for entry in _of_a_pipeline(content):
+        entry["schedules"] = [
+            {**schedule, "slug": f"{schedule['slug']}-{of.name}", "parameters": {"pipeline": of.reference}}
+            for of in pipelines
+            if of.has_windows or entry["name"] != WATCHING
+            for schedule in entry["schedules"]
+        ]
+    return content
+
+
+def scheduled_already(content: dict[str, Any]) -> list[Scheduled]:
+    """The pipelines that the server runs by itself. Raises InputError where one cannot be used any more."""
+    found: dict[str, None] = {}
+    with _client() as client:
+        for entry in _of_a_pipeline(content):
+            default = entry["parameters"]["pipeline"]
+            found |= dict.fromkeys(s.parameters.get("pipeline", default) for s in _schedules_of(client, entry))
+    try:
+        return [scheduled(reference) for reference in found]
+    except InputError as error:
+        raise InputError(
+            f"{error}\nThe server runs it by itself; `graft up --pipeline NAME` says which it is to run from now on."
+        ) from error
+
+
+def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path) -> list[str]:
+    """Deploys what prefect.yaml says, scheduled for these pipelines and no others; says what runs by itself.
+
+    `folder` keeps the file that was deployed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted, path = with_schedules(content, pipelines), folder / "prefect.yaml"
+    path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"prefect deploy failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    lines = []
+    with _client() as client:
+        for before, entry in zip(_of_a_pipeline(content), _of_a_pipeline(wanted), strict=True):
+            # Deploying adds schedules and changes them; those of pipelines that are not named any more it leaves.
+            kept = {schedule["slug"] for schedule in entry["schedules"]}
+            for schedule in _schedules_of(client, before):
+                if schedule.slug not in kept and schedule.deployment_id is not None:
+                    client.delete_deployment_schedule(schedule.deployment_id, schedule.id)
+            of = ", ".join(schedule["parameters"]["pipeline"] for schedule in entry["schedules"])
+            lines.append(f"{entry['name']} of {of or 'none, for none names `data.windows`'}")
+    return lines
+
+
+def _of_a_pipeline(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The deployments that run by themselves, each time for one pipeline."""
+    return [e for e in content["deployments"] if "schedules" in e and "pipeline" in e.get("parameters", {})]
+
+
+def _schedules_of(client: "SyncPrefectClient", entry: dict[str, Any]) -> "list[DeploymentSchedule]":
+    """The server's schedules of an entry of prefect.yaml, of whatever pipeline; those that people made are others."""
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        deployment = client.read_deployment_by_name(f"{entry['name']}/{entry['name']}")
+    except ObjectNotFound:
+        return []
+    # Of a pipeline, or as `prefect deploy` makes them of prefect.yaml itself.
+    own = re.compile("|".join(f"{re.escape(schedule['slug'])}(-.*)?" for schedule in entry["schedules"]))
+    return [schedule for schedule in deployment.schedules if own.fullmatch(schedule.slug or "")]
+
+
+def _client() -> "SyncPrefectClient":
+    from prefect.client.orchestration import get_client
+
+    return get_client(sync_client=True)
