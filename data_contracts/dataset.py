@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from data_contracts.errors import InputError
 from data_contracts.rules import (
@@ -36,6 +36,7 @@ UNITS = {
     **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
     **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
 }
+KEPT = "kept"
 # Keys of a column that nothing is checked by.
 FOR_PEOPLE = ("description", "businessName", "physicalType", "classification", "tags", "examples")
 LogicalType = Literal["string", "number", "integer", "boolean", "timestamp", "array", "object"]
@@ -76,20 +77,18 @@ class LogicalTypeOptions(Closed):
         return self
 
 
-class Implementation(Closed):
-    """One expectation of Great Expectations."""
-
-    type: str
-    kwargs: dict[str, Any] = {}
-
-
 class Quality(Closed):
-    """A rule in Great Expectations' own words."""
+    """A rule in Great Expectations' own words: `implementation` holds `type` and `kwargs` of one expectation."""
 
     type: Literal["custom"]
     engine: Literal["greatExpectations"]
     description: str = ""
-    implementation: Implementation
+    implementation: dict[str, Any]
+
+    @property
+    def expectation(self) -> str:
+        """The kind of expectation."""
+        return str(self.implementation.get("type", ""))
 
 
 class Property(Closed):
@@ -205,7 +204,9 @@ class DatasetContract(Closed):
     contract_created_ts: Any = Field(None, alias="contractCreatedTs")
 
     @model_validator(mode="after")
-    def _names_are_unique_and_known(self) -> "DatasetContract":
+    def _names_are_unique_and_known(self, info: ValidationInfo) -> "DatasetContract":
+        if info.context == KEPT:
+            return self
         names = [column.name for column in self.columns]
         problems = [f"column {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
         problems += _unknown(self.custom_properties, ("quarantineBudget",)) + _given_twice(self.custom_properties)
@@ -214,6 +215,7 @@ class DatasetContract(Closed):
             problems.append(f"quarantineBudget is a share from 0 to 1, not {budget!r}")
         problems += _unknown_columns(self)
         problems += _rules_of_other_columns(self)
+        problems += _unknown_implementations(self)
         problems += _unusable_freshness(self)
         if problems:
             raise ValueError("; ".join(problems))
@@ -274,6 +276,11 @@ class DatasetContract(Closed):
         """The part of the contract for rows of production: nobody has labelled them, and people repeat each other."""
         kept = tuple(column.where_texts_recur() for column in self.columns if not column.is_label)
         return self.model_copy(update={"schema_": (self.schema_[0].model_copy(update={"properties": kept}),)})
+
+
+def kept_contract(content: dict[str, Any]) -> DatasetContract:
+    """The contract of a version of before, which was checked by the rules of then."""
+    return DatasetContract.model_validate(content, context=KEPT)
 
 
 def load_contract(name: str, directory: Path | None = None) -> DatasetContract:
@@ -342,6 +349,14 @@ def _rules_of_other_columns(contract: DatasetContract) -> Iterator[str]:
         if not column.is_label:
             of_labels = [rule for rule in LABEL_RULES[1:] if rule in given]
             yield from (f"column {column.name!r}: {rule} is for columns with `role: label`" for rule in of_labels)
+
+
+def _unknown_implementations(contract: DatasetContract) -> Iterator[str]:
+    for column in contract.columns:
+        for rule in column.quality:
+            unknown = ", ".join(map(repr, sorted(set(rule.implementation) - {"type", "kwargs"})))
+            if unknown:
+                yield f"column {column.name!r}: implementation holds {unknown}; it holds `type` and `kwargs` alone"
 
 
 def _unusable_freshness(contract: DatasetContract) -> Iterator[str]:

@@ -149,7 +149,7 @@ def _quality(before: Sequence[Quality], after: Sequence[Quality]) -> Iterator[Ch
 
 
 def _rule_name(rule: Quality) -> str:
-    return rule.description or rule.implementation.type
+    return rule.description or rule.expectation
 
 
 def _description(before: Any, after: Any) -> Iterator[Change]:

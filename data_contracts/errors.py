@@ -2,9 +2,10 @@
 
 import re
 
-# In an address: `user:password@` before the host, and what a signed query proves its right with.
+# In an address: `user:password@`, or a token, before the host, and what a signed query proves its right with.
 SECRETS = re.compile(
-    r"(?<=://)[^\s/@:]*:[^\s/@]*(?=@)|(?<=[?&])((?:[\w-]*(?:signature|credential|token|secret|key|sig))=)[^\s&'\"]*",
+    r"(?<=://)[^\s/@]+(?=@)"
+    r"|(?<=[?&])([\w-]*(?:signature|credential|password|token|secret|(?:\b|[-_]|access|api)key|(?:\b|[-_])sig)=)[^\s&'\"]*",
     re.IGNORECASE,
 )
 

@@ -42,7 +42,7 @@ def rules_in_words(column: Property) -> list[str]:
             found.append(f"{len(names)} {name}: {', '.join(names[:NAMES_SHOWN])}{more}")
     given = rules.model_dump(exclude={"role", "labels", "tag_kinds", "tag_scheme"}, exclude_defaults=True)
     found += [f"{name.replace('_', ' ')} {_said(value)}" for name, value in given.items()]
-    return found + [rule.description or rule.implementation.type for rule in column.quality]
+    return found + [rule.description or rule.expectation for rule in column.quality]
 
 
 def show_differences(found: Sequence[Difference]) -> None:

@@ -91,7 +91,8 @@ class Pipeline(BaseModel):
 def open_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
     """The same as `load_pipeline`; a YAML file is found by the pipeline's `name` from then on."""
     pipeline = load_pipeline(name, overrides)
-    if _is_path(name):
+    # A name that is set for one run alone leads nowhere later.
+    if _is_path(name) and read_yaml(Path(name)).get("name") == pipeline.name:
         note_pipeline(pipeline.name, Path(name))
     return pipeline
 
@@ -109,7 +110,10 @@ def load_pipeline(name: str, overrides: list[str] | None = None) -> Pipeline:
     directory = path.resolve().parent
     pipeline = model_of(_absolute_paths(content, directory), Pipeline, str(path))
     if path.parent != PIPELINES and not _is_path(name) and pipeline.name != name:
-        raise InputError(f"{path}, which was given last for pipeline {name!r}, is called {pipeline.name!r} now")
+        raise InputError(
+            f"{path}, which was given last for pipeline {name!r}, is called {pipeline.name!r} now. Use that name, or "
+            "give the path of a YAML file."
+        )
     contract = load_contract(pipeline.data.contract, directory)
     heads, problems = _bind(pipeline.heads, contract)
     problems += _misfits(pipeline, contract)
@@ -138,8 +142,9 @@ def pipeline_path(name: str) -> Path:
 
 
 def pipeline_reference(name: str) -> str:
-    """The name as another process finds it: a path made absolute, a name as it is."""
-    return str(Path(name).resolve()) if _is_path(name) else name
+    """What another process finds the pipeline by, whatever was opened since: a name of ours, or an absolute path."""
+    path = pipeline_path(name)
+    return name if path.parent == PIPELINES and not _is_path(name) else str(path.resolve())
 
 
 def _is_path(name: str) -> bool:

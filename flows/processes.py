@@ -59,7 +59,8 @@ def note_of(name: str, process: "subprocess.Popen[bytes]", url: str) -> Service:
 
 def is_running(service: Service) -> bool:
     """Whether the process that was noted still runs. After a reboot another one may have its number."""
-    return bool(service.started) and is_alive(service.pid) and _started(service.pid) == service.started
+    # A note from before that was kept has the number alone.
+    return is_alive(service.pid) and service.started in ("", _started(service.pid))
 
 
 def spawn(

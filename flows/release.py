@@ -61,9 +61,7 @@ def release(
     for _ in range(JUDGED_AT_MOST):
         opponent = find_opponent(plan.name, model)
         champion = assessment_of(opponent, snapshot, pipeline, overrides)
-        judgement = judge_candidate(
-            assessment, champion, baselines, plan.heads, plan.gate, texts.columns, plan.group_column
-        )
+        judgement = judge_candidate(assessment, champion, baselines, plan.gate, texts.columns, plan.group_column)
         facts = facts_of(plan, model, snapshot, opponent)
         report = write_report(facts, assessment, baselines, judgement, model, transfers)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)

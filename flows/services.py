@@ -21,6 +21,9 @@ def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], Non
     The pipelines, by name or path, run by themselves from then on, and no others; without any, those that do already.
     """
     content, chosen = read_deployments(), [scheduled(name) for name in pipelines]
+    names = [of.name for of in chosen]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"pipeline(s) {', '.join(twice)} given twice. Name each one once.")
     url = running_server(home)
     services = read_services(home)
     if url is None:
@@ -53,7 +56,7 @@ def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], Non
     for name, (pool, limit, device) in wanted.items():
         known = services.get(name)
         if known is not None and is_running(known):
-            if known.url == url:
+            if _address(known.url) == _address(url):
                 say(f"{name}: found")
                 continue
             say(f"{name}: stopping the one that asks {pages_of(known.url)} for work ...")
@@ -110,6 +113,10 @@ def ensure_pools(limits: dict[str, int]) -> None:
                 client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
             except ObjectNotFound:
                 client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+
+
+def _address(url: str) -> str:
+    return url.rstrip("/").replace("//localhost", "//127.0.0.1")
 
 
 def gpu_count() -> int:

@@ -128,17 +128,18 @@ def _draws(tasks: list[PairedRows], draws: int) -> list[NDArray[np.float64]]:
     columns = [np.column_stack([task.candidate, task.opponent, task.known]) for task in tasks]
     units = sums_of_clusters(np.concatenate(columns, axis=1), tasks[0].clusters)
     rows = len(units)
-    # The last two columns count the two rows that are added.
+    # The last two columns count the two that are added.
     table = np.zeros((rows + 2, units.shape[1] + 2))
     table[:rows, :-2] = units
     table[rows, -2] = table[rows + 1, -1] = 1
     sums = resampled_sums(table, draws)
-    gained, lost = sums[:, -2], sums[:, -1]
     found = []
     start = 0
     for task, part in zip(tasks, columns, strict=True):
         own = sums[:, start : start + part.shape[1]]
         start += part.shape[1]
+        # An added row stands for a cluster, and is as many rows as one has on average.
+        gained, lost = (sums[:, -2:] * task.known.sum() / np.count_nonzero(units[:, start - 1])).T
         width, known = task.candidate.shape[1], own[:, -1]
         # A draw may take no row that has a label for the task: then the added rows alone speak.
         with np.errstate(invalid="ignore", divide="ignore"):

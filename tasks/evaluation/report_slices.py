@@ -35,5 +35,5 @@ def _row(score: GroupScore) -> tuple[Cell | str | float | int, ...]:
     return (
         *(score.task, place(score.split), score.slice.replace("_", " "), score.group, score.value),
         *(Cell(score.gap, tone), interval(score.low, score.high), score.rows),
-        "" if score.judged else "too few rows to say",
+        "" if score.judged else "too few to say",
     )

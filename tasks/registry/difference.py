@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts import difference as contracts
-from data_contracts.dataset import DatasetContract
+from data_contracts.dataset import kept_contract
 from tasks.registry.passport import Passport
 
 IDS = "_id"
@@ -83,7 +83,7 @@ def value_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[C
 def _contract_changes(before: Passport, after: Passport) -> list[contracts.Difference]:
     if before.rows is None or after.rows is None or before.rows.contract == after.rows.contract:
         return []
-    old, new = (DatasetContract.model_validate(of.rows.contract) for of in (before, after) if of.rows)
+    old, new = (kept_contract(of.rows.contract) for of in (before, after) if of.rows)
     return contracts.differences(old, new)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -112,7 +111,8 @@ def override(registry: Registry, number: int, by: str, reason: str, at: datetime
     version, entries = registry.version(number), registry.ledger.entries()
     last = entries[-1] if entries else None
     _refuse_champion(last, version)
-    won = version.judgement.verdict == "PROMOTE" and why_not_again(entries, version) is None
+    against_champion = version.judgement.champion == (last.model if last else None)
+    won = version.judgement.verdict == "PROMOTE" and against_champion and why_not_again(entries, version) is None
     kind: PromotionKind = "approval" if won else "override"
     return _decide(registry, next_entry(last, version, kind, by, reason.strip(), at))
 
@@ -152,7 +152,9 @@ def replaced_by(registry: Registry, champion: ModelVersion) -> Replaced | None:
     last = registry.ledger.last()
     if last is None or last.version != champion.version or last.kind not in ("promote", "approval"):
         return None
-    return None if last.previous is None else Replaced(version=registry.version(last.previous), promotion=last)
+    # Somebody may have deleted it from the tracking server.
+    found = next((version for version in registry.versions() if version.version == last.previous), None)
+    return None if found is None else Replaced(version=found, promotion=last)
 
 
 def bring_back(registry: Registry, replaced: Replaced, reason: str, at: datetime) -> None:
@@ -181,23 +183,25 @@ def follow(registry: Registry) -> None:
         # The ledger has decided; the next command that opens the registry finds the aliases behind, and points them.
         logger.warning("the promotion holds, but MLflow's aliases still show the champion before: %s", error)
         return
-    entries = registry.ledger.entries()
-    try:
-        _tell(registry, entries)
-    except (InputError, OSError) as error:
-        logger.warning("the promotion holds, but is not told beside the report in MLflow: %s", error)
+    _tell(registry)
 
 
-def _tell(registry: Registry, entries: Sequence[Promotion]) -> None:
+def _tell(registry: Registry) -> None:
     """What the last entry made of the new champion and of the one before, for whoever reads their reports."""
+    entries = registry.ledger.entries()
     with tempfile.TemporaryDirectory(prefix="graft-told-") as scratch:
         file = Path(scratch, BECAME)
         for number in (entries[-1].version, entries[-1].previous):
-            if number is not None:
-                # A reason may be of several lines.
-                lines = (" ".join(line.split()) for line in became_of(entries, number))
-                file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            if number is None:
+                continue
+            # A reason may be of several lines.
+            lines = (" ".join(line.split()) for line in became_of(entries, number))
+            file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            try:
                 registry.keep_beside_report(number, file)
+            # Each store of artifacts has error classes of its own.
+            except Exception as error:
+                logger.warning("what became of version %d is not told beside its report in MLflow: %s", number, error)
 
 
 def mend(registry: Registry) -> None:
@@ -213,6 +217,7 @@ def mend(registry: Registry) -> None:
         "`graft promote %s N --reason TEXT` change the champion.",
         *(registry.pipeline, wrong, last.version, last.number, registry.pipeline, registry.pipeline),
     )
+    _tell(registry)
 
 
 def _decide(registry: Registry, entry: Promotion) -> Promotion:

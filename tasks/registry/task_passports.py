@@ -46,7 +46,7 @@ from tasks.registry.passport import (
     write_origin,
     write_passport,
 )
-from tasks.registry.promotions import PromotionLedger, last_of
+from tasks.registry.promotions import PromotionLedger, became_of
 from tasks.registry.reproducing import WeightDifference, compare_weights
 from tasks.registry.task import open_registry
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
@@ -210,8 +210,8 @@ def export_version(version: ModelVersion, places: dict[str, str]) -> None:
     """Writes each task of the version, with its model card, to its place."""
     store, passport = open_store(), passport_of(version)
     model = store.directory(version.model.digest)
-    promotion = last_of(PromotionLedger(store, version.pipeline).entries(), version.version)
-    known = Version(version.version, _passport_digest(version), passport, promotion)
+    became = became_of(PromotionLedger(store, version.pipeline).entries(), version.version)
+    known = Version(version.version, _passport_digest(version), passport, became)
     with tempfile.TemporaryDirectory(prefix="graft-export-") as scratch:
         folders = {task: Path(scratch, task) for task in places}
         for task, folder in folders.items():

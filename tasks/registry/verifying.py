@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from data_contracts.artifacts import VERDICT_FILE, Handle, SourceFile
-from data_contracts.dataset import DatasetContract
+from data_contracts.dataset import kept_contract
 from data_contracts.errors import InputError
 from tasks.registry.passport import PASSPORT, QUARANTINE, WEIGHTS, Passport, Program, read_passport, sha256_of
 
@@ -96,9 +96,9 @@ def _rows(passport: Passport, objects: Objects, now: Today) -> Iterator[Link]:
         if handle is not None:
             yield _stored(name, handle.digest, objects)
     yield _child("snapshot", origin.snapshot, parents, objects)
-    content = DatasetContract.model_validate(origin.contract)
-    yield _equal("contract", origin.checked.contract_digest, content.digest)
-    yield _child("checked rows", origin.checked, (origin.snapshot.digest, content.digest), objects)
+    content = kept_contract(origin.contract).digest
+    yield _equal("contract", origin.checked.contract_digest, content)
+    yield _child("checked rows", origin.checked, (origin.snapshot.digest, content), objects)
     if passport.quarantine is not None and objects.hash_again(origin.checked.digest)[0] is not None:
         found = sha256_of(objects.directory(origin.checked.digest) / QUARANTINE)
         yield _equal("quarantine", passport.quarantine, found)

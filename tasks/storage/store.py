@@ -329,7 +329,7 @@ def _remove_stale(drafts: Path) -> None:
     """Removes drafts of processes that were killed: old ones that nobody holds, for a training may take days."""
     for folder in drafts.iterdir():
         # Another process may end its draft, and so remove it, at any moment.
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):
             if time.time() - folder.stat().st_mtime > STALE_DRAFT_SECONDS and not _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 

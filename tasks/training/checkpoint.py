@@ -48,7 +48,7 @@ def save_checkpoint(path: Path, parts: Mapping[str, Any], progress: Progress, ra
     if not ranks.is_first:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.draft")
+    draft = path.with_suffix(".draft")
     state = {
         "parts": states,
         "random": torch.get_rng_state(),

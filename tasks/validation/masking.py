@@ -3,18 +3,34 @@
 import pyarrow as pa
 
 from data_contracts.dataset import DatasetContract, Property
+from data_contracts.rules import PersonalData
 from tasks.validation.personal_data import find_personal_data, mask_tokens, masked
 
 
 def shown(value: object, column: str, contract: DatasetContract) -> str:
     """A value as people are told of it: without what is personal in it, where the contract takes notice of that."""
+    rule, text = kept_private(column, contract), str(value)
+    if rule is None:
+        return text
+    if isinstance(value, dict) and "tokens" in value and is_private(value, rule):
+        # What is personal may be cut into several tokens, which would be found by themselves no more.
+        return f"{len(value['tokens'])} tokens, {' '.join(value['tags'])}"
+    return masked(text, find_personal_data(text, rule.kinds, rule.regions))
+
+
+def is_private(value: object, rule: PersonalData) -> bool:
+    """Whether a text, or what tokens or answers say together, holds what counts as personal."""
+    said = " ".join(value.get("tokens") or value.get("text") or ()) if isinstance(value, dict) else str(value)
+    return bool(find_personal_data(said, rule.kinds, rule.regions))
+
+
+def kept_private(column: str, contract: DatasetContract) -> PersonalData | None:
+    """What counts as personal in the column, or in the text that it is about; None where the contract allows all."""
     of = next((known for known in contract.columns if known.name == column), None)
     if of is not None and of.logical_type == "object":
         of = next((text for text in contract.text_columns if text.name == contract.text_column_of(of)), None)
-    rule, text = of.rules.personal_data if of else None, str(value)
-    if rule is None or rule.action == "allow":
-        return text
-    return masked(text, find_personal_data(text, rule.kinds, rule.regions))
+    rule = of.rules.personal_data if of else None
+    return None if rule is None or rule.action == "allow" else rule
 
 
 def mask_table(table: pa.Table, contract: DatasetContract) -> tuple[pa.Table, int]:

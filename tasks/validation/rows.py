@@ -17,7 +17,7 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.validation.checks import EXAMPLES, Finding, RuleResult
 from tasks.validation.expectations import explanation
-from tasks.validation.masking import shown
+from tasks.validation.masking import is_private, kept_private, shown
 from tasks.validation.suite import columns_of, compile_suite, is_row_wise
 
 MOST_ROWS, MOST_BYTES = 262_144, 64 << 20
@@ -94,7 +94,10 @@ class RowChecks:
         columns = columns_of(config)
         value = table.column(columns[0])[position].as_py() if columns else None
         text = table.column(columns[1])[position].as_py() if len(columns) > 1 else None
-        why = explanation(config.type, value, text, config.kwargs)
+        # What is wrong between a text and its tokens or answers is told in their own words, of which parts are cut.
+        private = kept_private(columns[0], self._contract) if len(columns) > 1 else None
+        untold = private is not None and (is_private(value, private) or is_private(text, private))
+        why = None if untold else explanation(config.type, value, text, config.kwargs)
         return {
             "id": table.column("_id")[position].as_py(),
             "file": table.column("_file")[position].as_py(),
@@ -108,8 +111,13 @@ class RowChecks:
         if not expectations or table.num_rows == 0:
             return []
         own = table.drop_columns([name for name in ("_id", "_file", "_row") if name in table.column_names])
-        # As floating point, which pandas makes of whole numbers beside a missing one, large ones would be taken alike.
-        frame = own.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        frame = own.to_pandas()
+        held_together = {name for rule in expectations if len(of := columns_of(rule.configuration)) > 1 for name in of}
+        for name in set(own.column_names) - held_together:
+            # As floating point, which pandas makes of whole numbers beside a missing one, large ones would be taken
+            # alike. Rules on several columns cannot be asked of anything else.
+            if pa.types.is_int64(own.schema.field(name).type) and own.column(name).null_count:
+                frame[name] = own.column(name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         if any(columns_of(expectation.configuration) for expectation in expectations):
             frame = frame.assign(_position=range(len(frame)))
         batch = self._definition.get_batch(batch_parameters={"dataframe": frame})

@@ -49,7 +49,7 @@ def is_row_wise(expectation: Any) -> bool:
 
 def columns_of(configuration: Any) -> list[str]:
     """Columns that an expectation looks at, the one that a finding names first; none for one about the table."""
-    kwargs = configuration.kwargs
+    kwargs = {} if configuration.type.startswith("expect_table_") else configuration.kwargs
     pair = [kwargs["column_B"], kwargs["column_A"]] if kwargs.get("column_B") else []
     single = [kwargs["column"]] if kwargs.get("column") else []
     return [*single, *pair, *(kwargs.get("column_list") or [])]
@@ -123,7 +123,7 @@ def _called(rule: str) -> dict[str, Any]:
 
 
 def _from_quality(column: Property, rule: Quality) -> Any:
-    kind, arguments = rule.implementation.type, rule.implementation.kwargs
+    kind, arguments = rule.expectation, rule.implementation.get("kwargs", {})
     try:
         expectation = get_expectation_impl(kind)
         own = {"column": column.name} if "column" in expectation.__fields__ else {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from data_contracts.dataset import DATASETS, DatasetContract, load_contract
+from data_contracts.dataset import DATASETS, DatasetContract, kept_contract, load_contract
 from data_contracts.errors import InputError
 from data_contracts.yaml_files import model_of, parse_yaml, read_yaml
 
@@ -141,7 +141,9 @@ def test_what_is_given_twice_or_misspelt_is_a_mistake(content: dict[str, Any]) -
     content["slaProperties"] = []
     rule = {"type": "expect_column_mean_to_be_between", "kwarg": {"min_value": 1}}
     column(content, 1)["quality"] = [{"type": "custom", "engine": "greatExpectations", "implementation": rule}]
-    assert mistakes_in(content)[1:] == ["  - schema.0.properties.1.quality.0.implementation.kwarg: unknown key"]
+    assert "column 'stars': implementation holds 'kwarg'; it holds `type` and `kwargs` alone" in mistakes_in(content)[1]
+    # What a version was made by stays what it was.
+    assert kept_contract(content).column("stars").quality[0].implementation == rule
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ def test_all_problems_stand_below_the_headline_and_above_the_remedy() -> None:
             "https://host/a.csv?X-Amz-Credential=***&X-Amz-Date=1&X-Amz-Signature=*** 403",
         ),
         ("https://host/b?sv=1&sig=a%3D&page=2", "https://host/b?sv=1&sig=***&page=2"),
+        (
+            "https://ghp_abc@host/x and db://h/d?user=a&password=b",
+            "https://***@host/x and db://h/d?user=a&password=***",
+        ),
+        ("https://host/x?api_key=1&apikey=2&monkey=banana", "https://host/x?api_key=***&apikey=***&monkey=banana"),
         ("write to ana@example.com: s3://bucket/key=1/a.csv", "write to ana@example.com: s3://bucket/key=1/a.csv"),
     ],
 )

@@ -136,7 +136,9 @@ def test_what_a_window_is_follows_from_what_was_judged_while_it_was_measured(sto
 def test_a_decision_that_the_ledger_does_not_hold_starts_nothing(ledger: DriftLedger) -> None:
     record_decision(ledger, POLICY, always(judged("week_3", "BENIGN")), day(1))
     for stranger in (judged("week_9"), judged("week_2", version=2), judged("week_3")):
-        with pytest.raises(InputError, match=r"holds no decision to retrain because of week_.*`graft watch` judges"):
+        with pytest.raises(
+            InputError, match=r"holds no decision to retrain because of week_.*` judges the window here"
+        ):
             take_up_retraining(ledger, stranger, "run", day(1))
     assert kinds(ledger) == ["decided", "decided"]
 

@@ -258,7 +258,7 @@ def test_every_measurement_has_its_section(folder: Path) -> None:
     ]
     for shown in ("channel", "chat", "energy", "typing errors", "22.7 million parameters"):
         assert shown in elements.text
-    assert "too few rows to say" in elements.text
+    assert "too few to say" in elements.text
 
 
 def test_mistakes_are_read_from_the_column_of_texts(

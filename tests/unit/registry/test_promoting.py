@@ -114,6 +114,20 @@ def test_a_person_who_brings_back_what_labels_brought_down_has_the_last_word(des
     assert desk.champions() == [1, 2, 1, 2]
 
 
+def test_a_person_who_promotes_what_was_judged_against_another_champion_chooses_for_themselves(desk: Desk) -> None:
+    desk.release("a")
+    desk.register("c", "PROMOTE", 2, against="a")
+    desk.release("b", number=3, against="a")
+    assert override(desk.registry, 2, "ann", "it won against the one before", NOW).kind == "override"
+
+
+def test_a_champion_whose_predecessor_was_deleted_stays(desk: Desk) -> None:
+    desk.release("a")
+    second = desk.release("b").version
+    desk.registry._client.delete_model_version(desk.registry.pipeline, "1")
+    assert replaced_by(desk.registry, second) is None
+
+
 def test_a_version_that_comes_back_by_another_judgement_is_held_against_the_champion_it_beat_then(desk: Desk) -> None:
     desk.release("a")
     desk.release("b", number=2, against="a")
@@ -310,6 +324,19 @@ def test_what_became_of_a_version_lies_beside_its_report(desk: Desk, tmp_path: P
     assert told(2) == [f"champion, {overridden}", f"replaced by version 1, {back}"]
 
 
+def test_what_became_of_a_version_is_told_when_the_aliases_of_a_killed_run_are_mended(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.release("a")
+    with monkeypatch.context() as killed:
+        killed.setattr("tasks.registry.promoting.follow", lambda _: None)
+        desk.release("b")
+    mend(desk.registry)
+    for number, words in ((1, "replaced by version 2"), (2, "champion")):
+        path = desk.registry._client.download_artifacts(desk.registry.version(number).run_id, BECAME, str(tmp_path))
+        assert words in Path(path).read_text(encoding="utf-8")
+
+
 def test_a_promotion_that_cannot_be_told_beside_the_report_holds(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -320,7 +347,7 @@ def test_a_promotion_that_cannot_be_told_beside_the_report_holds(
     with caplog.at_level(logging.WARNING):
         assert desk.release("a").version.aliases == ("champion",)
     assert desk.aliases_of_mlflow() == {"champion": 1}
-    assert "the promotion holds, but is not told beside the report in MLflow: no room" in caplog.text
+    assert "what became of version 1 is not told beside its report in MLflow: no room" in caplog.text
 
 
 @pytest.mark.parametrize(("approve", "champions"), [(True, [1, 2]), (False, [1])])

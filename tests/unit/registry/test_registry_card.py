@@ -1,6 +1,7 @@
 """The model card of an exported folder."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 from data_contracts.artifacts import Promotion, PromotionKind
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.registry.card import Version, card, plain, write_card
-from tasks.registry.promotions import last_of
+from tasks.registry.promotions import became_of, last_of
 from tests.unit.registry.chains import Chain, make_chain
 
 INTENT = SingleLabelHead(column="intent", labels=("refund", "a|b", "<script>alert(1)</script>"))
@@ -38,9 +39,9 @@ def written(
     chain: Chain,
     head: AnyHead = INTENT,
     scores: list[dict[str, Any]] = SCORES,
-    promotion: Promotion | None = None,
+    became: Sequence[str] = (),
 ) -> str:
-    return card(Version(3, chain.digest, chain.passport, promotion), "intent", head, scores)
+    return card(Version(3, chain.digest, chain.passport, became), "intent", head, scores)
 
 
 def promotion(number: int, version: int, kind: PromotionKind, reason: str) -> Promotion:
@@ -50,7 +51,7 @@ def promotion(number: int, version: int, kind: PromotionKind, reason: str) -> Pr
         kind=kind,
         version=version,
         model="a" * 64,
-        previous=None,
+        previous=3 if version == 4 else None,
         judgement="b" * 64,
         rows=None,
         by="ann",
@@ -85,10 +86,12 @@ def test_the_card_says_what_it_is_how_good_where_not_and_what_made_it(chain: Cha
 
 
 def test_the_card_says_who_made_it_champion_and_that_it_was_not_the_gate(chain: Chain) -> None:
-    page = written(chain, promotion=promotion(4, 3, "override", "its rows are <i>stale</i>"))
-    said, became = page.index("The gate said **PROMOTE**"), page.index("What made it champion")
+    entries = [promotion(1, 3, "override", "its rows are <i>stale</i>"), promotion(2, 4, "promote", "better")]
+    page = written(chain, became=became_of(entries, 3))
+    said, became = page.index("The gate said **PROMOTE**"), page.index("What became of it:")
     assert said < became < page.index("## Limits")
-    assert "2026-11-24 override by ann: its rows are &lt;i&gt;stale&lt;/i&gt;" in page
+    assert "- champion, 2026-11-21 override by ann: its rows are &lt;i&gt;stale&lt;/i&gt;" in page
+    assert "- replaced by version 4, 2026-11-22 promote by ann: better" in page
     assert "It has not been champion." in written(chain)
 
 

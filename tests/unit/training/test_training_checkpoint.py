@@ -1,6 +1,5 @@
 """One file with everything a training needs to go on."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +51,6 @@ def test_a_checkpoint_replaces_the_one_before_and_leaves_no_draft(tmp_path: Path
         save_checkpoint(path, parts(seed=1), Progress(step=at))
     assert load_checkpoint(path, parts(seed=1)).step == 2
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
-
-
-def test_each_process_writes_a_draft_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drafts = []
-    monkeypatch.setattr(os, "replace", lambda draft, path: drafts.append(Path(draft).name))
-    for process in (7, 8):
-        monkeypatch.setattr(os, "getpid", lambda process=process: process)
-        save_checkpoint(tmp_path / "checkpoint.pt", parts(seed=1), Progress())
-    assert drafts == ["checkpoint.7.draft", "checkpoint.8.draft"]
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "other", "incomplete", "of another network"])

@@ -265,6 +265,22 @@ def test_no_finding_repeats_personal_data_whatever_rule_it_is_of(check: Check, c
     assert all("xxx.xxxx@xxxxxxx.xxx" in finding["value"] for finding in checked.findings)
 
 
+def test_findings_about_tokens_repeat_no_personal_data(check: Check, contract_of: Make) -> None:
+    tags = {
+        "name": "tags",
+        "logicalType": "object",
+        "customProperties": [{"property": "role", "value": "label"}, {"property": "tagKinds", "value": ["PERSON"]}],
+    }
+    tokens = ["call", "030", "12345678", "or", "ana.lima@example.com"]
+    row = {"text": "call 030 12345678 now", "tags": {"tokens": tokens, "tags": ["O"] * 5}}
+    checked = check(
+        contract_of(text(personalData={"action": "mask", "regions": ["DE"]}), tags, budget=1.0), train=[row]
+    )
+    assert checked.findings
+    written = (checked.folder / "quarantine.jsonl").read_text(encoding="utf-8")
+    assert not any(part in written for part in ("030", "12345678", "ana.lima"))
+
+
 def checks(**facts: Any) -> Checks:
     return Checks(contract="c" * 64, rows={"train": 10}, quarantined={"train": 0}, **facts)
 

@@ -157,7 +157,10 @@ def test_a_rule_over_the_whole_column_passes_or_ends_the_run(check: Check, contr
         ("expect_column_values_to_be_of_type", {"type_": "float64"}, "FAIL"),
         ("expect_column_values_to_be_of_type", {"type_": "int64"}, "PASS"),
         ("expect_column_values_to_be_in_type_list", {"type_list": ["float64", "str"]}, "FAIL"),
+        ("expect_column_values_to_be_in_type_list", {"type_list": ["int64", "str"]}, "PASS"),
         ("expect_table_column_count_to_equal", {"value": 1}, "PASS"),
+        ("expect_table_columns_to_match_ordered_list", {"column_list": ["stars"]}, "PASS"),
+        ("expect_table_columns_to_match_ordered_list", {"column_list": ["stars", "mood"]}, "FAIL"),
         ("expect_table_columns_to_match_set", {"column_set": ["stars", "_position"]}, "FAIL"),
     ],
 )
@@ -177,6 +180,10 @@ def test_large_numbers_beside_a_missing_one_are_told_apart(check: Check, contrac
     large = 1234567890123456789
     checked = check(contract_of(number), train=[{"id": large}, {"id": large + 1}, {"id": None}])
     assert checked.accepted == {"train": 3}
+    above = rule("expect_column_pair_values_a_to_be_greater_than_b", column_A="most", column_B="least")
+    least, most = {**number, "name": "least", "unique": False}, {**number, "name": "most", "quality": [above]}
+    given = [{"least": 1, "most": 2}, {"least": 3, "most": 2}, {"least": None, "most": 7}]
+    assert {finding["row"] for finding in check(contract_of(least, most), train=given).findings} >= {2}
 
 
 @pytest.mark.parametrize(
