@@ -89,6 +89,10 @@ def test_so_is_that_of_a_slice_of_a_change_and_of_what_is_gained_together(
     }
     assert half[None].high - half[None].low > 0.01
     assert (half["customer"].low, half["customer"].high) == (0.0, 0.0)
+    # Of fifty customers, however many rows they have.
+    for least, judged in ((50, True), (51, False)):
+        found = score_slices(snapshot, after, HEADS, ["test"], ["customer"], least, "customer")
+        assert [of.judged for of in found] == [judged] * len(found)
 
 
 def test_a_gain_with_a_few_customers_does_not_promote_however_many_rows_they_have(
