@@ -7,35 +7,20 @@ what it lacks (label sets, tag kinds, the quarantine budget) stands under `custo
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from data_contracts.errors import InputError
-from data_contracts.rules import (
-    KNOWN_RULES,
-    LABEL_RULES,
-    RULES_OF_FIRST_TEXT,
-    RULES_OF_ROLE_TEXT,
-    TEXT_RULES,
-    ColumnRules,
-)
-from data_contracts.yaml_files import in_words, parse_yaml
+from data_contracts.mistakes import FRESHNESS, UNITS, column_of, mistakes_of, mistakes_of_column
+from data_contracts.rules import ColumnRules
+from data_contracts.yaml_files import parse_yaml
 
 DATASETS = Path(__file__).parent / "datasets"
 TEXT = "text"
-FRESHNESS = "freshness"
-UNITS = {
-    **dict.fromkeys(("m", "min", "minute", "minutes"), timedelta(minutes=1)),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), timedelta(hours=1)),
-    **dict.fromkeys(("d", "day", "days"), timedelta(days=1)),
-    **dict.fromkeys(("w", "week", "weeks"), timedelta(weeks=1)),
-}
 KEPT = "kept"
 # Keys of a column that nothing is checked by.
 FOR_PEOPLE = ("description", "businessName", "physicalType", "classification", "tags", "examples")
@@ -113,7 +98,7 @@ class Property(Closed):
 
     @model_validator(mode="after")
     def _is_usable(self) -> "Property":
-        if problems := list(_problems_of(self)):
+        if problems := list(mistakes_of_column(self)):
             raise ValueError("; ".join(problems))
         return self
 
@@ -207,16 +192,7 @@ class DatasetContract(Closed):
     def _names_are_unique_and_known(self, info: ValidationInfo) -> "DatasetContract":
         if info.context == KEPT:
             return self
-        names = [column.name for column in self.columns]
-        problems = [f"column {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})]
-        problems += _unknown(self.custom_properties, ("quarantineBudget",)) + _given_twice(self.custom_properties)
-        budget = _custom(self.custom_properties, "quarantineBudget")
-        if budget is not None and not (type(budget) in (int, float) and 0 <= budget <= 1):
-            problems.append(f"quarantineBudget is a share from 0 to 1, not {budget!r}")
-        problems += _unknown_columns(self)
-        problems += _rules_of_other_columns(self)
-        problems += _unknown_implementations(self)
-        problems += _unusable_freshness(self)
+        problems = list(mistakes_of(self))
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -236,7 +212,7 @@ class DatasetContract(Closed):
     def freshness(self) -> tuple[str, timedelta] | None:
         """The column that tells how old the data is and the greatest age of its newest row, or None."""
         level = next((level for level in self.sla_properties if level.property == FRESHNESS), None)
-        return (_element(level), float(level.value) * UNITS[level.unit]) if level else None
+        return (column_of(level.element), float(level.value) * UNITS[level.unit]) if level else None
 
     def text_column_of(self, column: Property) -> str | None:
         """The text that the tokens of a tagged column, or the answers of another, stand in."""
@@ -297,102 +273,6 @@ def load_contract(name: str, directory: Path | None = None) -> DatasetContract:
             f"there is no contract {name!r} ({path}); known contracts: {known}, or give a path to a YAML file"
         )
     return parse_yaml(path, DatasetContract)
-
-
-def _problems_of(column: Property) -> Iterator[str]:
-    if column.name.startswith("_"):
-        yield f"column {column.name!r}: names with a leading underscore are those of graft's own columns"
-    unknown = _unknown(column.custom_properties, KNOWN_RULES)
-    yield from unknown
-    given = [entry.property for entry in column.custom_properties]
-    yield from _given_twice(column.custom_properties)
-    if unknown:
-        return
-    try:
-        rules = column.rules
-    except ValidationError as error:
-        for problem in error.errors():
-            yield in_words(problem)
-        return
-    if rules.labels is not None and column.logical_type not in ("string", "array"):
-        yield f"labels are those of a string or an array of strings, not of a column of type {column.logical_type}"
-    if rules.tag_kinds is not None and column.logical_type != "object":
-        yield f"tagKinds are those of an object of tokens and tags, not of a column of type {column.logical_type}"
-    if rules.answers_in is not None and column.logical_type != "object":
-        yield f"answersIn is for an object of answers, not for a column of type {column.logical_type}"
-    if rules.answers_in is not None and rules.tag_kinds is not None:
-        yield "answersIn and tagKinds are for two kinds of columns; a column holds answers or tokens with tags"
-    misplaced = [name for name in TEXT_RULES if name in given] if column.logical_type != "string" else []
-    misplaced += [name for name in LABEL_RULES[1:] if name in given] if rules.labels is None else []
-    yield from (f"{name} says nothing about a column of this kind" for name in misplaced)
-
-
-def _unknown_columns(contract: DatasetContract) -> Iterator[str]:
-    texts = [column.name for column in contract.columns if column.logical_type == "string"]
-    for column in contract.columns:
-        for rule, named in (("textColumn", column.rules.text_column), ("answersIn", column.rules.answers_in)):
-            if named is not None and named not in texts:
-                yield f"column {column.name!r}: {rule} {named!r} is none of the columns of text: {', '.join(texts)}"
-
-
-def _rules_of_other_columns(contract: DatasetContract) -> Iterator[str]:
-    """Rules that are checked on other columns than those they are given for."""
-    texts = [column.name for column in contract.text_columns]
-    for column in contract.columns:
-        given = {entry.property for entry in column.custom_properties}
-        if column.name not in texts:
-            of_texts = [rule for rule in RULES_OF_ROLE_TEXT if rule in given]
-            yield from (f"column {column.name!r}: {rule} is for columns with `role: text`" for rule in of_texts)
-        elif column.name != texts[0]:
-            of_rows = [rule for rule in RULES_OF_FIRST_TEXT if rule in given]
-            yield from (f"column {column.name!r}: {rule} is given for all texts at {texts[0]!r}" for rule in of_rows)
-        if not column.is_label:
-            of_labels = [rule for rule in LABEL_RULES[1:] if rule in given]
-            yield from (f"column {column.name!r}: {rule} is for columns with `role: label`" for rule in of_labels)
-
-
-def _unknown_implementations(contract: DatasetContract) -> Iterator[str]:
-    for column in contract.columns:
-        for rule in column.quality:
-            unknown = ", ".join(map(repr, sorted(set(rule.implementation) - {"type", "kwargs"})))
-            if unknown:
-                yield f"column {column.name!r}: implementation holds {unknown}; it holds `type` and `kwargs` alone"
-
-
-def _unusable_freshness(contract: DatasetContract) -> Iterator[str]:
-    moments = [column.name for column in contract.columns if column.logical_type == "timestamp"]
-    if sum(level.property == FRESHNESS for level in contract.sla_properties) > 1:
-        yield "slaProperties: freshness is given twice"
-    for level in contract.sla_properties:
-        if level.property != FRESHNESS:
-            if get_close_matches(level.property.lower(), [FRESHNESS], cutoff=0.8):
-                yield f"slaProperties: {level.property!r} is nothing that is checked; is it `{FRESHNESS}`?"
-            continue
-        if _element(level) not in moments:
-            known = ", ".join(moments) or "none"
-            yield f"slaProperties: freshness names element {level.element!r}; columns of type timestamp: {known}"
-        if level.unit not in UNITS:
-            yield f"slaProperties: freshness has unit {level.unit!r}; units are {', '.join(UNITS)}"
-        if not (type(level.value) in (int, float) and level.value > 0):
-            yield f"slaProperties: freshness is a number above 0, not {level.value!r}"
-
-
-def _element(level: ServiceLevel) -> str:
-    """The column that `table.column` or `column` names."""
-    return level.element.rpartition(".")[2]
-
-
-def _unknown(entries: tuple[CustomProperty, ...], known: tuple[str, ...]) -> list[str]:
-    return [
-        f"unknown custom property {entry.property!r}; known: {', '.join(known)}"
-        for entry in entries
-        if entry.property not in known
-    ]
-
-
-def _given_twice(entries: tuple[CustomProperty, ...]) -> list[str]:
-    given = [entry.property for entry in entries]
-    return [f"custom property {name!r} is given twice" for name in sorted({n for n in given if given.count(n) > 1})]
 
 
 def _custom(entries: tuple[CustomProperty, ...], name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from data_contracts.dataset import FRESHNESS, DatasetContract, Property, Quality
+from data_contracts.dataset import DatasetContract, Property, Quality
 from data_contracts.effects import (
     BOTH,
     NOTHING,
@@ -27,6 +27,7 @@ from data_contracts.effects import (
     severity,
     with_effect,
 )
+from data_contracts.mistakes import FRESHNESS
 from data_contracts.rule_difference import rule_differences
 
 

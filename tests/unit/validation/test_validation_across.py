@@ -271,7 +271,7 @@ def test_findings_about_tokens_repeat_no_personal_data(check: Check, contract_of
         "logicalType": "object",
         "customProperties": [{"property": "role", "value": "label"}, {"property": "tagKinds", "value": ["PERSON"]}],
     }
-    tokens = ["call", "030", "12345678", "or", "ana.lima@example.com"]
+    tokens = ["call", "ana.lima@example.com", "or", "030", "12345678"]
     row = {"text": "call 030 12345678 now", "tags": {"tokens": tokens, "tags": ["O"] * 5}}
     checked = check(
         contract_of(text(personalData={"action": "mask", "regions": ["DE"]}), tags, budget=1.0), train=[row]
