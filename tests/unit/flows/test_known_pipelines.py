@@ -44,6 +44,13 @@ def test_a_pipeline_that_was_opened_by_its_path_is_found_by_its_name(write: Writ
     assert load_pipeline("hotel", ["training.epochs=7"]) == load_pipeline(str(path), ["training.epochs=7"])
 
 
+def test_a_name_that_was_set_for_one_run_alone_is_not_kept(write: Write) -> None:
+    write("rooms/hotel_pipe.yaml", "hotel")
+    assert open_pipeline("rooms/hotel_pipe.yaml", ["name=trial"]).name == "trial"
+    with pytest.raises(InputError, match="no pipeline 'trial'"):
+        load_pipeline("trial")
+
+
 def test_of_two_files_of_one_name_the_one_that_was_opened_last_is_meant(write: Write) -> None:
     for folder in ("rooms", "beds"):
         open_pipeline(str(write(f"{folder}/hotel.yaml", "hotel")))

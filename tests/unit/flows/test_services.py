@@ -199,4 +199,8 @@ def test_a_pipeline_that_cannot_be_used_is_refused_before_a_server_is_started(ho
     refused = CliRunner().invoke(app, ["up", "--pipeline", "suport"])
     assert refused.exit_code == 2
     assert "no pipeline 'suport'" in refused.output
+    again = [word for name in ("support", str(PIPELINES / "support.yaml")) for word in ("--pipeline", name)]
+    refused = CliRunner().invoke(app, ["up", *again])
+    assert refused.exit_code == 2
+    assert "pipeline(s) support given twice" in refused.output
     assert read_services(home) == {}
