@@ -112,14 +112,6 @@ class Head(BaseModel):
         """(batch, labels) log-probabilities, before a temperature and but for a constant a row, where `one_label`."""
         raise TypeError(f"a head of kind {type(self).__name__} does not answer with one label")
 
-    def disagreement(self, logits: "Tensor", others: "Tensor", targets: "Tensor") -> "Tensor":
-        """How far two answers to the same rows are apart, in the unit of the loss, summed over the labels present.
-
-        Here of labels that exclude each other, along the last axis: the mean of both Kullback-Leibler divergences.
-        """
-        apart = share_divergence(logits, others)
-        return (apart * self.present(targets)).sum()
-
     def present(self, targets: "Tensor") -> "Tensor":
         """Which targets are labels and not missing; of the targets' shape."""
         return targets != MISSING
@@ -196,19 +188,6 @@ def cross_entropy(
     return functional.cross_entropy(
         logits.float(), targets, weight=weights, ignore_index=MISSING, reduction="sum", label_smoothing=smoothing
     )
-
-
-def share_divergence(logits: "Tensor", others: "Tensor", dim: int = -1) -> "Tensor":
-    """Mean of the Kullback-Leibler divergences of one softmax from the other, both ways; without the axis `dim`."""
-    ours, theirs = logits.float().log_softmax(dim), others.float().log_softmax(dim)
-    return ((ours.exp() - theirs.exp()) * (ours - theirs)).sum(dim) / 2
-
-
-def odds_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":
-    """Mean of the Kullback-Leibler divergences of chances whose log-odds these are, both ways, each by itself."""
-    ours, theirs = logits.float(), others.float()
-    result: Tensor = (ours.sigmoid() - theirs.sigmoid()) * (ours - theirs) / 2
-    return result
 
 
 @lru_cache(maxsize=64)

@@ -11,17 +11,7 @@ from pydantic import Field
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 from tasks.modeling import scores, tfidf
-from tasks.modeling.head import (
-    Answer,
-    Answered,
-    Baseline,
-    Head,
-    MetricInputs,
-    WordTensors,
-    dense_layers,
-    labels_of,
-    odds_divergence,
-)
+from tasks.modeling.head import Answer, Answered, Baseline, Head, MetricInputs, WordTensors, dense_layers, labels_of
 from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
 
 if TYPE_CHECKING:
@@ -81,10 +71,6 @@ class MultiLabelHead(Head):
 
         errors = functional.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), reduction="none")
         return (errors * self.present(targets)).sum()
-
-    def disagreement(self, logits: "Tensor", others: "Tensor", targets: "Tensor") -> "Tensor":
-        """Of each label by itself, summed over the labels of the texts whose list is present."""
-        return (odds_divergence(logits, others) * self.present(targets)).sum()
 
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
         """The labels from the threshold on, in the order of `labels`, and the probability that all of it is right.

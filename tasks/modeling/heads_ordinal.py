@@ -22,7 +22,6 @@ from tasks.modeling.head import (
     check_several_labels,
     dense_layers,
     labels_of,
-    odds_divergence,
 )
 from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
 
@@ -100,10 +99,6 @@ class OrdinalHead(Head):
         higher = (targets.unsqueeze(-1) > torch.arange(logits.shape[-1], device=logits.device)).float()
         errors = functional.binary_cross_entropy_with_logits(logits.float(), higher, reduction="none")
         return (errors * self.present(targets).unsqueeze(-1)).sum()
-
-    def disagreement(self, logits: "Tensor", others: "Tensor", targets: "Tensor") -> "Tensor":
-        """Of each threshold by itself, summed over them and over the labels that are present."""
-        return (odds_divergence(logits, others) * self.present(targets).unsqueeze(-1)).sum()
 
     def shares(self, logits: "Tensor") -> NDArray[np.float64]:
         """(batch, labels) probabilities, from those of being higher than each label."""

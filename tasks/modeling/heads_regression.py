@@ -79,10 +79,6 @@ class RegressionHead(Head):
         errors = (logits.float() - targets.nan_to_num()) * self.present(targets)
         return errors.square().sum()
 
-    def disagreement(self, logits: "Tensor", others: "Tensor", targets: "Tensor") -> "Tensor":
-        """Squared difference, summed over the labels that are present."""
-        return ((logits.float() - others.float()) * self.present(targets)).square().sum()
-
     def decode(self, logits: "Tensor", counts: Sequence[int]) -> tuple[list[Answer], list[float]]:
         """Numbers in the label's own units; a regression has no confidence, so it is 1."""
         return [float(value) * self.deviation + self.mean for value in logits.float()], [1.0] * len(logits)

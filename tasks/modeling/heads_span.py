@@ -21,7 +21,6 @@ from tasks.modeling.head import (
     WordTensors,
     cross_entropy,
     dense_layers,
-    share_divergence,
 )
 from tasks.modeling.pieces import TextPieces, candidates, joined
 
@@ -101,11 +100,6 @@ class SpanHead(Head):
         """Mean of the cross-entropies of first and last token, summed over the windows that have a target."""
         first, last = (cross_entropy(logits[..., side], targets[:, side], 0.0) for side in (0, 1))
         return (first + last) / 2
-
-    def disagreement(self, logits: "Tensor", others: "Tensor", targets: "Tensor") -> "Tensor":
-        """Mean of those of first and last token, summed over the windows that have a target."""
-        apart = share_divergence(logits, others, dim=1).mean(dim=-1)
-        return (apart * self.present(targets)).sum()
 
     def decode(self, logits: "Tensor", texts: Sequence[TextPieces]) -> tuple[list[Answer], list[float]]:
         """Each text's answer, {text, start, end}, and its share of the scores of all answers that there could be.

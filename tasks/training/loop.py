@@ -162,7 +162,6 @@ class _Trainer:
             self.device,
             bf16=self.bf16,
             recorded=recipe.kernels == "recorded" and not self.sharded,
-            consistency=recipe.consistency,
         )
 
     def run(self, validation: Rows, report: Report) -> Progress:

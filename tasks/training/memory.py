@@ -74,7 +74,6 @@ def setup_of(recipe: Recipe, encoder_digest: str, max_tokens: int, processes: in
         f"dropout {recipe.encoder_dropout:g}",
         f"frozen layers {recipe.frozen_layers}",
         recipe.loss_weighting.kind,
-        *(["two passes"] if recipe.consistency else []),
         *([f"sharded over {processes}"] if recipe.sharding == "full" else []),
     ]
     return ", ".join(parts)

@@ -43,12 +43,6 @@ class Recipe(BaseModel):
         lt=1,
         description="of the states that layers give each other, as encoders are pre-trained with; heads have their own",
     )
-    consistency: float = Field(
-        0.0,
-        ge=0,
-        description="weight of how far two answers to a row, each by a dropout of its own, are apart (R-Drop); more "
-        "than 0 takes twice the time",
-    )
     frozen_layers: int | None = Field(
         None,
         ge=0,

@@ -16,11 +16,7 @@ from tasks.training.widening import Size, size_above, size_of, size_rounded, wid
 
 
 class Teacher:
-    """Teaches a network that is on `device`; by recordings, if it is to, where that goes with all else.
-
-    With a `consistency`, every batch is answered twice, and the answers learn to agree by that weight (R-Drop, Liang et
-    al. 2021, 2106.14448).
-    """
+    """Teaches a network that is on `device`; by recordings, if it is to, where that goes with all else."""
 
     def __init__(
         self,
@@ -32,7 +28,6 @@ class Teacher:
         *,
         bf16: bool,
         recorded: bool,
-        consistency: float = 0.0,
     ) -> None:
         self._network = network
         self._gradients = gradients
@@ -40,7 +35,6 @@ class Teacher:
         self._pad_id = pad_id
         self._device = device
         self._bf16 = bf16
-        self._consistency = consistency
         # Of each task by itself, or of rows that lie elsewhere, what is computed hangs on more than a batch's size.
         fixed = network.packed and trunk is None and not isinstance(gradients, ProjectedGradients)
         records = recorded and fixed and device.type == "cuda"
@@ -69,31 +63,16 @@ class Teacher:
         self, batch: Batch, layout: Layout | None, counts: Mapping[str, float | Tensor], rows: Sequence[int] = ()
     ) -> dict[str, Tensor]:
         """Of a batch on the device. On a GPU, nothing here may wait for it."""
-        passes = [self._logits(batch, layout, list(counts), rows) for _ in range(2 if self._consistency else 1)]
-        losses = {task: self._loss(task, [found[task] for found in passes], batch) / of for task, of in counts.items()}
-        self._gradients.add(losses)
-        return {task: loss.detach() for task, loss in losses.items()}
-
-    def _logits(
-        self, batch: Batch, layout: Layout | None, tasks: Sequence[str], rows: Sequence[int]
-    ) -> dict[str, Tensor]:
-        """{task: logits}, by another draw of dropout each time."""
         network = self._network
         with lower_precision(self._device, self._bf16):
             if self._trunk:
                 states = self._trunk.states(rows, batch.input_ids, batch.mask, layout)
             else:
                 states = network.states(batch.input_ids, batch.mask, batch.segments, layout)
-            return network.logits(states, batch.mask, batch.words, tasks)
-
-    def _loss(self, task: str, passes: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Summed over the labels of the batch: of one pass, or the mean of two and how far they are apart (R-Drop)."""
-        head, targets = self._network.heads[task], batch.targets[task]
-        if len(passes) == 1:
-            return head.loss(passes[0], targets)
-        one, other = passes
-        mean = (head.loss(one, targets) + head.loss(other, targets)) / 2
-        return mean + self._consistency * head.disagreement(one, other, targets)
+            logits = network.logits(states, batch.mask, batch.words, list(counts))
+        losses = {task: network.heads[task].loss(logits[task], batch.targets[task]) / of for task, of in counts.items()}
+        self._gradients.add(losses)
+        return {task: loss.detach() for task, loss in losses.items()}
 
     def _size_for(self, batch: Batch) -> Size | None:
         """What a batch is widened to, where the device is faster with few sizes: to be recorded, or, in bf16 on a CPU,

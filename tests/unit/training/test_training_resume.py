@@ -31,7 +31,6 @@ IDLE = {"encoder_learning_rate": 1e-30, "head_learning_rate": 1e-30}
 # hangs on the epochs before, and tasks that have stopped. And what is computed in bf16.
 WAYS: dict[str, dict[str, Any]] = {
     "bf16": {"precision": "bf16"},
-    "twice": {"consistency": 1.0},
     "proportional": {"sampling": {"kind": "proportional"}},
     "uniform": {"sampling": {"kind": "uniform"}, "loss_weighting": {"kind": "uncertainty"}},
     "temperature": {"sampling": {"kind": "temperature"}, "loss_weighting": {"kind": "pcgrad"}},
