@@ -106,7 +106,8 @@ def reading(part: str, folder: Path) -> Iterator[None]:
 def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
     """The network without a pooler, which no head reads: with the folder's weights, or only of its shape.
 
-    Raises InputError where the weights cannot be read, or are not all of those that the configuration asks for.
+    Raises InputError where the weights cannot be read, are no finite numbers, or are not all of those that the
+    configuration asks for.
     """
     import torch
     from transformers import AutoModel
@@ -127,7 +128,11 @@ def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
         network, found = AutoModel.from_pretrained(folder, dtype=torch.float32, **extra)
     mismatched = {name: f"{list(given)} instead of {list(asked)}" for name, given, asked in found["mismatched_keys"]}
     missing = dict.fromkeys((name for name in found["missing_keys"] if not name.startswith(POOLER)), "missing")
-    if misfits := [f"{name}: {what}" for name, what in sorted((missing | mismatched).items())]:
+    broken = {
+        name: "holds numbers that are not finite" for name, w in network.named_parameters() if not w.isfinite().all()
+    }
+    # What is missing was drawn at random, and is what it is said to be.
+    if misfits := [f"{name}: {what}" for name, what in sorted((broken | missing | mismatched).items())]:
         shown = misfits[:FEW_WEIGHTS] + ([f"and {len(misfits) - FEW_WEIGHTS} more"] if misfits[FEW_WEIGHTS:] else [])
         raise complain(
             f"the weights in {folder} are not those of the {config.model_type} that its config.json describes:",

@@ -1,6 +1,7 @@
 """What there is to look at of a training: TensorBoard's curves, histograms and graph, and the epochs in numbers."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from data_contracts.errors import InputError
 from tasks.modeling.encoder import layer_stack
 from tasks.modeling.history import EpochRecord
 from tasks.modeling.network import MultiTaskNetwork
@@ -81,6 +83,7 @@ class Curves:
         """Scalars of one optimiser step, counted from 0, which began at `started` on `time.perf_counter`.
 
         From 0, so that a resumed training, which purges from its own step on, purges only what it repeats.
+        Raises InputError where the training has diverged, at the latest before its next checkpoint.
         """
         measured = {**{f"loss/{task}": loss for task, loss in losses.items()}, "gradient_norm": norm}
         known = {"learning_rate": learning_rate, "padding_share": 1 - tokens / computed_tokens}
@@ -147,11 +150,23 @@ class Curves:
             for name, value in (values | step.known | {"tokens_per_second": rate}).items():
                 self._writer.add_scalar(name, value, step.number)
             losses = {name: value for name, value in values.items() if name.startswith("loss/")}
+            if not math.isfinite(values["gradient_norm"]):
+                raise _divergence(step.number, values["gradient_norm"], losses)
             for name, value in losses.items():
                 total, count = self._losses.get(name, (0.0, 0))
                 self._losses[name] = [total + value, count + 1]
             self.loss = sum(losses.values())
         self._waiting = []
+
+
+def _divergence(step: int, norm: float, losses: Mapping[str, float]) -> InputError:
+    """From such a step on, weights are no numbers, and no model comes of them."""
+    of_tasks = ", ".join(f"{name.removeprefix('loss/')} {value:.3g}" for name, value in losses.items())
+    return InputError(
+        f"the training diverged: at step {step + 1} the gradient has norm {norm}, and the losses are {of_tasks}. Lower "
+        "training.encoder_learning_rate, training.head_learning_rate or a head's loss_weight, or set a smaller "
+        "training.gradient_clip; where it happens in bf16 alone, training.precision: fp32."
+    )
 
 
 class _NoWriter:

@@ -1,6 +1,7 @@
 """Where encoders come from, and what can be frozen or dropped in them."""
 
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -189,6 +190,16 @@ def test_weights_with_other_names_are_refused(tiny_encoder: Path, tmp_path: Path
     weights = load_file(folder / "model.safetensors")
     save_file({f"module.{name}": value for name, value in weights.items()}, folder / "model.safetensors")
     with pytest.raises(InputError, match=r"embeddings\.LayerNorm\.bias: missing"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = altered(tiny_encoder, tmp_path / "other")
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][7, 3] = value
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"embeddings\.word_embeddings\.weight: holds numbers that are not finite\n"):
         load_encoder(folder)
 
 

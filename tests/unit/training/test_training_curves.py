@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import nn
 
+from data_contracts.errors import InputError
 from tasks.modeling.encoder import freeze
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.history import read_history
@@ -38,13 +39,13 @@ def scalars(folder: Path, tag: str) -> dict[int, float]:
     return {event.step: event.value for event in read(folder).Scalars(tag)}
 
 
-def give(curves: Curves, step: int, **losses: float) -> None:
+def give(curves: Curves, step: int, norm: float = 0.5, **losses: float) -> None:
     """Measures a step of 30 tokens in 40 places."""
     curves.step(
         step,
         time.perf_counter(),
         losses={task: torch.tensor(loss) for task, loss in losses.items()},
-        norm=torch.tensor(0.5),
+        norm=torch.tensor(norm),
         learning_rate=0.25,
         tokens=30,
         computed_tokens=40,
@@ -101,6 +102,18 @@ def test_several_steps_are_read_from_the_device_at_once_and_shown_one_by_one(
         curves.end_epoch(5, {})
     assert scalars(tmp_path, "loss/intent") == {0: 2.0, 1: 1.0, 2: 4.0, 3: 8.0, 4: 16.0}
     assert curves.epochs[0].values == {"mean_loss/intent": 6.2}
+
+
+@pytest.mark.parametrize("norm", [math.nan, math.inf])
+def test_a_step_that_diverged_is_told_from_those_that_were_read_with_it(
+    norm: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEPS_AT_ONCE", {"cpu": 3})
+    with Curves(tmp_path, CPU).begin(0) as curves:
+        give(curves, 0, intent=2.0)
+        give(curves, 1, norm=norm, intent=1.0, mood=math.nan)
+        with pytest.raises(InputError, match=rf"at step 2 the gradient has norm {norm}, and .* intent 1, mood nan\."):
+            curves.flush()
 
 
 def test_what_goes_on_from_a_checkpoint_has_the_means_and_epochs_of_before(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tasks.modeling.network import load_network, new_network
 from tasks.modeling.packing import pack
 from tasks.training import kept_states
 from tasks.training.imprinting import imprint_heads
-from tasks.training.loop import has_fast_bf16
+from tasks.training.loop import fine_tune, has_fast_bf16
 from tasks.training.optimiser import parameter_groups
 from tasks.training.plan import plan_epoch
 from tasks.training.ranks import ALONE
@@ -266,6 +266,18 @@ def test_a_heavier_loss_weight_pulls_harder(train: Train, toy_heads: dict[str, A
     losses = [curve(tmp_path / name, "loss/intent")[0][1] for name in ("even", "heavy")]
     assert norms[1] == pytest.approx(10 * norms[0], rel=1e-4)
     assert losses[0] == losses[1]  # the curve is that of the loss itself
+
+
+def test_a_training_that_diverges_ends_by_saying_where_and_leaves_no_checkpoint_of_it(
+    training: Callable[..., dict[str, Any]], toy_heads: dict[str, AnyHead], tmp_path: Path
+) -> None:
+    # The loss of intent is a number, but not 1e38 times as much of it.
+    heads = {**toy_heads, "intent": toy_heads["intent"].model_copy(update={"loss_weight": 1e39})}
+    arguments = training("wild", heads=heads, checkpoint_steps=1)
+    with pytest.raises(InputError, match=r"diverged: at step 1 the gradient has norm (nan|inf), and .* intent \d"):
+        fine_tune(**arguments)
+    assert not list(tmp_path.glob("wild/checkpoints/*"))
+    assert not list(tmp_path.glob("wild/model/*"))
 
 
 def test_encoder_and_heads_learn_at_their_own_rates_and_vectors_do_not_decay(
