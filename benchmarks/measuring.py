@@ -1,5 +1,6 @@
 """One contestant a process, so that peak memory is its own; and environments for peers that graft has no need of."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -37,7 +38,6 @@ class Outcome:
 
 def run_contestant(name: str, command: list[str]) -> Outcome:
     """Runs a command whose last line on stdout is `report(...)`'s; what else it writes is shown where it fails."""
-    # Started from the small process that this is: a child's peak begins where its parent's memory was.
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=_environment())
     if done.returncode != 0:
         raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
@@ -49,19 +49,21 @@ def environment_of(name: str, packages: list[str]) -> str:
     """The Python that has these packages beside graft's own: this one, or else a virtual environment, made once."""
     if all(map(_is_installed, packages)):
         return sys.executable
-    folder = ENVIRONMENTS / name
-    python = folder / "bin" / "python"
-    if not python.exists():
+    own = next(path for path in sys.path if path.endswith("site-packages"))
+    made_of = hashlib.sha256(json.dumps([packages, own, sys.version]).encode()).hexdigest()[:12]
+    folder = ENVIRONMENTS / f"{name}-{made_of}"
+    python, whole = folder / "bin" / "python", folder / "whole"
+    if not whole.exists():
         print(f"making an environment for {name} in {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True)
-        own = next(path for path in sys.path if path.endswith("site-packages"))
+        venv.create(folder, with_pip=True, clear=True)
         site = next((folder / "lib").glob("python*/site-packages"))
         (site / "graft.pth").write_text(own + "\n", encoding="utf-8")
         done = subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=False)
         if done.returncode != 0:
-            # Half an environment would be taken for a whole one next time.
             shutil.rmtree(folder)
             raise SystemExit(f"no environment for {name}: pip could not install {', '.join(packages)}")
+        # Last, so that what an interruption leaves behind is not taken for a whole one.
+        whole.touch()
     return str(python)
 
 
@@ -74,7 +76,7 @@ def _is_installed(package: str) -> bool:
 
 
 def peak_bytes() -> int:
-    """Peak resident memory of this process (Linux, proc(5): VmHWM)."""
+    """Peak resident memory of this process (Linux, proc(5): VmHWM, which no parent's memory counts in)."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
