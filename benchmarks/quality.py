@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import ENVIRONMENTS, run_contestant
-from benchmarks.quality_peers.work import TASKS, name_of_run
+from benchmarks.quality_peers.work import TASKS, digest_of_work, name_of_run
 
 # Larson et al. 2019 (CLINC150: in scope accuracy, out-of-scope recall), and the JointBERT implementation (SNIPS).
 PUBLISHED = {
@@ -70,12 +70,14 @@ def main() -> None:
 def kept_run(program: str, tasks: Sequence[str], settings: dict[str, Any]) -> Path:
     """The folder of one training, which is done in a process of its own where it is not there yet."""
     kept = ENVIRONMENTS / "quality" / name_of_run(program, tasks, settings)
-    if not (kept / "validation.json").exists():
+    if not kept.exists():
         print(f"{program}, {', '.join(tasks)}, seed {settings['seed']}", file=sys.stderr)
-        kept.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_name(f"{kept.name}.draft")
+        draft.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", f"benchmarks.quality_peers.{program}", folder, str(kept), *tasks]
+            command = [sys.executable, "-m", f"benchmarks.quality_peers.{program}", folder, str(draft), *tasks]
             run_contestant(program, [*command, "--settings", json.dumps(settings)])
+        draft.rename(kept)
     return kept
 
 
@@ -83,10 +85,13 @@ def _run(program: str, tasks: Sequence[str], seed: int, chosen: argparse.Namespa
     """{metric: value} of one training, from where it is kept or from a process of its own."""
     settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": json.loads(chosen.recipe), "seed": seed}
     kept = kept_run(program, tasks, settings)
-    if chosen.test and not (kept / "test.json").exists():
-        run_contestant(program, [sys.executable, "-m", "benchmarks.quality_peers.test", str(kept), *tasks])
     split = "test" if chosen.test else "validation"
-    found: dict[str, float] = json.loads((kept / f"{split}.json").read_text(encoding="utf-8"))
+    # The code that scores may change while the model stays.
+    file = kept / f"{split}-{digest_of_work(tasks, 'evaluation', 'modeling', 'tokenization')}.json"
+    if not file.exists():
+        command = [sys.executable, "-m", "benchmarks.quality_peers.scores", str(kept / "model"), split, str(file)]
+        run_contestant(program, [*command, *tasks])
+    found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.drift_peers.rows import HWU64, NOISED, OUT_OF_SCOPE, POOL, UNKNOWN, Rows, write_rows
 from benchmarks.measuring import ENVIRONMENTS, Clock, report
-from benchmarks.quality_peers.work import DATASETS, MAX_TOKENS
+from benchmarks.quality_peers.work import DATASETS, MAX_TOKENS, digest_of_work
 from benchmarks.quality_peers.work import OUT_OF_SCOPE as TASK
 
 # Held-out rows in domain, then whole sets of foreign rows: none of them was learnt from.
@@ -30,9 +30,10 @@ SEED = 13
 
 
 def file_of(model: Path) -> Path:
-    """Where the rows of this model, made by this code, are kept."""
+    """Where the rows of this model, made by this code from these sets, are kept."""
     parts = [path.read_bytes() for path in sorted(model.rglob("*")) if path.is_file()]
     parts += [path.read_bytes() for path in (Path(__file__), Path(__file__).with_name("rows.py"))]
+    parts.append(digest_of_work([TASK, "hwu64"], "evaluation", "modeling", "tokenization").encode())
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
     return ENVIRONMENTS / "drift" / f"{digest}.npz"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,13 +42,27 @@ TASKS = {
 
 
 def name_of_run(program: str, tasks: Sequence[str], settings: dict[str, Any]) -> str:
-    """A folder for what comes of these settings and this code."""
+    """A folder for what comes of these settings, these rows and the code that trains."""
+    made_of = [program, *tasks, settings, digest_of_work(tasks, "training", "tokenization")]
+    return f"{program}-{'-'.join(tasks)}-{_digest(json.dumps(made_of, sort_keys=True).encode())}"
+
+
+def digest_of_work(tasks: Sequence[str], *stages: str) -> str:
+    """Of the rows of these tasks, of the stages' code, and of that in this folder."""
     from tasks.storage.caching import code_components
 
-    code = sorted(path.read_bytes() for path in (ROOT / "benchmarks" / "quality_peers").glob("*.py"))
-    made_of = [program, *tasks, json.dumps(settings, sort_keys=True), json.dumps(code_components("training")), *code]
-    parts = [part if isinstance(part, bytes) else part.encode() for part in made_of]
-    return f"{program}-{'-'.join(tasks)}-{hashlib.sha256(b'/'.join(parts)).hexdigest()[:12]}"
+    folders = dict.fromkeys(TASKS[name].folder for name in tasks)
+    files = [path for folder in folders for path in sorted((DATASETS / folder).glob("*.jsonl"))]
+    files += sorted(Path(__file__).parent.glob("*.py"))
+    code = [code_components(stage) for stage in stages]
+    return _digest(json.dumps([[_digest(path.read_bytes()) for path in files], code], sort_keys=True).encode())
+
+
+def empty_folder(folder: Path) -> Path:
+    """The folder, without what an earlier run that was cut short left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def heads_of(tasks: Sequence[str]) -> dict[str, Any]:
@@ -180,3 +195,7 @@ def _best_threshold(correct: Any, inside: Any, outside: Any) -> tuple[float, int
     candidates = np.unique(np.concatenate([inside, outside]))
     right = [int((correct & (inside >= at)).sum() + (outside < at).sum()) for at in candidates]
     return float(candidates[int(np.argmax(right))]), max(right)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,13 +1,22 @@
 """What benchmarks keep from one run for the next."""
 
+import json
 import subprocess
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import quality
+from benchmarks.drift_peers.arrays import file_of
 from benchmarks.measuring import environment_of
+from benchmarks.quality import kept_run
+from benchmarks.quality_peers import work
+from tasks.storage import caching
+
+SETTINGS = {"epochs": 1, "rows": None, "recipe": {}, "seed": 13}
 
 
 @pytest.fixture
@@ -55,3 +64,96 @@ def test_other_packages_or_another_installation_of_graft_have_an_environment_of_
     assert environment_of("peer", ["a-package-that-nobody-made==2"]) != one
     monkeypatch.setattr("benchmarks.measuring.sys.path", ["/elsewhere/site-packages"])
     assert environment_of("peer", ["a-package-that-nobody-made==1"]) != one
+
+
+@pytest.fixture
+def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of data sets, of which CLINC150 and HWU64 have one training row."""
+    folder = tmp_path / "datasets"
+    for name in ("clinc150", "hwu64"):
+        (folder / name).mkdir(parents=True)
+        for split in ("train", "validation"):
+            row = {"text": "hello there", "label": "greeting"}
+            (folder / name / f"{split}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    monkeypatch.setattr(work, "DATASETS", folder)
+    return folder
+
+
+def changed_row(sets: Path, _: pytest.MonkeyPatch) -> None:
+    (sets / "clinc150" / "train.jsonl").write_text("{}\n", encoding="utf-8")
+
+
+def changed_code(of: str) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    def change(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = caching.code_components
+        monkeypatch.setattr(
+            caching, "code_components", lambda stage: {**before(stage), **({"x": "y"} if stage == of else {})}
+        )
+
+    return change
+
+
+@pytest.mark.parametrize("change", [changed_row, changed_code("training"), changed_code("tokenization")])
+def test_a_model_is_not_taken_up_where_its_rows_or_its_code_are_others(
+    sets: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, pytest.MonkeyPatch], None]
+) -> None:
+    before = work.name_of_run("graft", ["clinc150"], SETTINGS)
+    assert work.name_of_run("graft", ["clinc150"], dict(SETTINGS)) == before
+    change(sets, monkeypatch)
+    assert work.name_of_run("graft", ["clinc150"], SETTINGS) != before
+
+
+@pytest.mark.parametrize("change", [changed_row, changed_code("modeling"), changed_code("tokenization")])
+def test_rows_that_a_model_saw_are_not_taken_up_where_they_or_the_code_are_others(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, pytest.MonkeyPatch], None]
+) -> None:
+    before = file_of(tmp_path)
+    assert file_of(tmp_path / ".") == before
+    change(sets, monkeypatch)
+    assert file_of(tmp_path) != before
+
+
+def test_scores_are_kept_until_the_code_that_scores_is_another(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run(program: str, command: list[str]) -> None:
+        ran.append(command[2].rpartition(".")[2])
+        if "benchmarks.quality_peers.scores" in command:
+            Path(command[5]).write_text(json.dumps({"clinc150": 0.5}), encoding="utf-8")
+
+    monkeypatch.setattr(quality, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(quality, "run_contestant", run)
+    monkeypatch.setattr("sys.argv", ["quality", "--tasks", "clinc150", "--seeds", "13"])
+    quality.main()
+    assert ran == ["graft", "scores"]
+    quality.main()
+    assert ran == ["graft", "scores"]
+    changed_code("evaluation")(sets, monkeypatch)
+    quality.main()
+    assert ran == ["graft", "scores", "scores"]
+
+
+def test_a_training_that_was_cut_short_goes_on_in_its_place(
+    sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+
+    def cut_short(_: str, command: list[str]) -> None:
+        places.append(Path(command[4]))
+        work.empty_folder(places[-1] / "model")
+        (places[-1] / "model" / "weights").touch()
+        if len(places) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(quality, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(quality, "run_contestant", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        kept_run("graft", ["clinc150"], SETTINGS)
+    kept = kept_run("graft", ["clinc150"], SETTINGS)
+    assert places == [places[0], places[0]]
+    assert (kept / "model" / "weights").exists()
+    assert not places[0].exists()
+    assert kept_run("graft", ["clinc150"], SETTINGS) == kept
+    assert len(places) == 2
