@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.data_peers.task import write_rows
-from benchmarks.measuring import Outcome, environment_of, run_contestant
+from benchmarks.measuring import Outcome, at_least, environment_of, run_contestant
 
 MIB = 1 << 20
 STAGES = ("read and divide", "check", "tokenize", "import the library")
@@ -20,9 +20,13 @@ STAGES = ("read and divide", "check", "tokenize", "import the library")
 def main() -> None:
     """Entry point of `python -m benchmarks.data`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the comparison")
-    parser.add_argument("--ingest-rows", type=int, default=5_000_000, help="rows of the run that only reads; 0: none")
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contestant, in turn; the fastest counts")
+    parser.add_argument("--rows", type=at_least(1), default=1_000_000, help="rows of the comparison")
+    parser.add_argument(
+        "--ingest-rows", type=at_least(0), default=5_000_000, help="rows of the run that only reads; 0: none"
+    )
+    parser.add_argument(
+        "--repeats", type=at_least(1), default=1, help="runs of each contestant, in turn; the fastest counts"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -19,7 +19,9 @@ from typing import Any
 from benchmarks.drift_peers import alibi_detect, evidently
 from benchmarks.drift_peers.aims import Aim, life_aims, mean_error, memory_aims, middle_look, rate, window_aims
 from benchmarks.drift_peers.scenarios import SCENARIOS
-from benchmarks.measuring import environment_of, run_contestant
+from benchmarks.measuring import at_least, environment_of, run_contestant
+from benchmarks.quality import kept_run, trained_model
+from benchmarks.quality_peers.work import OUT_OF_SCOPE as TASK
 
 PEERS = {"Evidently": evidently, "alibi-detect": alibi_detect}
 BY_SOURCE = [name for name in SCENARIOS if name.startswith(("hwu64", "oos"))]
@@ -72,28 +74,34 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
-    parser.add_argument("--model", type=Path, help="folder of a trained model; by default one is trained or taken up")
-    parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--epochs", type=int, default=10, help="of the training, at most")
-    parser.add_argument("--rows", type=int, help="training rows at most, drawn at random, for a quick look")
-    parser.add_argument("--windows", type=int, default=100, help="of each shift")
-    parser.add_argument("--null-windows", type=int, default=1000, help="unchanged ones; peers have three times theirs")
-    parser.add_argument("--peer-windows", type=int, default=30, help="of each shift, for peers")
-    parser.add_argument("--slow-windows", type=int, default=4, help="for peers that take half a minute a window")
-    parser.add_argument("--lives", type=int, default=300, help="unchanged lives of 100 looks; 0: no lives at all")
-    parser.add_argument("--changed-lives", type=int, default=60, help="of each change")
+    parser.add_argument(
+        "--model", type=trained_model, help="folder of a trained model; by default one is trained or taken up"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=13)
+    parser.add_argument("--epochs", type=at_least(1), default=10, help="of the training, at most")
+    parser.add_argument("--rows", type=at_least(1), help="training rows at most, drawn at random, for a quick look")
+    parser.add_argument("--windows", type=at_least(1), default=100, help="of each shift")
+    parser.add_argument(
+        "--null-windows", type=at_least(1), default=1000, help="unchanged ones; peers have three times theirs"
+    )
+    parser.add_argument("--peer-windows", type=at_least(1), default=30, help="of each shift, for peers")
+    parser.add_argument(
+        "--slow-windows", type=at_least(0), default=4, help="for peers that take half a minute a window"
+    )
+    parser.add_argument(
+        "--lives", type=at_least(0), default=300, help="unchanged lives of 100 looks; 0: no lives at all"
+    )
+    parser.add_argument("--changed-lives", type=at_least(1), default=60, help="of each change")
     parser.add_argument("--without-peers", action="store_true", help="graft alone")
     parser.add_argument("--memory", action="store_true", help="nothing but one window of very many rows")
-    parser.add_argument("--memory-rows", type=int, default=1_000_000, help="its rows")
-    parser.add_argument("--memory-drawn", type=int, default=20_000, help="of which the model sees so many")
+    parser.add_argument("--memory-rows", type=at_least(1), default=1_000_000, help="its rows")
+    parser.add_argument("--memory-drawn", type=at_least(1), default=20_000, help="of which the model sees so many")
     return parser
 
 
 def _rows_of(chosen: argparse.Namespace) -> Path:
     """The file of what the champion makes of all rows, written where it is not there."""
     from benchmarks.drift_peers.arrays import file_of
-    from benchmarks.quality import kept_run
-    from benchmarks.quality_peers.work import OUT_OF_SCOPE as TASK
 
     settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": {}, "seed": chosen.seed}
     model = chosen.model or kept_run("graft", [TASK], settings) / "model"

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality import kept_run
+from benchmarks.measuring import at_least
+from benchmarks.quality import kept_run, trained_model
 from benchmarks.quality_peers.work import OUT_OF_SCOPE as TASK
 from benchmarks.quality_peers.work import write_data
 
@@ -29,10 +30,12 @@ TEST = ("test", "oos_test")
 def main() -> None:
     """Entry point of `python -m benchmarks.evaluation`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluation", description=__doc__)
-    parser.add_argument("--model", type=Path, help="folder of a trained model; by default one is trained or taken up")
-    parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--epochs", type=int, default=10, help="of the training, at most")
-    parser.add_argument("--rows", type=int, help="training rows at most, drawn at random, for a quick look")
+    parser.add_argument(
+        "--model", type=trained_model, help="folder of a trained model; by default one is trained or taken up"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=13)
+    parser.add_argument("--epochs", type=at_least(1), default=10, help="of the training, at most")
+    parser.add_argument("--rows", type=at_least(1), help="training rows at most, drawn at random, for a quick look")
     parser.add_argument("--validation", action="store_true", help="scores the validation rows, to try settings on them")
     chosen = parser.parse_args()
     settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": {}, "seed": chosen.seed}

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import venv
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,11 +38,23 @@ class Outcome:
         return sum(self.seconds.values())
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Type of an argument: a whole number from `least` on."""
+
+    def number(text: str) -> int:
+        if (found := int(text)) < least:
+            raise ArgumentTypeError(f"{found} is too small; from {least} on")
+        return found
+
+    return number
+
+
 def run_contestant(name: str, command: list[str]) -> Outcome:
     """Runs a command whose last line on stdout is `report(...)`'s; what else it writes is shown where it fails."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=_environment())
     if done.returncode != 0:
-        raise SystemExit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        # Below 0 it is the signal that ended it, as -9 where memory ran out.
+        raise SystemExit(f"{name} failed with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return Outcome(name, **facts)
 

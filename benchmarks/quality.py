@@ -9,12 +9,13 @@ import json
 import statistics
 import sys
 import tempfile
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import ENVIRONMENTS, run_contestant
-from benchmarks.quality_peers.work import TASKS, digest_of_work, name_of_run
+from benchmarks.measuring import ENVIRONMENTS, at_least, run_contestant
+from benchmarks.quality_peers.work import OUT_OF_SCOPE, TASKS, digest_of_work, name_of_run
 
 # Larson et al. 2019 (CLINC150: in scope accuracy, out-of-scope recall), and the JointBERT implementation (SNIPS).
 PUBLISHED = {
@@ -29,11 +30,11 @@ PLAIN = "plain"
 def main() -> None:
     """Entry point of `python -m benchmarks.quality`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
+    parser.add_argument("--seeds", type=at_least(0), nargs="+", default=[13, 14, 15])
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--epochs", type=int, default=10, help="of every training, at most")
-    parser.add_argument("--rows", type=int, help="training rows at most, drawn at random, for a quick look")
-    parser.add_argument("--recipe", default="{}", help="JSON of other settings, to try them on validation")
+    parser.add_argument("--epochs", type=at_least(1), default=10, help="of every training, at most")
+    parser.add_argument("--rows", type=at_least(1), help="training rows at most, drawn at random, for a quick look")
+    parser.add_argument("--recipe", type=_recipe, default={}, help="JSON of other settings, to try them on validation")
     parser.add_argument("--without-single", action="store_true", help="leaves out the trainings of one task each")
     parser.add_argument("--plain", action="store_true", help="also a plain loop, for labels of texts, six epochs")
     parser.add_argument("--test", action="store_true", help="reads the test split; without, scores are of validation")
@@ -67,6 +68,17 @@ def main() -> None:
     print(json.dumps(figures))
 
 
+def trained_model(text: str) -> Path:
+    """Type of an argument: the folder of a model that answers CLINC150."""
+    folder = Path(text).resolve()
+    if not (file := folder / "model.json").is_file():
+        raise ArgumentTypeError(f"{folder} holds no model of graft: there is no model.json in it")
+    tasks = json.loads(file.read_text(encoding="utf-8"))["heads"]
+    if OUT_OF_SCOPE not in tasks:
+        raise ArgumentTypeError(f"the model in {folder} answers {', '.join(tasks)}; it has to answer {OUT_OF_SCOPE}")
+    return folder
+
+
 def kept_run(program: str, tasks: Sequence[str], settings: dict[str, Any]) -> Path:
     """The folder of one training, which is done in a process of its own where it is not there yet."""
     kept = ENVIRONMENTS / "quality" / name_of_run(program, tasks, settings)
@@ -81,9 +93,21 @@ def kept_run(program: str, tasks: Sequence[str], settings: dict[str, Any]) -> Pa
     return kept
 
 
+def _recipe(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ArgumentTypeError(f"no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ArgumentTypeError(f'{text} is no JSON object, such as {{"weight_decay": 0.1}}')
+    if taken := sorted({"epochs", "seed"} & found.keys()):
+        raise ArgumentTypeError(f"{', '.join(taken)} in it: they have options of their own, --epochs and --seeds")
+    return found
+
+
 def _run(program: str, tasks: Sequence[str], seed: int, chosen: argparse.Namespace) -> dict[str, float]:
     """{metric: value} of one training, from where it is kept or from a process of its own."""
-    settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": json.loads(chosen.recipe), "seed": seed}
+    settings = {"epochs": chosen.epochs, "rows": chosen.rows, "recipe": chosen.recipe, "seed": seed}
     kept = kept_run(program, tasks, settings)
     split = "test" if chosen.test else "validation"
     # The code that scores may change while the model stays.

@@ -8,7 +8,9 @@ import json
 import sys
 import tempfile
 
-from benchmarks.measuring import Outcome, run_contestant
+from benchmarks.measuring import Outcome, at_least, run_contestant
+from benchmarks.training_peers.scaled import SET
+from benchmarks.training_peers.work import load_work
 
 TASKS = (1, 2, 4, 8)
 TIMES = (1, 2, 4)
@@ -18,8 +20,12 @@ MIB = 1 << 20
 def main() -> None:
     """Entry point of `python -m benchmarks.scaling`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000, help="rows of the comparison of tasks, and the fewest")
+    parser.add_argument(
+        "--rows", type=at_least(1), default=2_000, help="rows of the comparison of tasks, and the fewest"
+    )
     rows = parser.parse_args().rows
+    # More rows than there are are refused before the first training, not at the last one.
+    load_work(rows * max(TIMES), [SET])
     by_tasks = {tasks: _run(rows, tasks) for tasks in TASKS}
     by_rows = {times: by_tasks[1] if times == 1 else _run(rows * times, 1) for times in TIMES}
     print(f"\n{'':24}{'seconds':>10}{'processor':>11}{'in proportion':>15}{'peak MiB':>10}")

@@ -11,9 +11,8 @@ import json
 import os
 import sys
 import tempfile
-from pathlib import Path
 
-from benchmarks.measuring import Outcome, environment_of, run_contestant
+from benchmarks.measuring import Outcome, at_least, environment_of, run_contestant
 
 # accelerate is Trainer's wish, which graft does without.
 PACKAGES = {
@@ -38,10 +37,14 @@ OURS = "graft"
 def main() -> None:
     """Entry point of `python -m benchmarks.training`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.add_argument("--rows", type=int, default=4_000, help="training rows over all sets")
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=1, help="runs of each contestant, in turn; the fastest counts")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each contestant; 1 where others run")
+    parser.add_argument("--rows", type=at_least(1), default=4_000, help="training rows over all sets")
+    parser.add_argument("--epochs", type=at_least(1), default=1)
+    parser.add_argument(
+        "--repeats", type=at_least(1), default=1, help="runs of each contestant, in turn; the fastest counts"
+    )
+    parser.add_argument(
+        "--threads", type=at_least(1), default=os.cpu_count(), help="of each contestant; 1 where others run"
+    )
     parser.add_argument("--precisions", action="store_true", help="also Trainer in bf16, and graft in what it leaves")
     parser.add_argument("--only", nargs="+", choices=list(PACKAGES), help="beside graft, in place of all")
     chosen = parser.parse_args()
@@ -50,12 +53,16 @@ def main() -> None:
     contestants = CONTESTANTS | (_in_other_precisions() if chosen.precisions else {})
     if chosen.only:
         contestants = {name: of for name, of in contestants.items() if of[0] in (*chosen.only, OURS)}
+    # All of them before the first contestant runs: what cannot be installed is found out at once.
+    pythons = {program: _python_of(program) for program, *_ in contestants.values()}
     found: dict[str, list[Outcome]] = {name: [] for name in contestants}
     for turn in range(chosen.repeats):
         for name, (program, *settings) in contestants.items():
             print(f"{name}, run {turn + 1} of {chosen.repeats}", file=sys.stderr)
             with tempfile.TemporaryDirectory() as folder:
-                command = _command(program, Path(folder), chosen.rows, chosen.epochs, settings)
+                module = f"benchmarks.training_peers.{program}"
+                work = [folder, str(chosen.rows), str(chosen.epochs)]
+                command = [pythons[program], "-m", module, *work, *settings]
                 found[name].append(run_contestant(name, command))
     wall = {name: max(of.rows["tokens"] / of.total for of in runs) for name, runs in found.items()}
     used = {name: max(of.rows["tokens"] / of.processor_seconds for of in runs) for name, runs in found.items()}
@@ -106,9 +113,8 @@ def _peak(precision: str) -> float:
     return found["operations_per_second"] / found["operations_per_token"]
 
 
-def _command(program: str, folder: Path, rows: int, epochs: int, settings: list[str]) -> list[str]:
-    python = environment_of(program, PACKAGES[program]) if program in PACKAGES else sys.executable
-    return [python, "-m", f"benchmarks.training_peers.{program}", str(folder), str(rows), str(epochs), *settings]
+def _python_of(program: str) -> str:
+    return environment_of(program, PACKAGES[program]) if program in PACKAGES else sys.executable
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ def load_work(rows: int, sets: Sequence[str] = SETS) -> Work:
     read = {name: {split: _rows_of(name, split) for split in ("train", "validation")} for name in sets}
     labels = {name: sorted({label for *_, label in splits["train"]}) for name, splits in read.items()}
     everything = [row for splits in read.values() for row in splits["train"]]
+    if rows > len(everything):
+        raise SystemExit(f"{rows:,} training rows were asked for; {', '.join(sets)} have {len(everything):,}")
     random.Random(SEED).shuffle(everything)
     validation = [row for splits in read.values() for row in splits["validation"][:FEW]]
     return Work(everything[:rows], validation, labels)

@@ -1,21 +1,25 @@
-"""What benchmarks keep from one run for the next."""
+"""What benchmarks keep from one run for the next, and what they refuse."""
 
 import json
 import subprocess
+import sys
 import venv
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import quality
+from benchmarks import measuring, quality
 from benchmarks.drift_peers.arrays import file_of
 from benchmarks.measuring import environment_of
-from benchmarks.quality import kept_run
+from benchmarks.quality import kept_run, trained_model
 from benchmarks.quality_peers import work
+from benchmarks.training_peers import work as training_work
 from tasks.storage import caching
 
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"epochs": 1, "rows": None, "recipe": {}, "seed": 13}
 
 
@@ -76,6 +80,7 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             row = {"text": "hello there", "label": "greeting"}
             (folder / name / f"{split}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     monkeypatch.setattr(work, "DATASETS", folder)
+    monkeypatch.setattr(training_work, "DATASETS", folder)
     return folder
 
 
@@ -157,3 +162,47 @@ def test_a_training_that_was_cut_short_goes_on_in_its_place(
     assert not places[0].exists()
     assert kept_run("graft", ["clinc150"], SETTINGS) == kept
     assert len(places) == 2
+
+
+def test_more_rows_than_the_sets_have_are_refused(sets: Path) -> None:
+    assert len(training_work.load_work(2, ("clinc150", "hwu64")).train) == 2
+    with pytest.raises(SystemExit, match="3 training rows were asked for; clinc150, hwu64 have 2"):
+        training_work.load_work(3, ("clinc150", "hwu64"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("data --repeats 0", "--repeats: 0 is too small; from 1 on"),
+        ("training --rows -4", "--rows: -4 is too small; from 1 on"),
+        ("scaling --rows 0", "--rows: 0 is too small; from 1 on"),
+        ("drift --changed-lives 0", "--changed-lives: 0 is too small; from 1 on"),
+        ("drift --model nowhere", "holds no model of graft"),
+        ("evaluation --epochs 0", "--epochs: 0 is too small; from 1 on"),
+        ("quality --recipe nonsense", "--recipe: no JSON"),
+        ("quality --recipe [1]", "[1] is no JSON object"),
+        ('quality --recipe {"seed":3}', "seed in it: they have options of their own"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_work(arguments: str, said: str) -> None:
+    command = [sys.executable, "-m", *f"benchmarks.{arguments}".split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_contestant_that_was_killed_is_told_by_its_signal() -> None:
+    with pytest.raises(SystemExit, match="the peer failed with -9"):
+        measuring.run_contestant("the peer", [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+
+
+def test_a_model_of_other_tasks_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"heads": {"mood": {}}}), encoding="utf-8")
+    with pytest.raises(ArgumentTypeError, match="answers mood; it has to answer clinc150"):
+        trained_model(str(tmp_path))
+
+
+def test_no_number_below_the_least_is_taken() -> None:
+    assert measuring.at_least(1)("1") == 1
+    with pytest.raises(ArgumentTypeError, match="0 is too small; from 1 on"):
+        measuring.at_least(1)("0")
