@@ -17,7 +17,7 @@ def label(
     pipeline: Annotated[str, typer.Argument(help="Name of a pipeline, or the path of a YAML file.")],
     window: Annotated[str, typer.Option("--window", help="Name of a window that was watched, as in week_2.")],
     output: Annotated[Path, typer.Option("--output", help="JSON Lines file that is not there yet.")],
-    rows: Annotated[int, typer.Option(min=1, help="Rows to label.")] = 100,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows to label; by default `drift.label_rows`.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")] = False,
 ) -> None:
     """Write the rows of a window that are most worth labelling to a file, to be filled in and put at `data.fresh`."""
@@ -30,7 +30,8 @@ def label(
             raise InputError(
                 f"pipeline {plan.name} names no `data.fresh`, where labelled rows belong. Add it to the YAML."
             )
-        found = find_rows_to_label(plan.name, window, plan.contract, plan.tokenization.columns, rows)
+        count = rows or plan.drift.label_rows
+        found = find_rows_to_label(plan.name, window, plan.contract, plan.tokenization.columns, count)
         write_new(output, (json.dumps(row, ensure_ascii=False) + "\n" for row in found))
         at_random = sum(row[CHOSEN] == AT_RANDOM for row in found)
         labels = ", ".join(column.name for column in plan.contract.columns if column.is_label)

@@ -143,6 +143,21 @@ def test_the_rows_of_a_watched_window_are_written_and_nothing_is_written_over(
         f"Then put the rows at {fresh.address('week/9')}",
     ]
     assert graft(*ask) == [f"graft: {output} exists already; name another file, or take it away."]
+
+
+def test_as_many_rows_are_written_as_the_pipeline_says(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    watched(tmp_path, writers, trained_model, "week/9", ["one", "two", "two", "three"], "UNKNOWN")
+    content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
+    content = {**content, "data": {**content["data"], "windows": None, "audit": None}, "drift": {"label_rows": 2}}
+    pipeline, output = tmp_path / "support.yaml", tmp_path / "rows.jsonl"
+    pipeline.write_text(yaml.safe_dump(content), encoding="utf-8")
+    graft("label", str(pipeline), "--window", "week/9", "--output", str(output))
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 2
     report = latest_report("support", "week/9")
     assert report is not None
     kept = (open_store().directory(report.digest) / "to_label.jsonl").read_text(encoding="utf-8")
