@@ -85,7 +85,7 @@ def results(table: Sequence[Mapping[str, Any]], scores: Mapping[str, Sequence[Sc
     ]
     note = (
         "First metric of each task with its 95% bootstrap interval. On rows out of scope: area under the ROC curve of "
-        "the confidence, between in-domain rows and these. Where a baseline is ahead, the number is marked."
+        "the confidence, between labelled in-domain rows and these. Where a baseline is ahead, the number is marked."
     )
     gap = Picture("gap", "First metric of every task on every split, beside the baselines", pictures.domain_gap(scores))
     return Section("results", "Every task, in and out of domain", note, tables=[Table(columns, rows)], pictures=[gap])

@@ -47,8 +47,8 @@ def score_splits(
     """Every metric of every task on every split that has labels for it.
 
     A split whose rows have no label for a classifier is out of its scope: there the confidence is judged, as the
-    area under the ROC curve between the in-domain rows and these (`out_of_scope_auroc`). Not so where a text may have
-    no label at all, which is then the sure answer to such rows.
+    area under the ROC curve between the labelled in-domain rows and these (`out_of_scope_auroc`). Not so where a text
+    may have no label at all, which is then the sure answer to such rows.
     A task without a column in the snapshot, and rows with labels that a head does not know, are left out: a champion of
     yesterday may have either. For an interval, rows with the same value of `group_column` are drawn together. Raises
     InputError, naming task and row, where the answers hold NaN.
@@ -58,6 +58,7 @@ def score_splits(
     heads = {task: head for task, head in heads.items() if head.column in columns}
     inside = read_answers(answers / f"{IN_DOMAIN}.parquet", heads)
     check_finite(inside, IN_DOMAIN)
+    in_scope = _confidences_in_scope(inside, read_known_labels(snapshot, IN_DOMAIN, heads))
     for split in splits:
         labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
         check_finite(answered, split)
@@ -66,10 +67,9 @@ def score_splits(
             rows = [row for row, label in enumerate(labels[task]) if label is not None]
             if rows:
                 found += _score_task(task, split, head, answered, labels[task], rows, clusters)
-            elif head.one_label:
-                value = auroc(inside.confidences[task], answered.confidences[task])
-                count = len(answered.confidences[task])
-                found.append(Score(task, split, "out_of_scope_auroc", value, count, primary=True))
+            elif head.one_label and in_scope[task] and labels[task]:
+                value = auroc(in_scope[task], answered.confidences[task])
+                found.append(Score(task, split, "out_of_scope_auroc", value, len(labels[task]), primary=True))
     return found
 
 
@@ -90,6 +90,14 @@ def write_scores(path: Path, scores: list[Score]) -> None:
 def read_scores(path: Path) -> list[Score]:
     """What `write_scores` wrote."""
     return [Score(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _confidences_in_scope(inside: Answers, labels: Mapping[str, list[Any]]) -> dict[str, list[float]]:
+    """Of the in-domain rows that have a label for the task: any other may be as much out of scope as those outside."""
+    return {
+        task: [sure for sure, label in zip(inside.confidences[task], of_task, strict=True) if label is not None]
+        for task, of_task in labels.items()
+    }
 
 
 def _score_task(

@@ -55,6 +55,27 @@ def test_out_of_scope_rows_are_scored_by_how_much_less_confident_the_model_is(
     assert found == Score("intent", "poems", "out_of_scope_auroc", 0.75, 2, primary=True)
 
 
+def test_rows_in_domain_without_a_label_are_not_taken_for_rows_in_scope(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    # The last two rows in domain are for other tasks, and the model says so.
+    write_rows("test", intent=["refund", "praise", None, None])
+    snapshot = write_rows("poems", intent=[None, None])
+    write_model_answers("m", "test", {"intent": ["refund"] * 4}, {"intent": [0.9, 0.8, 0.1, 0.1]})
+    answers = write_model_answers("m", "poems", {"intent": ["refund"] * 2}, {"intent": [0.6, 0.5]})
+    (found,) = score_splits(snapshot, answers, INTENT, ["poems"])
+    assert found == Score("intent", "poems", "out_of_scope_auroc", 1.0, 2, primary=True)
+
+
+def test_a_task_without_a_label_in_domain_has_no_score_there_nor_out_of_scope(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    for split in ("test", "poems"):
+        snapshot = write_rows(split, intent=[None, None])
+        answers = write_model_answers("m", split, {"intent": ["refund"] * 2}, {"intent": [0.6, 0.5]})
+    assert score_splits(snapshot, answers, INTENT, ["test", "poems"]) == []
+
+
 def test_tags_and_numbers_have_no_score_on_a_split_without_labels_for_them(
     write_rows: Write, write_model_answers: Write
 ) -> None:
@@ -104,8 +125,8 @@ def test_lists_of_labels_and_labels_in_order_have_scores_of_their_own_and_interv
         assert score.low <= score.value <= score.high
     assert found["topics", "test", "exact_match"].value == pytest.approx(2 / 3)
     assert found["haste", "test", "mean_absolute_error"].value == pytest.approx(2 / 3)
-    # Of the eight pairs of a row inside and one outside, 0.8 and 0.7 lie below 0.85.
-    assert found["haste", "poems", "out_of_scope_auroc"].value == pytest.approx(6 / 8)
+    # Of the six pairs of a labelled row inside and one outside, only (0.8, 0.85) is in the wrong order.
+    assert found["haste", "poems", "out_of_scope_auroc"].value == pytest.approx(5 / 6)
 
 
 def test_the_interval_of_an_accuracy_is_about_that_of_a_binomial(write_rows: Write, write_model_answers: Write) -> None:
