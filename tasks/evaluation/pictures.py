@@ -12,6 +12,7 @@ from tasks.evaluation.scoring import IN_DOMAIN, Score
 from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png
 
 CONFUSED_LABELS = 24
+LETTERS_SHOWN = 30
 
 
 def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
@@ -70,16 +71,18 @@ def changes(differences: Sequence[Difference], margins: Sequence[float]) -> byte
     return png(figure)
 
 
-def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes:
+def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes | None:
     """Which label was given where another was wanted, row by row as shares of the wanted label.
 
-    Of many labels those that are confused most often.
+    Of many labels those that are confused most often; None where not one of them is.
     """
     mistakes = Counter(
         label for want, give in zip(wanted, given, strict=True) if want != give for label in (want, give)
     )
     most = {label for label, _ in mistakes.most_common(CONFUSED_LABELS)}
     chosen = [label for label in labels if len(labels) <= CONFUSED_LABELS or label in most]
+    if not chosen:
+        return None
     place = {label: position for position, label in enumerate(chosen)}
     counts: NDArray[np.float64] = np.zeros((len(chosen), len(chosen)))
     totals = np.array([list(wanted).count(label) for label in chosen])
@@ -87,15 +90,17 @@ def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]
         if want in place and give in place:
             counts[place[want], place[give]] += 1
     shares = counts / np.maximum(totals[:, None], 1)
-    side = 0.34 * len(chosen) + 1.8
+    names = [_short(label) for label in chosen]
+    # A dozen letters of this size take an inch.
+    side = 0.34 * len(chosen) + max(1.8, 0.8 + max(map(len, names)) / 12)
     figure = new_figure(side + 0.6, side)
     panel = figure.subplots()
     panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.5 else INK
         panel.text(column, row, f"{counts[row, column]:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    panel.set_xticks(range(len(chosen)), chosen, rotation=60, ha="right", fontsize=8)
-    panel.set_yticks(range(len(chosen)), chosen, fontsize=8)
+    panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
+    panel.set_yticks(range(len(names)), names, fontsize=8)
     panel.set_xlabel("given")
     panel.set_ylabel("wanted")
     return png(figure)
@@ -120,3 +125,9 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     panel.set_ylabel("accuracy")
     panel.grid(color=FAINT, lw=0.6)
     return png(figure)
+
+
+def _short(label: str) -> str:
+    """On one line, which leaves room for what the label is of."""
+    line = " ".join(label.split())
+    return line if len(line) <= LETTERS_SHOWN else f"{line[: LETTERS_SHOWN - 1]}…"

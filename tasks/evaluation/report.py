@@ -145,7 +145,8 @@ def _confusion(evidence: Evidence, heads: dict[str, AnyHead]) -> Section | None:
         known = [row for row, label in enumerate(labels[task]) if label is not None]
         if head.one_label and known:
             wanted, given = [labels[task][row] for row in known], [found.answers[task][row] for row in known]
-            drawn.append(Picture(f"confusion_{task}", task, pictures.confusion(head.labels, wanted, given)))
+            if (picture := pictures.confusion(head.labels, wanted, given)) is not None:
+                drawn.append(Picture(f"confusion_{task}", task, picture))
     return Section("confusion", "Confusion, in domain", pictures=drawn) if drawn else None
 
 

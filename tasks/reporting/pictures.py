@@ -4,6 +4,7 @@ import io
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK, GOOD, BAD, QUIET, FAINT = "#1f2933", "#2a6f97", "#b42318", "#9aa5b1", "#d9dee3"
 
@@ -22,6 +23,9 @@ def bare(panel: Axes) -> None:
 
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG."""
+    # The dollars of a label such as `$10 to $50` would make a formula of it, or, where it is none, an error.
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
