@@ -21,11 +21,11 @@ from tasks.evaluation.edits import Text
 from tasks.evaluation.group_gaps import GroupGap, group_gaps
 from tasks.evaluation.intervals import wilson_interval
 from tasks.evaluation.templates import check_places, fill, fillings
-from tasks.evaluation.word_exchange import exchanged, found_in
+from tasks.evaluation.word_exchange import Phrase, exchanged, found_in
 from tasks.modeling.heads import AnyHead
 
 TERM = "term"
-Terms = Annotated[tuple[str, ...], Field(min_length=1)]
+Terms = Annotated[tuple[Phrase, ...], Field(min_length=1)]
 
 
 class Exchange(NamedTuple):

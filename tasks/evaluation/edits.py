@@ -9,14 +9,14 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks.evaluation.templates import check_places
-from tasks.evaluation.word_exchange import exchanged, found_in
+from tasks.evaluation.word_exchange import Phrase, exchanged, found_in
 from tasks.modeling.slips import slips_in
 from tasks.modeling.words import CAPITAL, MARKS, WORD
 
 # Not the digits of a name such as S7.
 NUMBER = re.compile(r"(?<!\w)\d+(?!\w)")
 CLOSED = re.compile(r"[.!?…。！？]['\"”’)\]]*\s*$")
-Others = Annotated[tuple[str, ...], Field(min_length=2)]
+Others = Annotated[tuple[Phrase, ...], Field(min_length=2)]
 
 
 class Text(NamedTuple):
@@ -131,7 +131,7 @@ class Replaced(Edit):
     """The first word or phrase that is a key, with what stands for it: `is: is not`."""
 
     kind: Literal["replaced"] = "replaced"
-    words: dict[str, str] = Field(min_length=1)
+    words: dict[Phrase, str] = Field(min_length=1)
 
     def apply(self, original: Original, random: Random) -> str:
         """The text with the replacement."""

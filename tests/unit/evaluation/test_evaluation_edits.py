@@ -105,3 +105,20 @@ def test_terms_are_found_as_whole_words_in_the_order_of_the_text() -> None:
     assert found_in("A jewish man, a Man", ["man", "Jewish", "wo"]) == ["Jewish", "man"]
     assert found_in("an AFRICAN AMERICAN poet", ["african", "african american"]) == ["african american"]
     assert found_in("anything", []) == []
+
+
+def test_a_turkish_i_is_the_same_letter_with_and_without_its_dot_as_for_every_expression() -> None:
+    assert exchanged("İş mi, hıs mı? IS!", {"is": "are", "his": "her"}) == "İş mi, her mı? ARE!"
+    assert exchanged("istanbul, İSTANBUL", {"İstanbul": "Ankara"}) == "ankara, ANKARA"
+    assert found_in("ISTANBUL'da", ["İstanbul"]) == ["İstanbul"]
+
+
+def test_a_word_may_be_left_out_at_the_beginning_of_a_sentence_too() -> None:
+    assert edited({"kind": "replaced", "words": {"please": ""}}, "Please help") == " help"
+
+
+def test_space_around_words_is_no_part_of_them_and_words_of_nothing_are_refused() -> None:
+    assert edited({"kind": "replaced", "words": {"is ": "is not"}}, "It is so") == "It is not so"
+    for edit in ({"kind": "replaced", "words": {" ": "x"}}, {"kind": "words", "words": ["Oslo", ""]}):
+        with pytest.raises(ValidationError, match="at least 1 character"):
+            edited(edit, "a")
