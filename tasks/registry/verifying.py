@@ -117,6 +117,11 @@ def _model(passport: Passport, objects: Objects) -> Iterator[Link]:
     yield _stored("predictions", assessment.predictions, objects)
     scored = (assessment.predictions, assessment.snapshot)
     yield _child("assessment", assessment, scored, objects, of={"model": (assessment.model, model.digest)})
+    # The assessment's digest does not depend on what was measured beside the scores, by which the gate goes, too.
+    beside = {"cost": assessment.cost, "probes": assessment.probes, "label errors": assessment.label_errors}
+    for name, digest in beside.items():
+        if digest is not None:
+            yield _stored(name, digest, objects)
     judged = passport.judgement
     for parent in judged.parents[1:]:
         yield _stored(f"judged beside {parent[:SHOWN_DIGITS]}", parent, objects)

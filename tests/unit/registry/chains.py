@@ -144,6 +144,9 @@ def make_chain(root: Path, rows: tuple[str, ...] = ("a", "b", "c"), weight: floa
         predictions=predictions,
         snapshot=checked.digest,
         scores={"intent": {"test": weight}},
+        cost=_publish(store, cost='{"bytes": 1}'),
+        probes=_publish(store, probes='{"results": []}'),
+        label_errors=_publish(store, label_errors='{"intent": []}'),
     )
     baselines = _publish(store, majority=pa.table({"intent": ["refund"]}))
     judgement = Judgement(
