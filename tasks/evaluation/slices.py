@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tasks.evaluation.clusters import Clusters, read_clusters, sums_of_clusters
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.policy import LENGTH, SOURCE_FILE, GatePolicy
-from tasks.evaluation.resampling import DRAWS, resampled_sums
+from tasks.evaluation.resampling import DRAWS, INTERVAL, resampled_sums
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_answers
 from tasks.modeling.heads import AnyHead
@@ -191,16 +191,21 @@ def _score_groups(
     clusters: Clusters | None,
 ) -> list[GroupScore]:
     width = statistics.shape[1]
-    # The rows of the whole and of each group side by side, so that a draw takes the same for all of them.
-    table = np.concatenate([statistics, *(statistics * of[:, None] for of in members.values())], axis=1)
+    # The rows of the whole and of each group side by side, so that a draw takes the same for all of them; then which
+    # rows are of which group.
+    inside = np.stack(list(members.values()), axis=1).astype(float)
+    table = np.concatenate([statistics, *(statistics * of[:, None] for of in inside.T), inside], axis=1)
     whole, units = table.sum(axis=0)[None], sums_of_clusters(table, clusters)
     sums = resampled_sums(units, min(DRAWS, max(LEAST_DRAWS, MOST_COUNTS // len(units))))
+    starts = range(0, width * (1 + len(members)), width)
     with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = [np.nan_to_num(head.score_of_sums(sums[:, at : at + width])) for at in range(0, table.shape[1], width)]
-    values = [float(head.score_of_sums(whole[:, at : at + width])[0]) for at in range(0, table.shape[1], width)]
+        drawn = [head.score_of_sums(sums[:, at : at + width]) for at in starts]
+    values = [float(head.score_of_sums(whole[:, at : at + width])[0]) for at in starts]
     found = []
     for number, (group, of) in enumerate(members.items(), start=1):
-        low, high = np.quantile(drawn[number] - drawn[0], (0.025, 0.975))
+        # A draw that takes no row of a small group says nothing of it.
+        there = sums[:, starts.stop + number - 1] > 0
+        low, high = np.quantile((drawn[number] - drawn[0])[there], INTERVAL)
         rows, gap = int(of.sum()), values[number] - values[0]
         limits, units_of = (float(low), float(high)), rows if clusters is None else len(np.unique(clusters[of]))
         found.append(GroupScore(task, split, name, group, values[number], rows, gap, *limits, units_of >= min_rows))

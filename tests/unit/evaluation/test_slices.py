@@ -146,3 +146,15 @@ def test_rows_without_a_label_are_in_no_group_and_a_slice_of_one_group_tells_not
 def test_slices_come_back_from_disk_as_they_were(scored: list[GroupScore], tmp_path: Path) -> None:
     write_slices(tmp_path / "slices.json", scored)
     assert read_slices(tmp_path / "slices.json") == scored
+
+
+def test_draws_that_take_no_row_of_a_small_group_do_not_count_as_answered_wrongly(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    # The one row of `vi` is right, as half of the others are: it can be no worse than the whole.
+    snapshot = write_rows("test", text=["so"] * 21, intent=["right"] * 21, language=["vi"] + ["en"] * 20)
+    answers = write_model_answers("m", "test", {"intent": ["right"] * 11 + ["wrong"] * 10})
+    found = {of.group: of for of in score_slices(snapshot, answers, HEADS, ["test"], ["text"])}
+    assert (found["vi"].rows, found["vi"].value, found["vi"].judged) == (1, 1.0, False)
+    assert found["vi"].gap == pytest.approx(10 / 21)
+    assert 0 < found["vi"].low < found["vi"].gap < found["vi"].high
