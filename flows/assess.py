@@ -24,7 +24,8 @@ def assess(
     plan = load_pipeline(pipeline, overrides)
     texts = plan.tokenization
     predictions, scores = score(model, snapshot, pipeline, overrides)
-    probes = probe_model(model, predictions, snapshot, plan.probes, plan.evaluation.probe_rows, texts.text_column)
+    asked = (plan.probes, plan.evaluation.probe_rows, texts.text_column, plan.group_column)
+    probes = probe_model(model, predictions, snapshot, *asked)
     cost = measure_cost(model, snapshot, texts.text_column, model.pair_column)
     suspected = find_label_errors(snapshot, plan.heads, model.encoder, texts.limit, texts.columns)
     return with_findings(scores, cost, probes, suspected), keep_reference(model, predictions, snapshot, texts.columns)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data_contracts.cleaning import Cleaning, clean_texts
 from tasks.evaluation.case_results import Findings, Said
+from tasks.evaluation.clusters import Clusters, rows_worth
 from tasks.evaluation.edits import AnyEdit, Original, Text
 from tasks.modeling.chance import random_of
 from tasks.modeling.heads import AnyHead
@@ -59,7 +60,8 @@ class Plan:
 class Rows:
     """Evaluation rows in an order of chance, and what a model made of them.
 
-    `labels` and `answers` are one a row for each task; `limit` is of the texts that a case asks about at most.
+    `labels` and `answers` are one a row for each task; `limit` is of the texts that a case asks about at most. Rows of
+    one of the `clusters` hang together; without them each stands alone.
     """
 
     originals: list[Original]
@@ -69,6 +71,7 @@ class Rows:
     cleaning: Cleaning = WITHOUT_CLEANING
     limit: int = 200
     seed: int = 13
+    clusters: Clusters | None = None
 
     def cleaned(self, text: str) -> str:
         """The text as the model reads it."""
@@ -77,6 +80,13 @@ class Rows:
     def random(self, *occasion: object) -> Random:
         """Chance that hangs on the occasion alone."""
         return random_of(self.seed, *occasion)
+
+    def worth(self, texts: Sequence[Text]) -> float | None:
+        """As how many that stand alone texts count that are of rows, or written by hand; None where all stand alone."""
+        if self.clusters is None:
+            return None
+        of_rows = dict(zip((of.text for of in self.originals), self.clusters.tolist(), strict=True))
+        return rows_worth(np.array([of_rows.get(text, -1 - at) for at, text in enumerate(texts)], dtype=np.int64))
 
     def some(self, pairs: Iterable[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
         """The first of the pairs that do differ, as many as the limit says."""

@@ -26,13 +26,13 @@ def assess_answers(
 ) -> list[Score]:
     """Writes scores, slices, calibration, what is in scope, and labels to look at; returns the scores.
 
-    Rows with the same value of `group_column` hang together, which the intervals of scores and slices allow for.
+    Rows with the same value of `group_column` hang together, which all intervals allow for.
     """
     scores = score_splits(snapshot, answers, heads, splits, group_column)
     write_scores(output / SCORES, scores)
     slices = score_slices(snapshot, answers, heads, splits, text_columns, group_column=group_column)
     write_slices(output / SLICES, slices)
-    write_calibrations(output / CALIBRATION, measure_calibration(snapshot, answers, heads, splits))
+    write_calibrations(output / CALIBRATION, measure_calibration(snapshot, answers, heads, splits, group_column))
     write_detections(output / OUT_OF_SCOPE, judge_detectors(snapshot, answers, heads, splits))
     write_suspects(output / LABEL_ERRORS, suspects_in_domain(snapshot, answers, heads, text_columns))
     return scores

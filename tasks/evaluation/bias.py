@@ -91,7 +91,7 @@ class Identity(Case):
         def judge(replies: Replies) -> Findings:
             of_tasks = chosen(self.tasks, rows.heads)
             return Findings(
-                [self._result(task, exchanges, replies) for task, _ in of_tasks],
+                [self._result(task, exchanges, replies, rows) for task, _ in of_tasks],
                 [self._bias(task, head, exchanges, replies, rows) for task, head in of_tasks],
             )
 
@@ -134,9 +134,10 @@ class Identity(Case):
             others.setdefault(other, one)
         return others
 
-    def _result(self, task: str, exchanges: list[Exchange], replies: Replies) -> CaseResult:
+    def _result(self, task: str, exchanges: list[Exchange], replies: Replies, rows: Rows) -> CaseResult:
         failed = [example(task, of.before, of.after, replies) for of in exchanges if _changed(task, of, replies)]
-        return case_result(self.name, self.kind, task, len(exchanges), failed, self.max_failure_rate)
+        worth = rows.worth([of.before for of in exchanges])
+        return case_result(self.name, self.kind, task, len(exchanges), failed, self.max_failure_rate, worth)
 
     def _bias(self, task: str, head: AnyHead, exchanges: list[Exchange], replies: Replies, rows: Rows) -> Bias:
         label = self.label if head.one_label and self.label in head.labels else None
@@ -144,7 +145,7 @@ class Identity(Case):
         if label is not None or head.is_number:
             shifts = [replies.level(task, of.after, label) - replies.level(task, of.before, label) for of in exchanges]
         changed = [_changed(task, of, replies) for of in exchanges]
-        pairs = [self._pair(groups, exchanges, changed, shifts) for groups in combinations(self.groups, 2)]
+        pairs = [self._pair(groups, exchanges, changed, shifts, rows) for groups in combinations(self.groups, 2)]
         pairs = [pair for pair in pairs if pair.texts]
         sure = [pair for pair in pairs if pair.texts >= self.minimum_rows and (pair.changed or pair.mean_shift)]
         worst = max(sure, key=lambda of: (of.changed_share, abs(of.mean_shift or 0.0)), default=None)
@@ -157,6 +158,7 @@ class Identity(Case):
         exchanges: list[Exchange],
         changed: list[bool],
         shifts: list[float | None],
+        rows: Rows,
     ) -> PairShift:
         chosen_ones = [at for at, of in enumerate(exchanges) if set(of.groups) == set(groups)]
         failures = sum(changed[at] for at in chosen_ones)
@@ -166,7 +168,7 @@ class Identity(Case):
             if exchanges[at].one_way and (shift := shifts[at]) is not None
         ]
         texts = len(chosen_ones)
-        low, high = wilson_interval(failures, texts)
+        low, high = wilson_interval(failures, texts, rows.worth([exchanges[at].before for at in chosen_ones]))
         mean = float(np.mean(moved)) if moved else None
         return PairShift(*groups, texts, failures, failures / texts if texts else 0.0, low, high, mean)
 
@@ -187,17 +189,18 @@ class Identity(Case):
             return []
         known = [at for at, wanted in enumerate(rows.labels[task]) if wanted is not None]
         wrong = {at: not head.is_right(rows.answers[task][at], rows.labels[task][at]) for at in known}
-        gaps = group_gaps("error rate", self._mentions(rows, known), list(wrong.values()), self.minimum_rows)
+        gaps = self._gaps_of("error rate", rows, known, list(wrong.values()))
         if label is not None:
             without = [at for at in known if rows.labels[task][at] != label]
             given = [rows.answers[task][at] == label for at in without]
-            measure = f"false positive rate of {label}"
-            gaps += group_gaps(measure, self._mentions(rows, without), given, self.minimum_rows)
+            gaps += self._gaps_of(f"false positive rate of {label}", rows, without, given)
         return gaps
 
-    def _mentions(self, rows: Rows, chosen_rows: list[int]) -> dict[str, list[bool]]:
+    def _gaps_of(self, measure: str, rows: Rows, chosen_rows: list[int], wrong: list[bool]) -> list[GroupGap]:
         texts = [rows.originals[at].text.text for at in chosen_rows]
-        return {group: [bool(found_in(text, terms)) for text in texts] for group, terms in self.groups.items()}
+        mentions = {group: [bool(found_in(text, terms)) for text in texts] for group, terms in self.groups.items()}
+        clusters = None if rows.clusters is None else rows.clusters[chosen_rows]
+        return group_gaps(measure, mentions, wrong, self.minimum_rows, clusters)
 
 
 def _changed(task: str, exchange: Exchange, replies: Replies) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
+from tasks.evaluation.clusters import Clusters, read_clusters, rows_worth
 from tasks.evaluation.intervals import wilson_interval
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.modeling.answers import read_answers
@@ -28,7 +29,10 @@ LEAST_SHARE = 1e-12
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose confidence lies from `start` to `end`; `low` and `high` bound the accuracy's 95% Wilson interval."""
+    """Rows whose confidence lies from `start` to `end`; `low` and `high` bound the accuracy's 95% Wilson interval.
+
+    Where rows hang together in clusters, the interval is that of as many rows as these are worth at least.
+    """
 
     start: float
     end: float
@@ -62,37 +66,49 @@ class Calibration:
 
 
 def measure_calibration(
-    snapshot: Path, answers: Path, heads: Mapping[str, AnyHead], splits: Iterable[str]
+    snapshot: Path,
+    answers: Path,
+    heads: Mapping[str, AnyHead],
+    splits: Iterable[str],
+    group_column: str | None = None,
 ) -> list[Calibration]:
-    """Of every head with confidences on every split with labels for it; of one with a temperature before it, too."""
+    """Of every head with confidences on every split with labels for it; of one with a temperature before it, too.
+
+    Rows with the same value of `group_column` hang together.
+    """
     found = []
     for split in splits:
         labels, answered = read_known_labels(snapshot, split, heads), read_answers(answers / f"{split}.parquet", heads)
+        clusters = read_clusters(snapshot, split, group_column)
         for task, head in heads.items():
             known = [row for row, label in enumerate(labels[task]) if label is not None]
             if not known or not head.has_confidence:
                 continue
+            of_known = None if clusters is None else clusters[known]
             given, wanted = [answered.answers[task][row] for row in known], [labels[task][row] for row in known]
             if head.one_label:
                 scores = np.asarray(read_label_scores(answers, split, task)[known])
-                found += _of_labels(task, split, head, scores, given, wanted)
+                found += _of_labels(task, split, head, scores, given, wanted, of_known)
                 continue
             right = np.array([head.is_right(*pair) for pair in zip(given, wanted, strict=True)])
             confidences = np.array([answered.confidences[task][row] for row in known])
             losses = _losses(np.stack([1 - confidences, confidences], axis=1), right.astype(int))
             # Two probabilities of one event are wrong by the same, so that their Brier score counts it twice.
-            found.append(_calibration(task, split, 1.0, False, confidences, right, (losses[0] / 2, losses[1])))
+            halved = losses[0] / 2, losses[1]
+            found.append(_calibration(task, split, 1.0, False, confidences, right, halved, of_known))
     return found
 
 
-def reliability_bins(confidences: NDArray[np.floating], right: NDArray[np.bool_]) -> tuple[Bin, ...]:
+def reliability_bins(
+    confidences: NDArray[np.floating], right: NDArray[np.bool_], clusters: Clusters | None = None
+) -> tuple[Bin, ...]:
     """Of 15 bins of equal width those that hold rows, the lowest first."""
     numbers = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     found = []
     for number in np.unique(numbers):
         inside = numbers == number
         rows, hits = int(inside.sum()), int(right[inside].sum())
-        low, high = wilson_interval(hits, rows)
+        low, high = wilson_interval(hits, rows, None if clusters is None else rows_worth(clusters[inside]))
         start, end = float(number / CALIBRATION_BINS), float((number + 1) / CALIBRATION_BINS)
         found.append(Bin(start, end, rows, float(confidences[inside].mean()), hits / rows, low, high))
     return tuple(found)
@@ -125,7 +141,13 @@ def read_calibrations(path: Path) -> list[Calibration]:
 
 
 def _of_labels(
-    task: str, split: str, head: Any, scores: NDArray[np.float32], given: Sequence[str], wanted: Sequence[str]
+    task: str,
+    split: str,
+    head: Any,
+    scores: NDArray[np.float32],
+    given: Sequence[str],
+    wanted: Sequence[str],
+    clusters: Clusters | None,
 ) -> list[Calibration]:
     """Before the temperature and, where the head has one that changes something, after it."""
     positions = {label: position for position, label in enumerate(head.labels)}
@@ -136,7 +158,8 @@ def _of_labels(
         confidences = shares[np.arange(len(shares)), answers]
         losses = _losses(shares, targets)
         calibrated = bool(found)
-        found.append(_calibration(task, split, temperature, calibrated, confidences, answers == targets, losses))
+        right = answers == targets
+        found.append(_calibration(task, split, temperature, calibrated, confidences, right, losses, clusters))
     return found
 
 
@@ -157,6 +180,7 @@ def _calibration(
     confidences: NDArray[np.float64],
     right: NDArray[np.bool_],
     losses: tuple[float, float],
+    clusters: Clusters | None,
 ) -> Calibration:
     lost = np.flatnonzero(~np.isfinite(confidences))
     if len(lost):
@@ -164,7 +188,7 @@ def _calibration(
             f"{task} on {split}: {len(lost)} of {len(right)} labelled rows, the first is the labelled row {lost[0]}, "
             "have a confidence that is no number. Look for a training that diverged."
         )
-    bins = reliability_bins(confidences, right)
+    bins = reliability_bins(confidences, right, clusters)
     return Calibration(
         task=task,
         split=split,

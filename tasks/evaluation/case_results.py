@@ -99,12 +99,18 @@ class Findings:
 
 
 def case_result(
-    case: str, kind: str, task: str, asked: int, failed: Sequence[Example], limit: float | None
+    case: str,
+    kind: str,
+    task: str,
+    asked: int,
+    failed: Sequence[Example],
+    limit: float | None,
+    worth: float | None = None,
 ) -> CaseResult:
-    """The result of a case by its failures, those first that tell most."""
+    """The result of a case by its failures, those first that tell most; see `wilson_interval` for `worth`."""
     rate = len(failed) / asked if asked else None
     passed = None if limit is None or rate is None else rate <= limit
-    low, high = wilson_interval(len(failed), asked)
+    low, high = wilson_interval(len(failed), asked, worth)
     return CaseResult(case, kind, task, asked, len(failed), rate, low, high, limit, passed, list(failed[:EXAMPLES]))
 
 

@@ -81,19 +81,23 @@ class Invariance(PairedCase):
     def plan(self, rows: Rows) -> Plan:
         """Each text before and after."""
         pairs = self.pairs_of(rows)
+        worth = rows.worth([before for before, _ in pairs])
 
         def judge(replies: Replies) -> Findings:
-            return Findings([self._result(task, head, pairs, replies) for task, head in chosen(self.tasks, rows.heads)])
+            of_tasks = chosen(self.tasks, rows.heads)
+            return Findings([self._result(task, head, pairs, worth, replies) for task, head in of_tasks])
 
         return Plan([text for pair in pairs for text in pair], judge)
 
-    def _result(self, task: str, head: AnyHead, pairs: Sequence[tuple[Text, Text]], replies: Replies) -> CaseResult:
+    def _result(
+        self, task: str, head: AnyHead, pairs: Sequence[tuple[Text, Text]], worth: float | None, replies: Replies
+    ) -> CaseResult:
         failed = [
             example(task, before, after, replies)
             for before, after in pairs
             if not head.agrees(replies.answer(task, before), replies.answer(task, after), self.tolerance)
         ]
-        return case_result(self.name, self.kind, task, len(pairs), failed, self.max_failure_rate)
+        return case_result(self.name, self.kind, task, len(pairs), failed, self.max_failure_rate, worth)
 
 
 class Directional(PairedCase):
@@ -134,7 +138,8 @@ class Directional(PairedCase):
                 (at for at, move in enumerate(moves) if not self._is_met(move)), key=lambda at: -abs(moves[at])
             )
             failed = [example(self.task, *pairs[at], replies, self._wanted(label_of[pairs[at][0]])) for at in wrong]
-            return Findings([case_result(self.name, self.kind, self.task, len(pairs), failed, self.max_failure_rate)])
+            worth, limit = rows.worth([before for before, _ in pairs]), self.max_failure_rate
+            return Findings([case_result(self.name, self.kind, self.task, len(pairs), failed, limit, worth)])
 
         return Plan([text for pair in pairs for text in pair], judge)
 

@@ -27,6 +27,15 @@ def read_clusters(snapshot: Path, split: str, group_column: str | None) -> Clust
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
+def rows_worth(clusters: Clusters) -> float:
+    """As how many rows that stand alone these count at least: as if those of one cluster were all right or all wrong.
+
+    (sum n)² / sum n² of the sizes n of the clusters (Kish 1965, Survey Sampling, 8.2).
+    """
+    _, sizes = np.unique(clusters, return_counts=True)
+    return float(sizes.sum() ** 2 / max(1, (sizes**2).sum()))
+
+
 def sums_of_clusters(table: NDArray[np.float64], clusters: Clusters | None) -> NDArray[np.float64]:
     """(clusters, columns) sums over the rows of each, from which a draw takes whole clusters; the table without any."""
     if clusters is None:

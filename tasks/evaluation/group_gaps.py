@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.evaluation.clusters import Clusters, sums_of_clusters
+from tasks.evaluation.resampling import INTERVAL, resampled_sums
+
 DRAWS = 2000
-SEED = 20_260
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,39 @@ class GroupGap:
 
 
 def group_gaps(
-    measure: str, mentions: Mapping[str, Sequence[bool]], wrong: Sequence[bool], minimum_rows: int
+    measure: str,
+    mentions: Mapping[str, Sequence[bool]],
+    wrong: Sequence[bool],
+    minimum_rows: int,
+    clusters: Clusters | None = None,
 ) -> list[GroupGap]:
-    """The gap of each group; `mentions` says of each row whether it mentions the group, `wrong` whether it counts."""
+    """The gap of each group; `mentions` says of each row whether it mentions the group, `wrong` whether it counts.
+
+    Rows of one cluster are drawn together, and the clusters of either side are what may be too few.
+    """
     mistakes = np.asarray(wrong, dtype=bool)
-    return [_gap(measure, group, np.asarray(of, dtype=bool), mistakes, minimum_rows) for group, of in mentions.items()]
+    return [
+        _gap(measure, group, np.asarray(of, dtype=bool), mistakes, minimum_rows, clusters)
+        for group, of in mentions.items()
+    ]
 
 
-def _gap(measure: str, group: str, inside: NDArray[np.bool_], wrong: NDArray[np.bool_], minimum_rows: int) -> GroupGap:
-    rows, others = int(inside.sum()), int((~inside).sum())
-    if min(rows, others) < max(1, minimum_rows):
+def _gap(
+    measure: str,
+    group: str,
+    inside: NDArray[np.bool_],
+    wrong: NDArray[np.bool_],
+    minimum_rows: int,
+    clusters: Clusters | None,
+) -> GroupGap:
+    rows = int(inside.sum())
+    alone = np.arange(len(inside)) if clusters is None else clusters
+    if min(len(np.unique(alone[side])) for side in (inside, ~inside)) < max(1, minimum_rows):
         return GroupGap(measure, group, rows)
+    table = np.stack([inside & wrong, inside, ~inside & wrong, ~inside], axis=1).astype(float)
+    drawn = resampled_sums(sums_of_clusters(table, clusters), DRAWS)
+    # A draw that takes no row of one side says nothing of a gap.
+    both = drawn[(drawn[:, 1] > 0) & (drawn[:, 3] > 0)]
+    low, high = np.quantile(both[:, 0] / both[:, 1] - both[:, 2] / both[:, 3], INTERVAL)
     rate, others_rate = float(wrong[inside].mean()), float(wrong[~inside].mean())
-    draw = np.random.default_rng(SEED)
-    # Rows drawn with replacement, of which a share is wrong: the number of wrong ones is binomial.
-    drawn = draw.binomial(rows, rate, DRAWS) / rows - draw.binomial(others, others_rate, DRAWS) / others
-    low, high = np.quantile(drawn, (0.025, 0.975))
     return GroupGap(measure, group, rows, rate, others_rate, rate - others_rate, float(low), float(high))

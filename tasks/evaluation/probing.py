@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from data_contracts.cleaning import Cleaning
 from tasks.evaluation.asked import WITHOUT_CLEANING, Replies, Rows
 from tasks.evaluation.case_results import Findings
+from tasks.evaluation.clusters import read_clusters
 from tasks.evaluation.edits import Entity, Original, Text
 from tasks.evaluation.probes import Probes
 from tasks.evaluation.scoring import IN_DOMAIN
@@ -35,11 +36,12 @@ class Folders:
 
 @dataclass(frozen=True)
 class Reading:
-    """Which columns a model reads, and how texts were cleaned for it."""
+    """Which columns a model reads, how texts were cleaned for it, and the column whose values hang rows together."""
 
     text_column: str
     pair_column: str | None = None
     cleaning: Cleaning = WITHOUT_CLEANING
+    group_column: str | None = None
 
 
 def probe(folders: Folders, probes: Probes, limit: int, reading: Reading) -> Findings:
@@ -81,6 +83,7 @@ def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: 
     answered = read_answers(folders.answers / f"{IN_DOMAIN}.parquet", heads).answers
     order = sorted(range(len(table)), key=lambda at: number_of(seed, table[at]["_id"]))
     order = [at for at in order if table[at][reading.text_column] is not None]
+    clusters = read_clusters(folders.snapshot, IN_DOMAIN, reading.group_column)
     return Rows(
         originals=[_original(table[at], tag_columns(heads), reading) for at in order],
         heads=heads,
@@ -89,6 +92,7 @@ def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: 
         cleaning=reading.cleaning,
         limit=limit,
         seed=seed,
+        clusters=None if clusters is None else clusters[order],
     )
 
 

@@ -220,6 +220,7 @@ def probe_model(
     probes: Probes,
     rows: int,
     text_column: str,
+    group_column: str | None = None,
 ) -> ProbeResults:
     """What the model makes of texts that were edited, or written by hand; at most `rows` texts a case."""
     from tasks.evaluation.case_results import write_findings
@@ -228,7 +229,8 @@ def probe_model(
     store = open_store()
     with store.draft() as draft:
         folders = [store.directory(handle.digest) for handle in (model, snapshot, predictions)]
-        found = probe(Folders(*folders), probes, rows, Reading(text_column, model.pair_column, model.cleaning))
+        reading = Reading(text_column, model.pair_column, model.cleaning, group_column)
+        found = probe(Folders(*folders), probes, rows, reading)
         write_findings(draft / PROBES, found)
         parents = (model.digest, predictions.digest, snapshot.digest)
         return ProbeResults(digest=store.publish(draft), parents=parents, model=model.digest, failed=found.failed)

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.evaluation.clusters import read_clusters, sums_of_clusters
+from tasks.evaluation.calibration import measure_calibration
+from tasks.evaluation.clusters import read_clusters, rows_worth, sums_of_clusters
 from tasks.evaluation.gate import judge
+from tasks.evaluation.group_gaps import group_gaps
+from tasks.evaluation.intervals import wilson_interval
 from tasks.evaluation.movement import Scored, movements
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.scoring import score_splits, write_scores
 from tasks.evaluation.slices import score_slices
 from tasks.evaluation.transfer import measure_transfer
-from tasks.modeling.heads import AnyHead, SingleLabelHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead, SingleLabelHead
 
 Write = Callable[..., Path]
 HEADS: dict[str, AnyHead] = {"intent": SingleLabelHead(column="intent", labels=("right", "wrong"))}
@@ -120,3 +123,46 @@ def test_a_first_model_is_above_its_baselines_by_customers_too(snapshot: Path, w
         for column in (None, "customer")
     ]
     assert verdicts == ["PROMOTE", "INCONCLUSIVE"]
+
+
+def test_rows_are_worth_as_many_as_there_are_groups_of_one_size_and_fewer_where_one_is_large() -> None:
+    assert rows_worth(np.arange(7)) == 7
+    assert rows_worth(np.repeat(np.arange(7), 5)) == 7
+    # Sizes 8, 1 and 1: 10² / (64 + 1 + 1).
+    assert rows_worth(np.array([0] * 8 + [1, 2])) == pytest.approx(100 / 66)
+    assert wilson_interval(20, 100, 10) == pytest.approx(wilson_interval(2, 10))
+
+
+def test_rows_that_were_copied_into_groups_say_no_more_of_a_gap_than_each_did_alone() -> None:
+    random = np.random.default_rng(5)
+    inside, wrong = random.random(200) < 0.4, random.random(200) < 0.2
+    copies = np.arange(200).repeat(ROWS_EACH)
+    (alone,) = group_gaps("errors", {"a": inside.tolist()}, wrong.tolist(), 30)
+    (together,) = group_gaps("errors", {"a": inside[copies].tolist()}, wrong[copies].tolist(), 30, copies)
+    assert alone.low is not None
+    assert (together.gap, together.low, together.high) == pytest.approx((alone.gap, alone.low, alone.high))
+
+
+def test_of_a_gap_nothing_is_said_where_either_side_is_of_too_few_groups_however_many_rows_they_have() -> None:
+    customers = np.arange(40).repeat(10)
+    inside = {"few": customers < 29, "rest too few": customers < 11, "enough": customers < 20}
+    gaps = group_gaps("errors", {group: of.tolist() for group, of in inside.items()}, [False] * 400, 12, customers)
+    assert [(gap.group, gap.too_small_to_say) for gap in gaps] == [
+        ("few", True),
+        ("rest too few", True),
+        ("enough", False),
+    ]
+
+
+def test_the_bars_of_calibration_are_as_wide_as_those_of_as_many_rows_as_there_are_groups(
+    write_rows: Write, write_model_answers: Write
+) -> None:
+    head: dict[str, AnyHead] = {"topics": MultiLabelHead(column="topics", labels=("x", "y"))}
+    customers = np.arange(CUSTOMERS).repeat(ROWS_EACH)
+    given = [["x"] if customer < 40 else ["y"] for customer in customers]
+    snapshot = write_rows("test", topics=[["x"]] * len(customers), customer=customers.tolist())
+    folder = write_model_answers("m", "test", {"topics": given}, {"topics": [0.9] * len(customers)})
+    (found,) = measure_calibration(snapshot, folder, head, ["test"], "customer")
+    assert (found.bins[0].low, found.bins[0].high) == pytest.approx(wilson_interval(40, 50))
+    (found,) = measure_calibration(snapshot, folder, head, ["test"])
+    assert (found.bins[0].low, found.bins[0].high) == pytest.approx(wilson_interval(800, 1000))

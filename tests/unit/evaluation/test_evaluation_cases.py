@@ -12,6 +12,7 @@ from data_contracts.cleaning import Cleaning
 from tasks.evaluation.asked import Replies, Rows
 from tasks.evaluation.case_results import CaseResult, Findings
 from tasks.evaluation.edits import Entity, Original, Text
+from tasks.evaluation.intervals import wilson_interval
 from tasks.evaluation.probes import AnyCase
 from tasks.modeling.heads import AnyHead, MultiLabelHead, OrdinalHead, RegressionHead, SingleLabelHead, TokenTagHead
 from tasks.modeling.inference import Outputs
@@ -328,3 +329,28 @@ def test_a_case_that_fits_the_heads_has_nothing_to_complain_of() -> None:
         == []
     )
     assert case(kind="directional", task="urgency", expect="falls", edit={"kind": "numbers"}).misfits(HEADS) == []
+
+
+@pytest.mark.parametrize("edit", [{"kind": "casing", "to": "upper"}, {"kind": "template", "template": "{text} Now."}])
+def test_texts_of_one_group_count_as_one_for_the_interval_of_a_failure_rate(edit: dict[str, Any]) -> None:
+    texts = [f"text {number}" for number in range(8)]
+    heads: dict[str, AnyHead] = {"tone": HEADS["tone"]}
+    of = case(kind="invariance", edit=edit, tasks=["tone"])
+
+    def interval(clusters: list[int] | None) -> tuple[float, float]:
+        among = rows(*texts, heads=heads, clusters=None if clusters is None else np.array(clusters))
+        after = [text.text for text in of.plan(among).texts[1::2]]
+        found = result(judged(of, among, {"tone": dict.fromkeys((*texts, *after), 0.9) | {after[0]: 0.1}}))
+        assert (found.asked, found.failures) == (8, 1)
+        return found.low, found.high
+
+    assert interval(None) == interval(list(range(8))) == wilson_interval(1, 8)
+    assert interval([0, 0, 1, 1, 2, 2, 3, 3]) == wilson_interval(1, 8, 4)
+
+
+def test_texts_written_by_hand_stand_alone_where_rows_do_not() -> None:
+    among = rows("a", "b", "c", clusters=np.array([5, 5, 6]))
+    assert among.worth([Text("a"), Text("b")]) == 1
+    assert among.worth([Text("by hand"), Text("another")]) == 2
+    assert among.worth([Text("a"), Text("c"), Text("by hand")]) == 3
+    assert rows("a").worth([Text("a")]) is None

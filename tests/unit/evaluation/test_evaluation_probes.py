@@ -179,6 +179,20 @@ def test_rows_come_in_an_order_of_chance_with_their_entities_labels_and_answers(
     assert list(rows.answers["intent"]) == ["praise"] * 6
 
 
+def test_rows_in_an_order_of_chance_keep_the_groups_that_they_hang_together_in(
+    folders: Folders, heads: dict[str, AnyHead]
+) -> None:
+    rows = read_rows(folders, heads, 1, 4, Reading("text", group_column="text"))
+    assert rows.clusters is not None
+    assert [f"Number {cluster} goes to Oslo for Ana" for cluster in rows.clusters] == [
+        of.text.text for of in rows.originals
+    ]
+    one = read_rows(folders, heads, 1, 4, Reading("text", group_column="intent"))
+    assert one.worth([of.text for of in one.originals]) == 1
+    assert rows.worth([of.text for of in rows.originals]) == 6
+    assert read_rows(folders, heads, 1, 4, Reading("text")).clusters is None
+
+
 def test_a_row_of_two_texts_is_a_pair(folders: Folders, heads: dict[str, AnyHead]) -> None:
     rows = read_rows(folders, heads, 1, 4, Reading("text", pair_column="intent"))
     assert {of.text.second for of in rows.originals} == {"refund"}
