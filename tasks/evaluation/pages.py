@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data_contracts.artifacts import Judgement, ModelVersion, TrainedModel, ValidatedSnapshot
 from tasks.evaluation.policy import GatePolicy
+from tasks.reporting.markdown import plain
 
 
 class ReportFacts(BaseModel):
@@ -46,7 +47,7 @@ def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion, out
     asked = f'contract["contract<br/>{contract[0][:12]}"] --> rows\n    ' if contract else ""
     opponent = f"champion {judgement.champion[:12]}" if judgement.champion else "majority and TF-IDF baselines"
     aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-    reasons = "\n".join(f"- {reason}" for reason in judgement.reasons)
+    reasons = "\n".join(f"- {plain(reason)}" for reason in judgement.reasons)
     return f"""# {pipeline}: {judgement.verdict}
 
 {reasons}

@@ -380,6 +380,7 @@ def test_the_lineage_names_everything_a_version_was_made_from(trained_model: Cal
     page = lineage_page("shop", judgement("d" * 64), version)
     for part in (*(letter * 12 for letter in "57aced"), "version 4 (challenger)", "gate: HOLD"):
         assert part in page
+    assert "- intent &lt;i&gt;so-so&lt;/i&gt;\n" in page
     assert "majority and TF-IDF baselines" in lineage_page("shop", judgement(None), version)
     older = version.model_copy(update={"model": version.model.model_copy(update={"parents": ("5" * 64, "7" * 64)})})
     assert "contract" not in lineage_page("shop", judgement(None), older)
