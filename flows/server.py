@@ -36,6 +36,8 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "graft,tasks",
+        # `graft reproduce` trains, and says so, outside of any flow.
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # The terminal shows graft's own lines; everything else is in the run's log at the server.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET" if debug else "CRITICAL",
         "TOKENIZERS_PARALLELISM": "true",

@@ -122,6 +122,7 @@ def test_a_version_is_reproduced_to_the_byte_and_a_dry_run_does_nothing(mill: Sh
     done = mill.graft("reproduce", mill.pipeline, "1", "--output", str(again))
     assert done.code == 0, done.text
     assert "mill version 1 is reproduced" in done.text
+    assert "Warning" not in done.text
     assert (again / "weights.safetensors").read_bytes() == weights(mill, "1").read_bytes()
     assert mill.graft("reproduce", mill.pipeline, "1", "--output", str(again)).code == 2
 
