@@ -76,7 +76,15 @@ def _to_disk(folder: Path, target: Path) -> None:
         raise
     finally:
         for path in (draft, old):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Takes away a folder, or the file or link that was in its place; what a link leads to stays."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _to_object_store(folder: Path, place: str) -> None:

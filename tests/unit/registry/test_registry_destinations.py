@@ -174,3 +174,17 @@ def test_the_hub_is_asked_with_arguments_that_its_client_has() -> None:
         inspect.signature(HfApi.upload_folder).parameters
     )
     assert {"repo_type", "exist_ok"} <= set(inspect.signature(HfApi.create_repo).parameters)
+
+
+def test_a_file_or_a_link_in_the_way_is_replaced_and_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    output, own = tmp_path / "models", tmp_path / "own"
+    output.mkdir()
+    own.mkdir()
+    (own / "notes.txt").write_text("kept", encoding="utf-8")
+    (output / "a").write_text("a file", encoding="utf-8")
+    (output / "b").symlink_to(own)
+    for task in ("a", "b"):
+        deliver(folder, str(output / task))
+        assert content(str(output / task)) == WHOLE
+    assert sorted(path.name for path in output.iterdir()) == ["a", "b"]
+    assert (own / "notes.txt").read_text(encoding="utf-8") == "kept"
