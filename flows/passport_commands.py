@@ -31,8 +31,8 @@ def verify(pipeline: PIPELINE, version: VERSION = None, debug: DEBUG = False) ->
         from flows.passport_tables import show_links
         from flows.pipeline import open_pipeline
         from tasks.ingestion.task import digest_of_sources, digest_today
-        from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import first_broken, links_of
+        from tasks.registry.task_versions import version_numbered
 
         name = open_pipeline(pipeline).name
         found = version_numbered(name, version)
@@ -53,8 +53,8 @@ def explain(
         from flows.passport_tables import show_changes, show_movements
         from flows.pipeline import open_pipeline
         from tasks.evaluation.task import moved_scores
-        from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import changes_between, passport_of
+        from tasks.registry.task_versions import version_numbered
 
         plan = open_pipeline(pipeline)
         name = plan.name
@@ -78,8 +78,8 @@ def reproduce(
         configure_environment(open_home(), None, debug=debug)
         from flows.passport_tables import show_conditions, show_reproduction
         from flows.pipeline import open_pipeline
-        from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import code_changes, passport_of
+        from tasks.registry.task_versions import version_numbered
         from tasks.training.task import environment_today, lesson_of
 
         if output is not None and output.exists():
@@ -114,8 +114,8 @@ def export(
     """Write a version's tasks as model folders that transformers' pipelines load, each with a model card."""
     with failures(debug):
         from flows.pipeline import open_pipeline
-        from tasks.registry.task import version_numbered
         from tasks.registry.task_passports import check_export, export_version
+        from tasks.registry.task_versions import version_numbered
 
         name = open_pipeline(pipeline).name
         found = version_numbered(name, version)

@@ -76,7 +76,7 @@ def ab(
 def _both_of(pipeline: str) -> "tuple[Pipeline, ModelVersion, ModelVersion]":
     from data_contracts.errors import InputError
     from flows.pipeline import open_pipeline
-    from tasks.registry.task import open_registry
+    from tasks.registry.task_versions import open_registry
 
     plan = open_pipeline(pipeline)
     registry = open_registry(plan.name)

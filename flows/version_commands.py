@@ -30,7 +30,7 @@ def models(
         if history and (promotions := PromotionLedger(open_store(), name).entries()):
             terminal.show_promotions(name, promotions)
             return
-        from tasks.registry.task import open_registry
+        from tasks.registry.task_versions import open_registry
 
         registry = open_registry(name)
         if history:
@@ -50,7 +50,7 @@ def rollback(
     """Make the previous champion champion again."""
     with failures(debug):
         from flows.pipeline import open_pipeline
-        from tasks.registry.task import roll_back
+        from tasks.registry.task_versions import roll_back
 
         name = open_pipeline(pipeline).name
         entry = roll_back(name, to, by or current_user(), reason, dry_run=dry_run)
@@ -70,7 +70,7 @@ def promote(
     """Make a version champion whatever the gate said of it."""
     with failures(debug):
         from flows.pipeline import open_pipeline
-        from tasks.registry.task import promote_by_hand
+        from tasks.registry.task_versions import promote_by_hand
 
         name = open_pipeline(pipeline).name
         entry = promote_by_hand(name, version, by or current_user(), reason)

@@ -46,30 +46,16 @@ MODEL_IN_WORDS = {"tasks.modeling.settings", "tasks.modeling.heads", "tasks.mode
 COMMAND_LINE = {
     f"flows/{name}.py"
     for name in (
-        *(
-            "__main__",
-            "contract_commands",
-            "drift_commands",
-            "known_pipelines",
-            "labelling_commands",
-            "passport_commands",
-            "preconditions",
-            "processes",
-            "quarantine_commands",
-            "server",
-            "services",
-            "shadow_commands",
-            "terminal",
-            "passport_commands",
-            "version_commands",
-        ),
+        *("__main__", "contract_commands", "drift_commands", "known_pipelines", "labelling_commands"),
+        *("passport_commands", "preconditions", "processes", "quarantine_commands", "server", "services"),
+        *("shadow_commands", "terminal", "version_commands"),
     )
 }
 # What it needs of the stages where no run is started, which importing their edges, and with them Prefect, would delay.
 WITHOUT_A_RUN = [
     "tasks.storage.home",
     *(f"tasks.ingestion.{name}" for name in ("drafting", "endings", "plan")),
-    *(f"tasks.registry.{name}" for name in ("promotions", "versions")),
+    "tasks.registry.promotions",
 ]
 TOP_LEVEL = {
     *("flows", "tasks", "data_contracts", "tests", "prefect.yaml", "pyproject.toml", "README.md"),

@@ -1,6 +1,6 @@
 """Prefect edge of the registry: versions, and which one is champion.
 
-`task_passports.py` has what a version was made from.
+`task_versions.py` has what people ask of them, `task_passports.py` what a version was made from.
 """
 
 from datetime import UTC, datetime
@@ -16,7 +16,6 @@ from data_contracts.artifacts import (
     ModelVersion,
     Opponent,
     Outcome,
-    Promotion,
     Reference,
     Replaced,
     Report,
@@ -25,11 +24,11 @@ from data_contracts.artifacts import (
 from tasks.modeling.history import read_history
 from tasks.registry import promoting
 from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
-from tasks.registry.promoting import adopt, mend, outcome_without_asking, promote_if_approved, promote_if_won
-from tasks.registry.promotions import PromotionLedger, no_champion
-from tasks.registry.versions import Registry, RunRecord
+from tasks.registry.promoting import outcome_without_asking, promote_if_approved, promote_if_won
+from tasks.registry.task_versions import open_registry, version_numbered
+from tasks.registry.versions import RunRecord
 from tasks.storage.caching import steps
-from tasks.storage.home import open_home, open_store
+from tasks.storage.home import open_store
 
 __all__ = [
     "ReleasePolicy",
@@ -37,26 +36,12 @@ __all__ = [
     "find_opponent",
     "find_replaced",
     "keep_approval",
-    "open_registry",
     "promote",
-    "promote_by_hand",
     "register_version",
     "require_champion",
-    "roll_back",
     "roll_back_champion",
-    "version_numbered",
     "waits_for_approval",
 ]
-
-
-def open_registry(pipeline: str) -> Registry:
-    """The registry of a pipeline at the tracking server of the current home; its aliases agree with the ledger."""
-    home = open_home()
-    ledger = PromotionLedger(open_store(), pipeline)
-    registry = Registry(home.tracking_uri, pipeline, home.root / "mlflow" / pipeline, ledger)
-    adopt(registry, datetime.now(UTC))
-    mend(registry)
-    return registry
 
 
 @task(cache_policy=NO_CACHE)
@@ -138,24 +123,3 @@ def find_replaced(champion: ModelVersion) -> Replaced | None:
 def roll_back_champion(replaced: Replaced, reason: str) -> None:
     """Makes the version before champion again, for a reason that was measured, unless another promotion came since."""
     promoting.bring_back(open_registry(replaced.version.pipeline), replaced, reason, datetime.now(UTC))
-
-
-def promote_by_hand(pipeline: str, version: int, by: str, reason: str) -> Promotion:
-    """Makes a version champion because a person says so, and keeps who and why."""
-    return promoting.override(open_registry(pipeline), version, by, reason, datetime.now(UTC))
-
-
-def roll_back(pipeline: str, to: int | None, by: str, reason: str, *, dry_run: bool) -> Promotion:
-    """Makes an earlier champion champion again; a dry run only says which."""
-    return promoting.rollback(open_registry(pipeline), to, by, reason, datetime.now(UTC), dry_run=dry_run)
-
-
-def version_numbered(pipeline: str, number: int | None) -> ModelVersion:
-    """The version of that number; without one, the champion. Raises InputError where there is none."""
-    registry = open_registry(pipeline)
-    if number is not None:
-        return registry.version(number)
-    champion = registry.champion()
-    if champion is None:
-        raise no_champion(pipeline)
-    return champion

@@ -48,7 +48,7 @@ from tasks.registry.passport import (
 )
 from tasks.registry.promotions import PromotionLedger, became_of
 from tasks.registry.reproducing import WeightDifference, compare_weights
-from tasks.registry.task import open_registry
+from tasks.registry.task_versions import open_registry
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
 from tasks.storage.caching import ROOT, code_components
 from tasks.storage.home import open_store

@@ -12,7 +12,6 @@ from data_contracts.artifacts import ModelVersion, Opponent
 from data_contracts.errors import InputError
 from tasks.registry.passport import PASSPORT, program_of, read_origin, read_passport, settings_digest, write_passport
 from tasks.registry.promoting import promote_if_won
-from tasks.registry.task import open_registry, version_numbered
 from tasks.registry.task_passports import (
     code_changes,
     issue_passport,
@@ -21,6 +20,7 @@ from tasks.registry.task_passports import (
     passport_of,
     program_today,
 )
+from tasks.registry.task_versions import open_registry, version_numbered
 from tasks.registry.verifying import first_broken
 from tasks.registry.versions import RunRecord
 from tasks.storage.caching import ROOT
