@@ -8,7 +8,6 @@ from typing import Literal
 from data_contracts.errors import InputError, complain
 from tasks.ingestion.column_facts import MOST_LABELS, ColumnFacts, Facts, gather_facts
 from tasks.ingestion.draft_lines import DraftColumn, draft_lines
-from tasks.ingestion.endings import is_typed
 from tasks.ingestion.rows import RawRows
 from tasks.ingestion.sources import Source
 
@@ -56,7 +55,7 @@ def draft_contract(
 
 def draft_of_source(name: str, source: Source, labels: Sequence[str] = (), text: str | None = None) -> str:
     """`draft_contract` of all files of a source. Raises InputError where they cannot be read, too."""
-    return draft_contract(name, _batches_of(source), labels, text, typed=is_typed(source))
+    return draft_contract(name, _batches_of(source), labels, text, typed=source.typed)
 
 
 def is_label(facts: ColumnFacts, logical_type: str) -> bool:

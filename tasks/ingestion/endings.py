@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from data_contracts.errors import InputError, complain
 from data_contracts.yaml_files import in_words
-from tasks.ingestion.sources import Source
+from tasks.ingestion.sources import Source, SourceAdapter
 
 COMPRESSED = (".gz", ".bz2", ".xz")
-KINDS = {
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json_lines"),
-    **dict.fromkeys((".csv", ".tsv"), "csv"),
-    ".parquet": "parquet",
-    **dict.fromkeys((".arrow", ".feather"), "arrow"),
-    **dict.fromkeys((".conll", ".iob", ".bio", ".txt"), "conll"),
+KINDS: dict[str, str] = {
+    ending: source.model_fields["kind"].default for source in get_args(get_args(Source)[0]) for ending in source.endings
 }
-SourceAdapter: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def source_of(address: str, kind: str | None = None, settings: Mapping[str, Any] | None = None) -> Source:
@@ -39,8 +34,3 @@ def source_of(address: str, kind: str | None = None, settings: Mapping[str, Any]
         return SourceAdapter.validate_python(given)
     except ValidationError as error:
         raise complain(f"{address} cannot be read so", [in_words(problem) for problem in error.errors()]) from error
-
-
-def is_typed(source: Source) -> bool:
-    """Whether the format tells numbers and truths from text."""
-    return source.kind != "csv"

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from data_contracts.artifacts import SourceFile
@@ -29,14 +28,13 @@ from data_contracts.labelling import AT_RANDOM, CHOSEN
 from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
-from tasks.ingestion.sources import Source
+from tasks.ingestion.sources import Source, SourceAdapter
 from tasks.ingestion.splits import TRAIN, Lines, Names, RandomSplit, Splits, StratifiedSplit
 from tasks.ingestion.values import arrow_type, typed_column
 
 ORIGIN = [("_id", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]
 Corrected = Mapping[str, Mapping[str, Any]]
 Problem = dict[str, Any]
-SourceAdapter: TypeAdapter[Source] = TypeAdapter(Source)
 SHOWN = 200
 
 

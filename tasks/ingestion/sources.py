@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from data_contracts.errors import InputError
 from tasks.ingestion import conll
@@ -29,9 +29,16 @@ DELIMITERS = ",;\t|"
 
 
 class FileSource(BaseModel, ABC):
-    """What all sources share. `path` is local, relative to the pipeline's YAML file, or any address fsspec reads."""
+    """What all sources share. `path` is local, relative to the pipeline's YAML file, or any address fsspec reads.
+
+    endings: those of file names that speak for this kind.
+    typed: its values are numbers, truths and lists where they are meant so, and not all of them text.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endings: ClassVar[tuple[str, ...]] = ()
+    typed: ClassVar[bool] = True
 
     path: str = Field(min_length=1, description="a file, or a pattern (*, ?, [..], **) that its shards match")
     columns: dict[str, Made] = Field({}, description="contract column: the column in the file, or how it is made")
@@ -68,6 +75,7 @@ class JsonLines(FileSource):
     """
 
     kind: Literal["json_lines"] = "json_lines"
+    endings: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".json")
 
     def _read(self, file: Path) -> Iterator[RawRows]:
         for first, lines in line_batches(file, self.path):
@@ -88,6 +96,8 @@ class Csv(FileSource):
     """
 
     kind: Literal["csv"] = "csv"
+    endings: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
+    typed: ClassVar[bool] = False
     delimiter: str = Field(",", min_length=1, max_length=1)
 
     def _read(self, file: Path) -> Iterator[RawRows]:
@@ -140,6 +150,7 @@ class Parquet(FileSource):
     """Parquet files. A row's number is its place in the file, from 1; columns of classes hold the classes' names."""
 
     kind: Literal["parquet"] = "parquet"
+    endings: ClassVar[tuple[str, ...]] = (".parquet",)
 
     def _read(self, file: Path) -> Iterator[RawRows]:
         from tasks.ingestion.arrow_files import parquet_batches
@@ -155,6 +166,7 @@ class Conll(FileSource):
     """
 
     kind: Literal["conll"] = "conll"
+    endings: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".bio", ".txt")
     delimiter: str | None = Field(None, min_length=1, description="what separates columns; white space if not given")
     token_column: int = Field(0, description="from 0; negative numbers count from the end")
     tag_column: int = -1
@@ -178,6 +190,7 @@ class ArrowFiles(FileSource):
     """
 
     kind: Literal["arrow"] = "arrow"
+    endings: ClassVar[tuple[str, ...]] = (".arrow", ".feather")
 
     def shards(self) -> list[str]:
         """Addresses of its files, sorted. Raises InputError where there is none, or the folder holds several splits."""
@@ -230,6 +243,7 @@ class HuggingFace(FileSource):
 
 
 Source = Annotated[JsonLines | Csv | Parquet | Conll | ArrowFiles | HuggingFace, Field(discriminator="kind")]
+SourceAdapter: TypeAdapter[Source] = TypeAdapter(Source)
 
 
 def _is_utf8(text: str) -> bool:

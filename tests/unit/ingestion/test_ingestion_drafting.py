@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
@@ -16,8 +16,9 @@ from tasks.ingestion import column_facts
 from tasks.ingestion.column_facts import ColumnFacts
 from tasks.ingestion.draft_lines import in_yaml, outwards, round_down, round_up
 from tasks.ingestion.drafting import draft_contract
-from tasks.ingestion.endings import is_typed, source_of
+from tasks.ingestion.endings import KINDS, source_of
 from tasks.ingestion.rows import RawRows, UnreadableRow
+from tasks.ingestion.sources import Source
 
 SAMPLE = DATASETS.parent / "samples" / "support" / "train.jsonl"
 
@@ -265,7 +266,7 @@ def test_labels_are_read_back_as_the_text_they_are(value: str) -> None:
 
 def test_the_draft_of_the_samples_is_read_again_and_says_what_the_owner_has_to_settle() -> None:
     source = source_of(str(SAMPLE))
-    draft = draft_contract("tickets", source.batches(SAMPLE), labels=["urgency"], typed=is_typed(source))
+    draft = draft_contract("tickets", source.batches(SAMPLE), labels=["urgency"], typed=source.typed)
     contract = parsed(draft)
     assert {column.name: column.logical_type for column in contract.columns} == {
         "text": "string",
@@ -304,6 +305,12 @@ def test_the_ending_of_a_file_tells_its_kind(address: str, kind: str) -> None:
     assert source_of(address).kind == kind
 
 
+def test_no_ending_speaks_for_two_kinds() -> None:
+    endings = [ending for kind in get_args(get_args(Source)[0]) for ending in kind.endings]
+    assert len(endings) >= 12
+    assert sorted(endings) == sorted(KINDS)
+
+
 def test_a_kind_and_settings_that_are_given_win_over_the_ending() -> None:
     assert source_of("a.txt", "csv", {"delimiter": ";"}).model_dump()["delimiter"] == ";"
     assert source_of("a.tsv").model_dump()["delimiter"] == "\t"
@@ -331,7 +338,7 @@ def test_a_file_of_cells_is_drafted_with_the_types_they_stand_for(tmp_path: Path
     rows = [f"text number {number},{number % 5 + 1},{'good' if number % 2 else 'bad'}" for number in range(40)]
     path.write_text("\n".join(["text,stars,mood", *rows]) + "\n", encoding="utf-8")
     source = source_of(str(path))
-    contract = parsed(draft_contract("reviews", source.batches(path), typed=is_typed(source)))
+    contract = parsed(draft_contract("reviews", source.batches(path), typed=source.typed))
     assert contract.column("stars").logical_type == "integer"
     assert contract.column("mood").labels == ("bad", "good")
 
