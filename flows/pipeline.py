@@ -65,9 +65,8 @@ class Pipeline(BaseModel):
 
     @property
     def group_column(self) -> str | None:
-        """Column whose values name the rows that hang together, where `data.splits` is `grouped`."""
-        splits = self.data.splits
-        return splits.column if splits is not None and splits.kind == "grouped" else None
+        """Column whose values name the rows that hang together, where `data.splits` divides them by groups."""
+        return self.data.splits.group_column if self.data.splits is not None else None
 
     @property
     def fold_columns(self) -> tuple[str, ...]:
@@ -265,7 +264,8 @@ def _misplaced_lines(pipeline: Pipeline, contract: DatasetContract) -> list[str]
     for name in dict.fromkeys([*splits.columns_of(contract), *([splits.strata] if splits.strata else [])]):
         lacking = _lacks(contract, name, "data.splits.column")
         problems += lacking
-        if splits.kind == "time" and not lacking and (found := contract.column(name)).logical_type != "timestamp":
+        of_moments = name == splits.moment_column and not lacking
+        if of_moments and (found := contract.column(name)).logical_type != "timestamp":
             problems.append(f"data.splits.column: {name!r} is of type {found.logical_type}, no timestamp")
     return problems
 

@@ -80,7 +80,7 @@ class DataSettings(BaseModel):
     validation: Source | None = None
     test: Source | None = None
     undivided: Source | None = Field(None, description="rows that `splits` divides among train, validation and test")
-    splits: Splits | None = Field(None, description="random, stratified, grouped, time or folds")
+    splits: Splits | None = Field(None, description="the rule that divides `undivided`, by its kind")
     out_of_domain: dict[SplitName, Source] = Field({}, description="split name: where its rows are")
     windows: WindowSource | None = Field(None, description="production texts without labels, a file a window")
     fresh: WindowSource | None = Field(None, description="rows labelled since, a file a window; a retraining adds them")

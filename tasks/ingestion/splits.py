@@ -1,5 +1,6 @@
 """Rules that divide rows among train, validation and test. A row's place follows from the row, not from its company."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
@@ -21,13 +22,40 @@ Names = NDArray[np.object_]
 Lines = Mapping[str, tuple[float, float]]
 
 
-class ByShare(BaseModel):
+class SplitRule(BaseModel, ABC):
+    """What all rules share, and what others ask of a rule in place of its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def strata(self) -> str | None:
+        """Column within which the shares have to hold, or None."""
+        return None
+
+    @property
+    def group_column(self) -> str | None:
+        """Column whose values name the rows that hang together, all of which go to one split, or None."""
+        return None
+
+    @property
+    def moment_column(self) -> str | None:
+        """Column that has to hold moments, or None."""
+        return None
+
+    @abstractmethod
+    def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
+        """Columns whose values decide where a row goes."""
+
+    @abstractmethod
+    def assign(self, table: pa.Table, contract: DatasetContract, lines: Lines) -> Names:
+        """The split of each row; `lines` are those of the strata, by value."""
+
+
+class ByShare(SplitRule):
     """What the rules by share have in common. Every row has a position between 0 and 1, from a hash of its text.
 
     Rows of the same text have the same position, so no text stands on both sides of one line.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     validation: float = Field(0.1, ge=0, lt=1, description="share of the rows")
     test: float = Field(0.1, ge=0, lt=1, description="share of the rows")
@@ -38,11 +66,6 @@ class ByShare(BaseModel):
         if self.validation + self.test >= 1:
             raise ValueError(f"validation {self.validation} and test {self.test} leave no rows for training")
         return self
-
-    @property
-    def strata(self) -> str | None:
-        """Column within which the shares have to hold, or None."""
-        return None
 
     def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
         """Columns whose values decide where a row goes."""
@@ -76,6 +99,11 @@ class GroupedSplit(ByShare):
 
     kind: Literal["grouped"] = "grouped"
     column: str
+
+    @property
+    def group_column(self) -> str | None:
+        """The group's column."""
+        return self.column
 
     def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
         """The group's column alone."""
@@ -119,10 +147,8 @@ class StratifiedSplit(ByShare):
         return found
 
 
-class Folds(BaseModel):
+class Folds(SplitRule):
     """One of k parts is the test, the next one the validation; `fold` says which, so k runs cross-validate."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["folds"] = "folds"
     folds: int = Field(5, ge=3, le=100)
@@ -135,11 +161,6 @@ class Folds(BaseModel):
             raise ValueError(f"fold {self.fold} of {self.folds}: folds are counted from 0 to {self.folds - 1}")
         return self
 
-    @property
-    def strata(self) -> str | None:
-        """None: folds are cut from all rows alike."""
-        return None
-
     def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
         """Columns whose values decide where a row goes."""
         return RandomSplit(seed=self.seed).columns_of(contract)
@@ -151,10 +172,8 @@ class Folds(BaseModel):
         return np.where(parts == self.fold, TEST, np.where(parts == next_one, VALIDATION, TRAIN)).astype(object)
 
 
-class TimeSplit(BaseModel):
+class TimeSplit(SplitRule):
     """Rows from two moments on are validation and test, as in use: learned from the past, judged by what came after."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["time"] = "time"
     column: str
@@ -168,9 +187,9 @@ class TimeSplit(BaseModel):
         return self
 
     @property
-    def strata(self) -> str | None:
-        """None: the lines are given."""
-        return None
+    def moment_column(self) -> str | None:
+        """The column of the moment."""
+        return self.column
 
     def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
         """The column of the moment."""

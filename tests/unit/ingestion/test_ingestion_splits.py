@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.yaml_files import model_of
-from tasks.ingestion.splits import Splits, StratifiedSplit
+from tasks.ingestion.splits import SplitRule, Splits, StratifiedSplit
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = ("common", "rare", "single")
@@ -51,6 +51,23 @@ def placed(splits: Splits, table: pa.Table, contract: DatasetContract, lines: An
     """{text: split}."""
     names = splits.assign(table, contract, lines or {})
     return dict(zip(table.column("text").to_pylist(), names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("splits", "groups", "moments", "strata"),
+    [
+        (rule("random"), None, None, None),
+        (rule("folds"), None, None, None),
+        (rule("stratified", column="label"), None, None, "label"),
+        (rule("grouped", column="customer"), "customer", None, None),
+        (rule("time", column="at", validation_from=START, test_from=START + timedelta(days=1)), None, "at", None),
+    ],
+    ids=lambda of: of.kind if isinstance(of, SplitRule) else None,
+)
+def test_a_rule_says_what_its_column_is_to_others(
+    splits: Splits, groups: str | None, moments: str | None, strata: str | None
+) -> None:
+    assert (splits.group_column, splits.moment_column, splits.strata) == (groups, moments, strata)
 
 
 def test_a_random_split_has_its_shares_to_within_chance(contract: DatasetContract) -> None:
