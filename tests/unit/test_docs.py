@@ -19,7 +19,11 @@ from tasks.drift.statistics import DriftStatistic
 from tasks.evaluation.edits import AnyEdit
 from tasks.evaluation.policy import GatePolicy
 from tasks.evaluation.probes import AnyCase, Probes
+from tasks.ingestion.sources import Source
+from tasks.ingestion.splits import Splits
 from tasks.modeling.heads import AnyHead
+from tasks.preparation.augmentation import Augmentation
+from tasks.preparation.balancing import Balance
 from tasks.training.sampling import Sampling
 from tasks.training.schedules import Schedule
 from tasks.training.weighting import LossWeighting
@@ -56,15 +60,25 @@ def test_every_rule_is_explained() -> None:
     assert [name for name in KNOWN_RULES if name not in DATA] == ["tagScheme"]
 
 
+def kinds_of(*families: Any) -> list[str]:
+    """What the kinds of these families are called in YAML."""
+    return [kind.model_fields["kind"].default for family in families for kind in get_args(get_args(family)[0])]
+
+
+def test_every_kind_of_source_split_balance_and_variant_is_explained() -> None:
+    kinds = kinds_of(Source, Splits, Balance, Augmentation)
+    assert len(kinds) >= 18
+    assert [kind for kind in kinds if not re.search(rf"`{kind}`|kind: {kind}\b", DATA)] == []
+
+
 def test_every_kind_of_case_and_edit_is_explained() -> None:
-    kinds = [kind.model_fields["kind"].default for of in (AnyCase, AnyEdit) for kind in get_args(get_args(of)[0])]
+    kinds = kinds_of(AnyCase, AnyEdit)
     assert len(kinds) >= 12
     assert [kind for kind in kinds if f"`{kind}`" not in EVALUATION] == []
 
 
 def test_every_kind_of_head_sampling_weighting_and_schedule_is_explained() -> None:
-    families = (AnyHead, Sampling, LossWeighting, Schedule)
-    kinds = [kind.model_fields["kind"].default for family in families for kind in get_args(get_args(family)[0])]
+    kinds = kinds_of(AnyHead, Sampling, LossWeighting, Schedule)
     assert len(kinds) >= 20
     assert [kind for kind in kinds if f"`{kind}`" not in TRAINING] == []
 
@@ -74,7 +88,7 @@ def test_every_setting_of_the_gate_is_explained() -> None:
 
 
 def test_every_view_of_a_window_and_every_setting_of_the_governor_is_explained() -> None:
-    kinds = [kind.model_fields["kind"].default for kind in get_args(get_args(DriftStatistic)[0])]
+    kinds = kinds_of(DriftStatistic)
     assert len(kinds) >= 6
     assert [name for name in (*kinds, *Governor.model_fields) if f"`{name}`" not in DRIFT] == []
 
