@@ -67,13 +67,13 @@ class Totals:
     def _sample(self, split: str, table: pa.Table) -> None:
         for column in self._contract.text_columns:
             if column.rules.language_mix is not None:
-                kept = self._texts.setdefault(f"{split}\0{column.name}", [])
-                step = self._steps.setdefault(split, 1)
+                key = f"{split}\0{column.name}"
+                kept, step = self._texts.setdefault(key, []), self._steps.setdefault(key, 1)
                 kept += table.column(column.name).drop_null().to_pylist()[::step]
                 # Every second one of too many, and from now on every second: the sample stays spread over all rows.
                 if len(kept) > 2 * SAMPLE:
                     del kept[::2]
-                    self._steps[split] = 2 * step
+                    self._steps[key] = 2 * step
 
     def _languages(self) -> dict[str, dict[str, float]]:
         shares = {name: language_shares(texts[:: max(1, len(texts) // SAMPLE)]) for name, texts in self._texts.items()}
