@@ -7,6 +7,7 @@ what they brought is no news any more; how good that model would be, nobody can 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import binom
@@ -14,7 +15,7 @@ from scipy.stats import binom
 from data_contracts.drift import Decided, DriftDecision, DriftEntry, DriftVerdict, Finished, Happening, TakenUp
 from tasks.drift.auditing import count_wrong
 from tasks.drift.decision import triage
-from tasks.drift.governor import permits
+from tasks.drift.delivery import governed
 from tasks.drift.history import decisions_of
 from tasks.drift.measuring import measure_window
 from tasks.drift.policy import DriftPolicy
@@ -72,6 +73,12 @@ class Replayed:
         return next((place for place, decision in later if decision.verdict == "HARMFUL"), None)
 
 
+def policy_names(paths: Sequence[str]) -> dict[str, str]:
+    """{path: what its policy is called}: the file without its ending, or the whole path where several are called so."""
+    stems = [Path(path).stem for path in dict.fromkeys(paths)]
+    return {path: path if stems.count(Path(path).stem) > 1 else Path(path).stem for path in paths}
+
+
 def replay(
     reference: Frozen,
     windows: Sequence[PastWindow],
@@ -111,14 +118,9 @@ def replay(
             fresh_rows=window.fresh_rows,
             decided_at=now,
         )
-        retrain, against = permits(policy.governor, entries, decision, now)
-        note(
-            now,
-            Decided(
-                decision=decision.model_copy(update={"retrain": retrain, "reasons": (*decision.reasons, *against)})
-            ),
-        )
-        if not retrain:
+        decided = governed(policy.governor, entries, decision, now)
+        note(now, decided)
+        if not decided.decision.retrain:
             continue
         key = {"window_digest": window.digest, "model_version": version, "flow_run": RUN}
         note(now, TakenUp(window=window.name, **key))

@@ -38,17 +38,20 @@ def record_decision(
 
     def judged(entries: Sequence[DriftEntry]) -> Decided | None:
         found = find(entries)
-        if _known(entries, found) is not None:
-            return None
-        retrain, against = permits(policy, entries, found, now)
-        reasons = (*found.reasons, *(f"{AGAINST}{reason}" for reason in against))
-        return Decided(decision=found.model_copy(update={"retrain": retrain, "reasons": reasons}))
+        return None if _known(entries, found) is not None else governed(policy, entries, found, now)
 
     ledger.append(judged, now)
     entries = ledger.entries()
     decision = _known(entries, find(entries))
     assert decision is not None
     return decision
+
+
+def governed(policy: Governor, entries: Sequence[DriftEntry], found: DriftDecision, now: datetime) -> Decided:
+    """The decision with the governor's word: whether a model is trained again, or all that speaks against it."""
+    retrain, against = permits(policy, entries, found, now)
+    reasons = (*found.reasons, *(f"{AGAINST}{reason}" for reason in against))
+    return Decided(decision=found.model_copy(update={"retrain": retrain, "reasons": reasons}))
 
 
 def event_is_due(retraining: Retraining, now: datetime, redeliver_minutes: float) -> bool:

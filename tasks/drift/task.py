@@ -210,12 +210,13 @@ def replay_policies(
     """What each policy makes of the windows: rows of a table, and a page with a picture to choose one from."""
     from data_contracts.yaml_files import parse_yaml
     from tasks.drift.auditing import audited_rights
-    from tasks.drift.backtest import PastWindow, harmful_from, replay
+    from tasks.drift.backtest import PastWindow, harmful_from, policy_names, replay
     from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
     from tasks.drift.report_backtest import policy_rows, write_backtest
 
-    chosen = {Path(path).stem: parse_yaml(Path(path), DriftPolicy) for path in policies} or {name: own}
+    names = policy_names(policies)
+    chosen = {names[path]: parse_yaml(Path(path), DriftPolicy) for path in policies} or {name: own}
     store = open_store()
     folder = store.directory(champion.model.digest)
     heads = heads_of(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.drift.backtest import PastWindow, Replayed, harmful_from, replay
+from tasks.drift.backtest import PastWindow, Replayed, harmful_from, policy_names, replay
 from tasks.drift.governor import Governor
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.reference import extend_reference
@@ -46,7 +46,15 @@ def test_a_policy_trains_again_when_harm_comes_and_what_it_learnt_is_no_harm_any
 def test_a_governor_that_asks_for_more_windows_trains_later() -> None:
     found = played(DriftPolicy(governor=Governor(windows=2, of_windows=3)))
     assert found.retrained == [3]
-    assert "1 of the last 3 windows harmful, 2 are asked for: 1 more" in found.decisions[2].reasons
+    assert "no retraining: 1 of the last 3 windows harmful, 2 are asked for: 1 more" in found.decisions[2].reasons
+
+
+def test_policies_of_files_that_are_called_the_same_are_told_apart_by_their_paths() -> None:
+    assert policy_names(["a/strict.yaml", "b/strict.yaml", "b/loose.yaml", "b/loose.yaml"]) == {
+        "a/strict.yaml": "a/strict.yaml",
+        "b/strict.yaml": "b/strict.yaml",
+        "b/loose.yaml": "loose",
+    }
 
 
 def test_without_labelled_rows_nobody_trains_and_every_window_asks_for_labels() -> None:
