@@ -1,7 +1,6 @@
 """`graft contract`: a contract drafted from data, data checked by a contract, and contracts compared."""
 
 import itertools
-import json
 import re
 import tempfile
 import time
@@ -131,7 +130,7 @@ def _check_data(planned: "Sequence[PlannedFile]", contract: "DatasetContract") -
     """Reads and checks files in a folder that is gone afterwards; shows what was found, and gives the verdict."""
     from flows.contract_tables import show_rows, show_verdict
     from tasks.ingestion.task import read_once
-    from tasks.validation.task import check_once
+    from tasks.validation.task import check_once, one_line, read_findings
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -140,9 +139,9 @@ def _check_data(planned: "Sequence[PlannedFile]", contract: "DatasetContract") -
         output.mkdir()
         sources = read_once(planned, contract, rows)
         checks = check_once(rows, sources, contract, output)
-        with (output / "quarantine.jsonl").open(encoding="utf-8") as lines:
-            first = [json.loads(line) for line in itertools.islice(lines, SHOWN)]
-            more = sum(1 for _ in lines)
+        findings = read_findings(output)
+        first = [one_line(finding) for finding in itertools.islice(findings, SHOWN)]
+        more = sum(1 for _ in findings)
     verdict = checks.verdict(contract)
     show_verdict(contract, verdict, checks.reasons(contract))
     show_rows(checks.rows, checks.quarantined, first, more)

@@ -61,9 +61,7 @@ def show_verdict(contract: DatasetContract, verdict: DataVerdict, reasons: Seque
         console.print(f"  - {reason}", highlight=False, markup=False)
 
 
-def show_rows(
-    accepted: Mapping[str, int], quarantined: Mapping[str, int], findings: Sequence[Mapping[str, Any]], more: int
-) -> None:
+def show_rows(accepted: Mapping[str, int], quarantined: Mapping[str, int], findings: Sequence[str], more: int) -> None:
     """Rows by split, and the first findings; `more` were found than are shown."""
     console = open_console()
     table = _table("", "split", "accepted", "quarantined")
@@ -71,8 +69,7 @@ def show_rows(
         table.add_row(split, f"{accepted.get(split, 0):,}", f"{quarantined.get(split, 0):,}")
     console.print(table)
     for finding in findings:
-        where = f"{finding['address']}, row {finding['row']}" + (f", {finding['column']}" if finding["column"] else "")
-        console.print(f"{where}: {finding['rule']}, found {finding['value']}", highlight=False, markup=False)
+        console.print(finding, highlight=False, markup=False)
     if more > 0:
         console.print(f"... and {more:,} more", highlight=False)
 

@@ -33,7 +33,7 @@ def list_rules(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
 
         name = open_pipeline(pipeline).name
         note, folder = latest_check(name)
-        print(f"{name}: {note['verdict']} on {note['at'][:16]} ({folder})")
+        print(f"{name}: {note['verdict']} on {note['at'][:16]} UTC ({folder})")
         terminal.show_rows(
             ("split", "column", "rule", "findings"),
             [tuple(map(str, row)) for row in count_by_rule(read_findings(folder))],

@@ -66,7 +66,7 @@ def in_short(findings: Findings) -> str:
     """How many cases there were, and which of them failed, in one line."""
     cases = dict.fromkeys(result.case for result in findings.results)
     if not findings.failed:
-        return f"probes: {len(cases)} cases, and none fails more often than it may"
+        return f"probes: {len(cases)} case(s), and none fails more often than it may"
     failed = ", ".join(
         f"{result.case} ({result.task} {result.failures} of {result.asked})"
         for result in findings.results

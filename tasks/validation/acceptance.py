@@ -28,7 +28,7 @@ def _stale(checks: Checks, contract: DatasetContract, now: datetime) -> list[str
     if age <= allowed:
         return []
     return [
-        f"stale: the newest row of training is {_in_words(age)} old ({column} {newest:%Y-%m-%d %H:%M}); "
+        f"stale: the newest row of training is {_in_words(age)} old ({column} {newest:%Y-%m-%d %H:%M} UTC); "
         f"{_in_words(allowed)} are allowed"
     ]
 

@@ -67,7 +67,7 @@ class Checks(BaseModel):
     def reasons(self, contract: DatasetContract) -> list[str]:
         """What the verdict rests on, a line each."""
         over = self.over_budget(contract)
-        headline = f"it lets {contract.quarantine_budget:.0%} of a split's rows be quarantined"
+        headline = f"it lets {100 * contract.quarantine_budget:g}% of a split's rows be quarantined"
         lost = {split: count for split, count in self.quarantined.items() if count}
         within = [f"{count} of {count + self.rows.get(split, 0)} rows of {split}" for split, count in lost.items()]
         found = [*self.failures, *([f"{headline}: {', '.join(over)}"] if over else [])]

@@ -13,7 +13,7 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
 from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
-from tasks.validation.checks import Checks, complaint, count_by_rule, read_checks, read_findings
+from tasks.validation.checks import Checks, complaint, count_by_rule, one_line, read_checks, read_findings
 from tasks.validation.quarantine import read_mended, rows_to_mend
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "count_by_rule",
     "document_checks",
     "latest_check",
+    "one_line",
     "read_findings",
     "read_mended",
     "rows_to_mend",
@@ -84,7 +85,7 @@ def accept_data(
     )
     steps.info("accept_data: %s; %s (data docs: %s)", verdict, "; ".join(reasons), index)
     if verdict == "FAIL":
-        kept = f"the data accepted on {last['at'][:16]} stays in use" if last else "no data was accepted before"
+        kept = f"the data accepted on {last['at'][:16]} UTC stays in use" if last else "no data was accepted before"
         raise InputError(
             complaint(
                 contract,

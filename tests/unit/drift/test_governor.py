@@ -36,7 +36,9 @@ def test_a_retraining_that_is_decided_or_under_way_silences_the_watch_until_it_e
     assert len(story.watch(20)) == 1
     story.retrained(20)
     (reason,) = story.watch(21)
-    assert reason.endswith("is under way in flow run run: its end is waited for, until 2026-01-22 21:00 at the latest")
+    assert reason.endswith(
+        "is under way in flow run run: its end is waited for, until 2026-01-22 21:00 UTC at the latest"
+    )
     assert len(story.watch(21.5)) == 1
     assert story.watch(21.6) == ()
 
@@ -48,7 +50,7 @@ def test_a_cooldown_counts_from_the_end_of_the_last_retraining_whatever_came_of_
         story.retrained(0, 1, verdict)
         version = 2 if verdict == "PROMOTE" else 1
         assert story.watch(4, version=version) == (
-            "3.0 days since the last retraining, 7 asked for: next on 2026-01-09 09:00",
+            "3.0 days since the last retraining, 7 asked for: next on 2026-01-09 09:00 UTC",
         )
         assert len(story.watch(7.9, version=version)) == 1
         assert story.watch(8, version=version) == ()
@@ -68,7 +70,7 @@ def test_a_harm_that_a_candidate_did_not_end_waits_twice_as_long_with_each_and_f
     story.retrained(0, 0, "REJECT")
     assert story.watch(8) == (
         "1 candidate(s) in a row did not replace version 1, 14 days and rows labelled since are asked for (8.0 days, "
-        "100 rows): next on 2026-01-15 09:00, or after 1 window(s) in a row without harm",
+        "100 rows): next on 2026-01-15 09:00 UTC, or after 1 window(s) in a row without harm",
     )
     assert len(story.watch(14, fresh=0)) == 1
     assert story.watch(14.5, fresh=1) == ()
@@ -173,7 +175,7 @@ def test_a_budget_of_hours_holds_for_any_thirty_days() -> None:
         story.retrained(at, at + hours / 24, "PROMOTE")
     # 12 hours; without the first 4, which ended at 13:00 on 1 January, 8.
     assert story.watch(10, version=10) == (
-        "12.0 hours of retraining in the last 30 days, 10 are budgeted: next on 2026-01-31 13:00",
+        "12.0 hours of retraining in the last 30 days, 10 are budgeted: next on 2026-01-31 13:00 UTC",
     )
     assert len(story.watch(30.1, version=10)) == 1
     assert story.watch(30 + 4 / 24, version=10) == ()

@@ -209,7 +209,7 @@ def test_more_than_may_fail_is_named(folders: Folders, caplog: pytest.LogCapture
     assert sorted(failed) == [(), ("never",)]
     assert sorted(record.getMessage() for record in caplog.records if record.getMessage().startswith("probes")) == [
         "probes: 1 of 2 cases fail more often than they may: never (intent 1 of 1)",
-        "probes: 2 cases, and none fails more often than it may",
+        "probes: 2 case(s), and none fails more often than it may",
     ]
 
 

@@ -205,6 +205,13 @@ LABELLED = {
 }
 
 
+@pytest.mark.parametrize(("budget", "shown"), [(0.0, "0%"), (0.005, "0.5%"), (0.07, "7%")])
+def test_a_budget_is_told_to_the_last_digit(check: Check, contract_of: Make, budget: float, shown: str) -> None:
+    contract = contract_of(LABELLED, budget=budget)
+    checked = check(contract, train=[{"label": label} for label in ("good", "bad", "ugly")])
+    assert checked.checks.reasons(contract)[0].startswith(f"it lets {shown} of a split's rows be quarantined: train:")
+
+
 def test_more_broken_rows_than_the_budget_end_the_run_with_file_row_and_value(check: Check, contract_of: Make) -> None:
     contract = contract_of(LABELLED, budget=0.25)
     # `slang` is within the budget, so the examples have to come from `train`.
