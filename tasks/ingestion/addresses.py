@@ -1,6 +1,7 @@
 """Where files are: what an address stands for, and what is said when it cannot be looked at."""
 
 import errno
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def matching_files(path: str) -> list[str]:
             if files.info(inner)["type"] == "directory":
                 raise IsADirectoryError(path)
             return [path]
-        found = [str(name) for name, facts in files.glob(inner, detail=True).items() if facts["type"] == "file"]
+        found = _files_that_match(files, inner)
         folder = PATTERN.split(inner)[0].rpartition("/")[0]
         if isinstance(files, LocalFileSystem):
             _refuse_closed_folders(folder, None if "**" in inner else inner.count("/") - folder.count("/"))
@@ -118,13 +119,23 @@ def _is_web(path: str) -> bool:
     return path.startswith(WEB)
 
 
+def _files_that_match(files: Any, inner: str) -> list[str]:
+    """The files that a pattern stands for, those that links lead to among them."""
+    if not isinstance(files, LocalFileSystem):
+        return [str(name) for name, facts in files.glob(inner, detail=True).items() if facts["type"] == "file"]
+    # fsspec goes into no linked folder; `**` must not, for such a folder may hold itself.
+    names = files.glob(inner) if "**" in inner else glob.glob(inner, include_hidden=True)
+    # What does not exist is a link that leads nowhere, of which the reader says so.
+    return [str(name) for name in names if os.path.isfile(name) or not os.path.exists(name)]
+
+
 def _refuse_closed_folders(root: str, levels: int | None) -> None:
     """Raises where a folder cannot be listed, which a pattern leaves out: its rows would be missed by nobody."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    for folder, below, _ in os.walk(root, onerror=refuse):
+    for folder, below, _ in os.walk(root, onerror=refuse, followlinks=levels is not None):
         if levels is not None and folder.count("/") - root.count("/") + 1 >= levels:
             below.clear()
 

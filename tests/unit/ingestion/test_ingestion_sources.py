@@ -339,6 +339,27 @@ def test_shards_are_the_files_that_match_in_the_order_of_their_names(tmp_path: P
         assert source.at(source.shards()[0]) == JsonLines(path=f"{tmp_path}/{names[0]}", drop=("x",))
 
 
+def test_files_and_folders_that_links_lead_to_match_a_pattern_too(tmp_path: Path) -> None:
+    (tmp_path / "kept" / "may").mkdir(parents=True)
+    (tmp_path / "kept" / "may" / "a.jsonl").write_bytes(b"")
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    (rows / "a.jsonl").symlink_to(tmp_path / "kept" / "may" / "a.jsonl")
+    (rows / "may").symlink_to(tmp_path / "kept" / "may")
+    (rows / "itself").symlink_to(rows)
+    assert JsonLines(path=f"{rows}/*.jsonl").shards() == [f"{rows}/a.jsonl"]
+    assert JsonLines(path=f"{rows}/m*/*.jsonl").shards() == [f"{rows}/may/a.jsonl"]
+    assert JsonLines(path=f"{rows}/**/*.jsonl").shards() == [f"{rows}/a.jsonl"]
+    (rows / "a.jsonl").unlink()
+    (rows / "a.jsonl").symlink_to(tmp_path / "gone")
+    source = JsonLines(path=f"{rows}/*.jsonl")
+    with (
+        pytest.raises(InputError, match=r"a\.jsonl does not exist"),
+        source.at(source.shards()[0]).local_copy(tmp_path),
+    ):
+        pass
+
+
 def test_a_pattern_that_nothing_matches_is_shown_with_its_folder(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").mkdir()
     with pytest.raises(InputError, match=rf"^nothing in {tmp_path} matches {tmp_path}/\*\.jsonl\. Correct the pattern"):
