@@ -7,7 +7,7 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -88,8 +88,9 @@ def read_file(file: SourceFile, reading: Reading, log: TextIO) -> Iterator[pa.Ta
     columns: set[str] = set()
     first: Problem | None = None
     with tempfile.TemporaryDirectory() as folder, source.local_copy(Path(folder)) as local:
+        before = _state(local)
         if file_digest(local) != file.sha256:
-            raise InputError(f"{file.address} changed while the run was reading it. Run again once it is written.")
+            raise _changed(file)
         for raw in source.batches(local):
             columns |= raw.columns.keys()
             raw = at_random(raw) if file.drawn_at_random else raw
@@ -99,6 +100,9 @@ def read_file(file: SourceFile, reading: Reading, log: TextIO) -> Iterator[pa.Ta
             table = labelled_rows(table, reading.contract) if file.labelled_since else table
             if table.num_rows:
                 yield table
+        # What is written behind the digest would be read, too, and be part of a snapshot that does not know of it.
+        if _state(local) != before:
+            raise _changed(file)
     split = file.split or TRAIN
     if not columns:
         unread = f" that can be read; the first, row {first['row']}, is {first['rule']}" if first else ""
@@ -157,6 +161,18 @@ def splits_of(table: pa.Table, file: SourceFile, reading: Reading) -> Names:
 def arrow_schema(contract: DatasetContract) -> pa.Schema:
     """Columns of a snapshot's Parquet files: the contract's, then where each row came from."""
     return pa.schema([(column.name, arrow_type(column)) for column in contract.columns] + ORIGIN)
+
+
+def _state(local: Path) -> tuple[int, int, int] | None:
+    """What tells that a file was written to, or that another one has taken its place; None of one that is gone."""
+    with suppress(FileNotFoundError):
+        facts = local.stat()
+        return facts.st_ino, facts.st_size, facts.st_mtime_ns
+    return None
+
+
+def _changed(file: SourceFile) -> InputError:
+    return InputError(f"{file.address} changed while the run was reading it. Run again once it is written.")
 
 
 def _typed(raw: RawRows, file: SourceFile, reading: Reading) -> tuple[pa.Table, list[Problem]]:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from data_contracts.artifacts import SourceFile
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract, Property, load_contract
 from data_contracts.errors import InputError
-from tasks.ingestion.reading import Reading, read_sources, split_lines
+from tasks.ingestion.reading import Reading, read_file, read_sources, split_lines
 from tasks.ingestion.splits import RandomSplit, StratifiedSplit
 from tasks.ingestion.values import convert
 
@@ -177,6 +178,18 @@ def test_a_file_that_changes_after_it_was_located_ends_the_run(ticket: Row, tmp_
     written(tmp_path / "a.jsonl", [ticket, {**ticket, "urgency": 1.0}])
     with pytest.raises(InputError, match=r"a\.jsonl changed while the run was reading it\. Run again"):
         snapshot(file)
+
+
+@pytest.mark.parametrize("more", ["another row", None], ids=["it grows", "it is gone"])
+def test_a_file_that_changes_behind_its_digest_ends_the_run(
+    ticket: Row, tmp_path: Path, contract: DatasetContract, more: str | None
+) -> None:
+    path = written(tmp_path / "a.jsonl", [ticket])
+    tables = read_file(located(path), Reading(contract), io.StringIO())
+    assert next(tables).num_rows == 1
+    written(path, [ticket, {**ticket, "text": more}]) if more else path.unlink()
+    with pytest.raises(InputError, match=r"a\.jsonl changed while the run was reading it\. Run again"):
+        next(tables)
 
 
 def test_a_row_keeps_its_id_when_its_file_grows_moves_or_is_sorted(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
