@@ -3,6 +3,7 @@
 import functools
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -63,15 +64,19 @@ def check_snapshot(snapshot: Path, files: Sequence[SourceFile], contract: Datase
 
 def _take_over_problems(path: Path, addresses: Addresses, quarantine: TextIO, rows: TextIO) -> dict[str, int]:
     """Rows that could not be read, by split, with their lines in the quarantine."""
-    seen: dict[tuple[str, int], Finding] = {}
-    lost: dict[str, int] = {}
+    findings: Counter[tuple[Any, ...]] = Counter()
+    known: Counter[tuple[Any, ...]] = Counter()
+    lost: Counter[str] = Counter()
     with path.open(encoding="utf-8") as lines:
         for problem in map(json.loads, lines):
             content = problem.pop("content")
             _write_findings([problem], addresses, quarantine)
-            if (problem["file"], problem["row"]) not in seen:
-                seen[problem["file"], problem["row"]] = problem
-                lost[problem["split"]] = lost.get(problem["split"], 0) + 1
+            row = problem["split"], problem["file"], problem["row"]
+            findings[*row, problem["column"]] += 1
+            # A row has one problem a column: what comes up again is the same row of another file with the same bytes.
+            if findings[*row, problem["column"]] > known[row]:
+                known[row] += 1
+                lost[problem["split"]] += 1
                 _write_rows([{**problem, "content": content}], problem["split"], addresses, rows)
     return lost
 

@@ -1,5 +1,6 @@
 """The gate: the contract as a real Great Expectations suite, its quarantine, and the budget."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +228,25 @@ def test_more_broken_rows_than_the_budget_end_the_run_with_file_row_and_value(ch
     assert re.search(r"train\.jsonl, row 2, label: one of good, bad, found ugly\n", message)
     assert "slang.jsonl" not in message
     assert str(checked.folder / "quarantine.jsonl") in message
+
+
+def test_unreadable_rows_of_files_with_the_same_bytes_count_as_often_as_they_stand(
+    check: Check, contract_of: Make
+) -> None:
+    text, number = {"name": "text", "logicalType": "string"}, {"name": "n", "logicalType": "number"}
+    contract = contract_of(
+        {**text, "customProperties": [{"property": "duplicates", "value": {"across": "allow"}}]}, number
+    )
+    rows = [{"text": "hello you", "n": 1}, {"text": 5, "n": "five"}, {"text": 6, "n": 6}]
+    checked = check(contract, train=rows, train_since=rows, validation=rows)
+    assert checked.accepted == {"train": 2, "validation": 1}
+    assert checked.quarantined == {"train": 4, "validation": 2}
+    assert [finding["split"] for finding in checked.findings] == ["train"] * 6 + ["validation"] * 3
+    kept = [json.loads(line) for line in (checked.folder / "quarantined.jsonl").open(encoding="utf-8")]
+    assert [(row["split"], row["row"]) for row in kept] == [
+        *[("train", 2), ("train", 3)] * 2,
+        *[("validation", 2), ("validation", 3)],
+    ]
 
 
 def test_broken_rows_within_the_budget_are_left_behind_quietly(check: Check, contract_of: Make) -> None:
