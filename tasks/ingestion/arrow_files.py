@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import WEB, file_system, full_address, matching_files, readable_read_errors
 from tasks.ingestion.rows import BYTES_A_BATCH, ROWS_A_BATCH, RawRows
+from tasks.ingestion.values import are_in_calendar
 
 FILE_MAGIC = b"ARROW1"
 # What ends a stream of record batches: https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format
@@ -109,7 +110,26 @@ def _rows_at_once(rows: int, size: int) -> int:
 
 
 def _plain(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    """The array in a type that columns of contracts have, where there is one: dates begin at midnight in UTC.
+
+    Moments that Python has no value for are written out, as are all of their batch.
+    """
+    array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    if pa.types.is_decimal(array.type):
+        return _cast(array, pa.int64() if array.type.scale == 0 else pa.float64())
+    if not (pa.types.is_date(array.type) or pa.types.is_timestamp(array.type)):
+        return array
+    if not are_in_calendar(array):
+        return array.cast(pa.string())
+    return array.cast(pa.timestamp("us", getattr(array.type, "tz", None)), safe=False)
+
+
+def _cast(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid:
+        # More digits than that type holds: each value is looked at, and is a mistake of its row.
+        return array
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -65,7 +65,10 @@ def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, 
 
 
 def convert(value: Any, column: Property) -> Any:
-    """The value in the column's type; None and NaN are None. Raises ValueError, saying what was expected."""
+    """The value in the column's type; None and NaN are None.
+
+    Raises ValueError, saying what was expected, and OverflowError for a moment that no calendar has.
+    """
     if value is None:
         return None
     match column.logical_type:
@@ -81,7 +84,8 @@ def convert(value: Any, column: Property) -> Any:
             return TRUTHS[value.lower()]
         case "timestamp" if isinstance(value, str | datetime):
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            # In UTC, as all are kept, a moment may lie in a year that there is no value for.
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         case "array":
             return _texts(_parsed(value))
         case "object" if column.rules.answers_in:
@@ -89,6 +93,12 @@ def convert(value: Any, column: Property) -> Any:
         case "object":
             return _tagged_tokens(_parsed(value))
     raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")
+
+
+def are_in_calendar(moments: pa.Array) -> bool:
+    """Whether Python has a value for all of them: none before the year 1 or after 9999."""
+    years = pc.min_max(pc.year(moments)).as_py()
+    return years["min"] is None or MINYEAR <= years["min"] <= years["max"] <= MAXYEAR
 
 
 def _parsed(value: Any) -> Any:
@@ -108,13 +118,13 @@ def _of_python(values: Sequence[Any], column: Property) -> pa.Array | None:
     wanted = ARROW_TYPES[column.logical_type]
     try:
         if column.logical_type == "timestamp":
-            return _moments(pa.array(values, type=pa.string()))
+            return _usable(_moments(pa.array(values, type=pa.string())))
         if column.logical_type == "array" and not _are_texts(values):
             return None
         if column.logical_type == "object" and not _are_tagged(values):
             return None
         # A NaN is how some writers say that a value is missing.
-        return _finite(pa.array(values, type=wanted, from_pandas=column.logical_type == "number"))
+        return _usable(pa.array(values, type=wanted, from_pandas=column.logical_type == "number"))
     except (pa.ArrowException, OverflowError):
         return None
 
@@ -128,7 +138,7 @@ def _of_arrow(values: pa.Array, column: Property) -> pa.Array | None:
         "number": pa.types.is_floating(found) or pa.types.is_integer(found),
         "integer": pa.types.is_integer(found),
         "boolean": pa.types.is_boolean(found),
-        "timestamp": pa.types.is_timestamp(found) and found.tz is not None,
+        "timestamp": pa.types.is_timestamp(found),
         "array": found in (pa.list_(pa.string()), pa.large_list(pa.string())),
         "object": found == TAGGED,
     }[column.logical_type]
@@ -143,13 +153,14 @@ def _of_arrow(values: pa.Array, column: Property) -> pa.Array | None:
         return typed if typed is not None and not _holds_nulls(typed) else None
     if column.logical_type == "number":
         typed = pc.if_else(pc.is_nan(typed), None, typed)
-    return _finite(typed)
+    return _usable(typed)
 
 
-def _finite(values: pa.Array) -> pa.Array | None:
+def _usable(values: pa.Array) -> pa.Array | None:
+    """The values; None where one is infinite, or a moment that Python has no value for."""
     if pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py():
         return None
-    return values
+    return None if pa.types.is_timestamp(values.type) and not are_in_calendar(values) else values
 
 
 def _moments(texts: pa.Array) -> pa.Array:

@@ -4,11 +4,14 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import InputError
@@ -70,6 +73,38 @@ def test_lists_of_classes_keep_their_place_in_a_part_of_a_batch(rows_of: Rows) -
         file.write_table(table)
     found = rows_of(ArrowFiles(path="a"), written.getvalue())
     assert [row["tags"] for _, row in found] == [value and ["OB"[n] for n in value] for value in tags]
+
+
+def test_dates_and_decimals_are_read_as_moments_and_numbers(rows_of: Rows) -> None:
+    day, far = date(2026, 1, 5), 300_000_000_000
+    table = pa.table(
+        {
+            "day": [day, None],
+            "nanoseconds": pa.array([datetime(2026, 1, 5)] * 2, pa.timestamp("ns", "UTC")),
+            "price": [Decimal("1.50"), None],
+            "number": pa.array([Decimal("7"), None], pa.decimal128(38, 0)),
+            "long": pa.array([Decimal(10**30), Decimal(1)], pa.decimal128(38, 0)),
+            "far": pa.array([far, 0], pa.timestamp("s", "UTC")),
+        }
+    )
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    first, second = (row for _, row in rows_of(Parquet(path="a"), written.getvalue()))
+    assert first == {
+        "day": datetime(2026, 1, 5),
+        "nanoseconds": datetime(2026, 1, 5, tzinfo=UTC),
+        "price": 1.5,
+        "number": 7,
+        "long": Decimal(10**30),
+        "far": "11476-08-15 05:20:00.000Z",
+    }
+    assert [second[name] for name in ("day", "price", "number", "far")] == [
+        None,
+        None,
+        None,
+        "1970-01-01 00:00:00.000Z",
+    ]
+    assert [type(first[name]) for name in ("nanoseconds", "number")] == [datetime, int]
 
 
 def test_a_dictionary_column_is_read_as_its_values(rows_of: Rows) -> None:

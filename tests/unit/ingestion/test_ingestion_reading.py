@@ -446,3 +446,20 @@ def test_a_nan_of_a_parquet_file_is_a_missing_value_and_an_infinite_one_a_proble
         0.25,
         None,
     ]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_moment_that_no_calendar_has_is_a_problem_of_its_row(
+    ticket: Row, tmp_path: Path, snapshot: Read, name: str
+) -> None:
+    rows = [ticket, {**ticket, "created_at": "9999-12-31T23:59:59-05:00"}]
+    if name == "a.jsonl":
+        written(tmp_path / name, rows)
+    else:
+        moments = pa.array([0, 2**62], pa.timestamp("us", "UTC"))
+        table = pa.Table.from_pylist(rows)
+        table = table.set_column(table.column_names.index("created_at"), "created_at", moments)
+        pq.write_table(table, tmp_path / name)
+    folder = snapshot(located(tmp_path / name, kind="parquet" if name == "a.parquet" else "json_lines"))
+    assert len(rows_of(folder)) == 1
+    assert [(problem["row"], problem["column"]) for problem in problems_of(folder)] == [(2, "created_at")]
