@@ -180,6 +180,6 @@ def _is_moment(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text)) and not re.match(r"-?0\d", text)
+        return math.isfinite(float(text)) and not re.match(r"-?0\d|.*_", text)
     except ValueError:
         return False

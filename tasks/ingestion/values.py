@@ -74,6 +74,9 @@ def convert(value: Any, column: Property) -> Any:
     match column.logical_type:
         case "string" if isinstance(value, str):
             return value
+        case "number" | "integer" if isinstance(value, str) and "_" in value:
+            # Python would read it as 1_000 in a program.
+            raise ValueError(f"expected {column.logical_type}, found an underscore between digits")
         case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
             return _number(float(value))
         case "integer" if isinstance(value, int | str) and not isinstance(value, bool):

@@ -78,6 +78,7 @@ def test_the_type_of_a_column_is_that_of_its_values(values: list[Any], logical_t
         (["0.5", "1e-3"], "number"),
         (["nan", "1"], "string"),
         (["1", "one"], "string"),
+        (["1_0", "2"], "string"),
         (["2026-01-05", None], "timestamp"),
     ],
 )

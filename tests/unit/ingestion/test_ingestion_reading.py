@@ -305,6 +305,8 @@ def test_a_moment_without_zone_is_in_utc() -> None:
         ("integer", 1.0),
         ("integer", False),
         ("integer", 2**63),
+        ("integer", "1_000"),
+        ("number", "1_000"),
         ("boolean", "yes"),
         ("array", "a"),
         ("array", ["a", 1]),
