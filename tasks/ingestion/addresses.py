@@ -70,9 +70,9 @@ def full_address(files: Any, name: str) -> str:
     return name if isinstance(files, LocalFileSystem) else str(files.unstrip_protocol(name))
 
 
-def ending_of(path: str) -> str:
-    """The file's ending, as `.gz`; what follows `?` in a web address is no part of it."""
-    return PurePosixPath(urlsplit(path).path if _is_web(path) else path).suffix.lower()
+def name_of(path: str) -> PurePosixPath:
+    """The file's name in small letters; what follows `?` in a web address is no part of it."""
+    return PurePosixPath(PurePosixPath(urlsplit(path).path if _is_web(path) else path).name.lower())
 
 
 @contextmanager

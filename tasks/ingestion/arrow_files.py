@@ -71,7 +71,7 @@ def arrow_shards(path: str) -> list[str]:
 
 def _numbered(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: str) -> Iterator[RawRows]:
     if twice := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-        raise InputError(f"{path} has the column(s) {', '.join(twice)} twice. Rename or drop one of them.")
+        raise InputError(f"{path} has the column(s) {', '.join(map(repr, twice))} twice. Rename one in the file.")
     classes = _class_names(schema)
     first = 1
     for batch in batches:

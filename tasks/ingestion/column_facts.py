@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.ingestion.answers import is_answer
-from tasks.ingestion.rows import RawRows
+from tasks.ingestion.rows import RawRows, UnreadableRow
 
 MOST_LABELS = 500
 # A set of so many hashes takes about 70 MB; whether a longer column repeats itself is left open.
@@ -128,6 +128,7 @@ class Facts:
     columns: dict[str, ColumnFacts] = field(default_factory=dict)
     rows: int = 0
     unreadable: int = 0
+    first_unreadable: UnreadableRow | None = None
 
 
 def gather_facts(batches: Iterable[RawRows]) -> Facts:
@@ -136,6 +137,7 @@ def gather_facts(batches: Iterable[RawRows]) -> Facts:
     for batch in batches:
         facts.rows += len(batch.numbers)
         facts.unreadable += len(batch.unreadable)
+        facts.first_unreadable = facts.first_unreadable or next(iter(batch.unreadable), None)
         for name, values in batch.columns.items():
             of_column = facts.columns.setdefault(name, ColumnFacts())
             of_column.add(values.to_pylist() if hasattr(values, "to_pylist") else values)

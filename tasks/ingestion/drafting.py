@@ -8,11 +8,12 @@ from typing import Literal
 from data_contracts.errors import InputError, complain
 from tasks.ingestion.column_facts import MOST_LABELS, ColumnFacts, Facts, gather_facts
 from tasks.ingestion.draft_lines import DraftColumn, draft_lines
-from tasks.ingestion.rows import RawRows
+from tasks.ingestion.rows import RawRows, UnreadableRow
 from tasks.ingestion.sources import Source
 
 LONGEST_LABEL = 100
 FEW_LABELS = 20
+SHOWN = 80
 
 
 def draft_contract(
@@ -30,6 +31,8 @@ def draft_contract(
     rows, or a column that no contract can hold.
     """
     facts = gather_facts(batches)
+    if not facts.rows:
+        raise _without_rows(facts.first_unreadable)
     types = {column: of.logical_type(typed) for column, of in facts.columns.items()}
     if problems := _problems_of(facts, types, labels, text):
         raise complain(
@@ -85,9 +88,17 @@ def _longest_text(facts: Facts, types: Mapping[str, str], labels: Collection[str
     return max(texts)[1] if texts else None
 
 
+def _without_rows(unreadable: UnreadableRow | None) -> InputError:
+    if unreadable is None:
+        return InputError("no contract can be drafted from this data: it holds no row. Name a file that holds some.")
+    return InputError(
+        f"no contract can be drafted from this data: no row can be read; the first, row {unreadable.number}, is "
+        f"{unreadable.problem}, in {unreadable.value[:SHOWN]!r}. Name the kind of file with --kind, or mend it: in "
+        "UTF-8, JSON with an object a line."
+    )
+
+
 def _problems_of(facts: Facts, types: Mapping[str, str], labels: Sequence[str], text: str | None) -> list[str]:
-    if not facts.rows:
-        return ["there is no row that can be read"]
     known = ", ".join(map(repr, facts.columns))
     named = [*labels, *([text] if text else [])]
     problems = [f"there is no column {column!r}; columns are {known}" for column in named if column not in types]

@@ -1,16 +1,16 @@
 """Which kind of source a file is, by the ending of its name."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from data_contracts.errors import InputError, complain
 from data_contracts.yaml_files import in_words
+from tasks.ingestion.addresses import name_of
+from tasks.ingestion.lines import COMPRESSED
 from tasks.ingestion.sources import Source, SourceAdapter
 
-COMPRESSED = (".gz", ".bz2", ".xz")
 KINDS: dict[str, str] = {
     ending: source.model_fields["kind"].default for source in get_args(get_args(Source)[0]) for ending in source.endings
 }
@@ -21,8 +21,8 @@ def source_of(address: str, kind: str | None = None, settings: Mapping[str, Any]
 
     Raises InputError for an ending that speaks for none, and for settings that the kind does not have.
     """
-    path = PurePosixPath(address)
-    ending = (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix.lower()
+    name = name_of(address)
+    ending = (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix
     if kind is None and ending not in KINDS:
         raise InputError(
             f"{address}: the ending {ending!r} does not say what kind of file it is; those that do are "

@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import IO
 
 from data_contracts.errors import InputError
-from tasks.ingestion.addresses import ending_of, readable_read_errors
+from tasks.ingestion.addresses import name_of, readable_read_errors
 from tasks.ingestion.rows import BYTES_A_BATCH, ROWS_A_BATCH
 
 BYTES_AT_ONCE = 2**20
 LONGEST_LINE_BYTES = 4 * BYTES_A_BATCH
 COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_LINES = {
+    b"\x1f\x8b": "is compressed with gzip: let its name end with .gz",
+    b"BZh91AY&SY": "is compressed with bzip2: let its name end with .bz2",
+    b"\xfd7zXZ\0": "is compressed with xz: let its name end with .xz",
+    b"\x28\xb5\x2f\xfd": "is compressed with Zstandard, which is not read: unpack it, or compress it with gzip",
+    b"PK\x03\x04": "is a ZIP archive or a file of Excel: unpack it, or save it as CSV",
+    b"PAR1": "is a Parquet file: read it with `kind: parquet`",
+    b"\xff\xfe": "is written in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "is written in UTF-16: save it as UTF-8",
+}
 
 
 def line_batches(file: Path, path: str, size_bytes: int = BYTES_A_BATCH) -> Iterator[tuple[int, list[bytes]]]:
@@ -46,8 +56,10 @@ def _pieces(file: Path, path: str) -> Iterator[bytes]:
             # What follows \r may be the other half of \r\n.
             while data.endswith(b"\r") and (following := _read(stream, path, 1)):
                 data += following
-            data = data.removeprefix(BYTE_ORDER_MARK) if start else data
-            start = False
+            if start:
+                _refuse_what_has_no_lines(data, path)
+                data = data.removeprefix(BYTE_ORDER_MARK)
+                start = False
             cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
             if cut:
                 yield b"".join([*held, data[:cut]])
@@ -62,9 +74,19 @@ def _pieces(file: Path, path: str) -> Iterator[bytes]:
         yield b"".join(held)
 
 
+def _refuse_what_has_no_lines(data: bytes, path: str) -> None:
+    """Raises InputError for bytes that begin as no text in UTF-8 does."""
+    for beginning, what in NO_LINES.items():
+        if data.startswith(beginning):
+            raise InputError(f"{path} {what}.")
+    # Half of each of its first characters, where they are of ASCII.
+    if 0 in data[:4] and any(data[:4]):
+        raise InputError(f"{path} is written in UTF-16 or UTF-32: save it as UTF-8.")
+
+
 def _opened(file: Path, path: str) -> IO[bytes]:
     with readable_read_errors(path):
-        match ending_of(path):
+        match name_of(path).suffix:
             case ".gz":
                 return gzip.open(file)  # type: ignore[return-value]
             case ".bz2":
@@ -75,7 +97,7 @@ def _opened(file: Path, path: str) -> IO[bytes]:
 
 
 def _read(stream: IO[bytes], path: str, size: int) -> bytes:
-    kind = COMPRESSED.get(ending_of(path))
+    kind = COMPRESSED.get(name_of(path).suffix)
     try:
         return stream.read(size)
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:

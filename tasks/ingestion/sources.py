@@ -104,7 +104,9 @@ class Csv(FileSource):
         records = self._records(file)
         header = next((cells for _, cells in records if cells), [])
         if twice := sorted({name for name in header if header.count(name) > 1}):
-            raise InputError(f"{self.path} has the column(s) {', '.join(twice)} twice. Rename or drop one of them.")
+            raise InputError(
+                f"{self.path} has the column(s) {', '.join(map(repr, twice))} twice. Rename one in the file."
+            )
         if not all(map(_is_utf8, header)):
             raise InputError(f"{self.path} has a header that is not UTF-8. Save the file as UTF-8.")
         yield from table_batches(header, (self._row(header, number, cells) for number, cells in records if cells))

@@ -15,7 +15,7 @@ from data_contracts.yaml_files import model_of
 from tasks.ingestion import column_facts
 from tasks.ingestion.column_facts import ColumnFacts
 from tasks.ingestion.draft_lines import in_yaml, outwards, round_down, round_up
-from tasks.ingestion.drafting import draft_contract
+from tasks.ingestion.drafting import draft_contract, draft_of_source
 from tasks.ingestion.endings import KINDS, source_of
 from tasks.ingestion.rows import RawRows, UnreadableRow
 from tasks.ingestion.sources import Source
@@ -252,8 +252,15 @@ def test_all_that_no_contract_can_hold_is_said_at_once() -> None:
 
 
 def test_data_without_rows_gives_no_contract() -> None:
-    with pytest.raises(InputError, match="no row that can be read"):
+    with pytest.raises(InputError, match="it holds no row"):
         draft_contract("r", [])
+
+
+def test_data_that_cannot_be_read_is_shown_with_its_first_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('[{"text": "a b"}]\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"the first, row 1, is list, not an object, in '\[\{.* an object a line"):
+        draft_of_source("r", source_of(str(file)))
 
 
 @pytest.mark.parametrize(
@@ -293,6 +300,8 @@ def test_the_draft_of_the_samples_is_read_again_and_says_what_the_owner_has_to_s
         ("b.json", "json_lines"),
         ("b.NDJSON", "json_lines"),
         ("b.jsonl.gz", "json_lines"),
+        ("B.JSONL.GZ", "json_lines"),
+        ("https://host/b.csv.gz?signature=a.b/c", "csv"),
         ("s3://bucket/b.csv.bz2", "csv"),
         ("b.tsv", "csv"),
         ("b.parquet", "parquet"),

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
 from tasks.ingestion.rows import RawRows, UnreadableRow
-from tasks.ingestion.sources import ArrowFiles, Csv, FileSource, JsonLines, Parquet, Source
+from tasks.ingestion.sources import ArrowFiles, Conll, Csv, FileSource, JsonLines, Parquet, Source
 
 Row = dict[str, Any]
 Rows = Callable[[FileSource, bytes], list[tuple[int, Row]]]
@@ -183,14 +184,46 @@ def test_a_csv_row_that_is_not_utf8_is_a_problem_and_not_changed_silently(batche
 
 
 def test_a_csv_header_that_is_not_utf8_is_refused(batches_of: Batches) -> None:
-    for encoding in ("latin-1", "utf-16"):
-        with pytest.raises(InputError, match=r"a\.csv has a header that is not UTF-8\. Save the file as UTF-8"):
-            batches_of(Csv(path="a.csv"), "café,b\n1,2\n".encode(encoding))
+    with pytest.raises(InputError, match=r"a\.csv has a header that is not UTF-8\. Save the file as UTF-8"):
+        batches_of(Csv(path="a.csv"), "café,b\n1,2\n".encode("latin-1"))
+
+
+def zipped(content: bytes) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr("a.csv", content)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (gzip.compress, r"with gzip: let its name end with \.gz"),
+        (bz2.compress, r"with bzip2: let its name end with \.bz2"),
+        (lzma.compress, r"with xz: let its name end with \.xz"),
+        (lambda content: b"\x28\xb5\x2f\xfd" + content, "with Zstandard, which is not read"),
+        (zipped, "is a ZIP archive or a file of Excel"),
+        (lambda content: as_parquet(ROWS), r"is a Parquet file: read it with `kind: parquet`"),
+        *(
+            (lambda content, e=e: content.decode().encode(e), "UTF-16.*: save it as UTF-8")
+            for e in ("utf-16", "utf-16-be")
+        ),
+        (lambda content: content.decode().encode("utf-32-le"), "UTF-16 or UTF-32: save it as UTF-8"),
+    ],
+    ids=["gzip", "bzip2", "xz", "zstd", "zip", "parquet", "utf-16", "utf-16-be", "utf-32-le"],
+)
+def test_a_file_that_is_no_text_is_called_what_it_is(
+    write: Callable[[bytes], bytes], told: str, batches_of: Batches
+) -> None:
+    for source in (Csv(path="a.csv"), JsonLines(path="a.jsonl"), Conll(path="a.conll"), JsonLines(path="a.jsonl.gz")):
+        content = write(b"text,label\nhello,greeting\n")
+        with pytest.raises(InputError, match=rf"^{source.path} .*{told}"):
+            batches_of(source, gzip.compress(content) if source.path.endswith(".gz") else content)
 
 
 def test_a_csv_column_named_twice_is_refused(batches_of: Batches) -> None:
-    with pytest.raises(InputError, match=r"a\.csv has the column\(s\) text twice"):
-        batches_of(Csv(path="a.csv"), b"text,id,text\n1,2,3\n")
+    with pytest.raises(InputError, match=r"a\.csv has the column\(s\) '', 'text' twice"):
+        batches_of(Csv(path="a.csv"), b"text,id,text,,\n1,2,3,,\n")
 
 
 @pytest.mark.parametrize("header", [b"text;label", b'"text";"label"'])
