@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from data_contracts.dataset import CustomProperty, DatasetContract, Property
 
 FRESHNESS = "freshness"
+LENGTHS = ("minLength", "maxLength", "pattern")
+TYPES_WITH_LENGTHS, TYPES_WITH_VALUES = ("string",), ("number", "integer")
 UNITS = {
     **dict.fromkeys(("m", "min", "minute", "minutes"), timedelta(minutes=1)),
     **dict.fromkeys(("h", "hr", "hour", "hours"), timedelta(hours=1)),
@@ -32,6 +34,7 @@ def mistakes_of(contract: "DatasetContract") -> Iterator[str]:
         if entry.property == "quarantineBudget" and not (type(entry.value) in (int, float) and 0 <= entry.value <= 1):
             yield f"quarantineBudget is a share from 0 to 1, not {entry.value!r}"
     yield from _unknown_columns(contract)
+    yield from _limits_of_other_types(contract)
     yield from _rules_of_other_columns(contract)
     yield from _unknown_implementations(contract)
     yield from _unusable_freshness(contract)
@@ -77,6 +80,18 @@ def _unknown_columns(contract: "DatasetContract") -> Iterator[str]:
         for rule, named in (("textColumn", column.rules.text_column), ("answersIn", column.rules.answers_in)):
             if named is not None and named not in texts:
                 yield f"column {column.name!r}: {rule} {named!r} is none of the columns of text: {', '.join(texts)}"
+
+
+def _limits_of_other_types(contract: "DatasetContract") -> Iterator[str]:
+    for column in contract.columns:
+        given = column.logical_type_options.model_dump(by_alias=True, exclude_none=True)
+        for limit in given:
+            types = TYPES_WITH_LENGTHS if limit in LENGTHS else TYPES_WITH_VALUES
+            if column.logical_type not in types:
+                yield (
+                    f"column {column.name!r}: {limit} is for columns of type {' or '.join(types)}, not of type "
+                    f"{column.logical_type}"
+                )
 
 
 def _rules_of_other_columns(contract: "DatasetContract") -> Iterator[str]:

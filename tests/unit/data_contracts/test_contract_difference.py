@@ -222,7 +222,7 @@ OF_COLUMNS: list[Case] = [
     ((*STARS, "logicalTypeOptions", "minimum"), 0, "stars.logicalTypeOptions.minimum", CONSUMERS, "minor"),
     ((*STARS, "logicalTypeOptions", "maximum"), 4, "stars.logicalTypeOptions.maximum", PRODUCERS, "major"),
     ((*STARS, "logicalTypeOptions", "maximum"), None, "stars.logicalTypeOptions.maximum", CONSUMERS, "minor"),
-    ((*AT, "logicalTypeOptions"), {"minimum": 0}, "at.logicalTypeOptions.minimum", PRODUCERS, "major"),
+    ((*TITLE, "logicalTypeOptions"), {"minLength": 1}, "title.logicalTypeOptions.minLength", PRODUCERS, "major"),
     ((*TEXT, "quality"), [], "text.quality", CONSUMERS, "minor"),
     ((*TITLE, "quality"), [quality(WITHIN)], "title.quality", PRODUCERS, "major"),
 ]

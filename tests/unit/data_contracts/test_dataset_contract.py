@@ -166,6 +166,26 @@ def test_limits_that_no_value_can_meet_are_mistakes(
     assert complaint in lines[1]
 
 
+@pytest.mark.parametrize(
+    ("logical_type", "limit", "fitting"),
+    [
+        ("integer", {"minLength": 2}, "string"),
+        ("array", {"maxLength": 2}, "string"),
+        ("timestamp", {"pattern": "2026"}, "string"),
+        ("string", {"minimum": 1}, "number or integer"),
+        ("timestamp", {"maximum": 1}, "number or integer"),
+    ],
+)
+def test_a_limit_that_a_type_does_not_have_is_a_mistake(
+    content: dict[str, Any], logical_type: str, limit: dict[str, Any], fitting: str
+) -> None:
+    content["schema"][0]["properties"].append({"name": "x", "logicalType": logical_type, "logicalTypeOptions": limit})
+    told = f"column 'x': {next(iter(limit))} is for columns of type {fitting}, not of type {logical_type}"
+    assert mistakes_in(content)[1:] == [f"  - (top): {told}"]
+    # What a version was made by stays what it was.
+    assert kept_contract(content).column("x").logical_type == logical_type
+
+
 def test_a_contract_without_columns_has_one_mistake(content: dict[str, Any]) -> None:
     content["schema"][0]["properties"] = []
     lines = mistakes_in(content)
