@@ -59,26 +59,37 @@ def check_across(
     if not contract.text_columns:
         return found
     rules = contract.text_columns[0].rules
-    if rules.conflicting_labels != "allow":
+    has_conflicts, has_duplicates = rules.conflicting_labels != "allow", not rules.duplicates.allow_all
+    words = {name: words_of(path, contract) for name, path in splits.items() if has_conflicts or has_duplicates}
+    if has_conflicts:
         for split, path in splits.items():
-            _check_conflicts(split, path, contract, broken[split], found)
-    if not rules.duplicates.allow_all:
-        _check_duplicates(splits, broken, scratch, since, found)
+            _check_conflicts(split, path, contract, _unbroken(words[split], broken[split]), broken[split], found)
+    if has_duplicates:
+        left = [_unbroken(words[name], broken[name]) for name in splits]
+        _check_duplicates(_Together(splits, left), broken, scratch, since, found)
     return found
 
 
-def words_of(path: Path, contract: DatasetContract, broken: NDArray[np.bool_]) -> pa.Array:
-    """The words of each row's text, "" for a row that is broken."""
+def words_of(path: Path, contract: DatasetContract) -> pa.ChunkedArray:
+    """The words of each row's text, in as many chunks as the file has groups of rows."""
     table = pq.read_table(path, columns=[column.name for column in contract.text_columns])
-    parts = [pc.fill_null(words_alone(column.combine_chunks()), "") for column in table.columns]
-    words = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " \x1f ")
-    return pc.if_else(pa.array(broken), "", words)
+    parts = [pc.fill_null(words_alone(column), "") for column in table.columns]
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " \x1f ")
+
+
+def _unbroken(words: pa.ChunkedArray, broken: NDArray[np.bool_]) -> pa.ChunkedArray:
+    """The words, "" for a row that is broken."""
+    return pc.if_else(pa.array(broken), "", words) if broken.any() else words
 
 
 def _check_conflicts(
-    split: str, path: Path, contract: DatasetContract, broken: NDArray[np.bool_], found: Across
+    split: str,
+    path: Path,
+    contract: DatasetContract,
+    words: pa.ChunkedArray,
+    broken: NDArray[np.bool_],
+    found: Across,
 ) -> None:
-    words = words_of(path, contract, broken)
     marks = fingerprints(words)
     spoken = np.asarray(pc.not_equal(words, ""))
     repeated = np.flatnonzero(pd.Series(marks).duplicated(keep=False).to_numpy() & spoken)
@@ -118,10 +129,9 @@ class _Case(NamedTuple):
 
 
 def _check_duplicates(
-    splits: Mapping[str, Path], broken: Broken, scratch: Path, since: Collection[str], found: Across
+    together: "_Together", broken: Broken, scratch: Path, since: Collection[str], found: Across
 ) -> None:
     rules = found.contract.text_columns[0].rules.duplicates
-    together = _Together(splits, [words_of(path, found.contract, broken[name]) for name, path in splits.items()])
     priority = np.array([PRIORITY.get(name, JUDGED) for name in together.names])[together.split_of]
     twins = find_duplicates(together.words, priority, rules.similarity, scratch)
     rows = np.flatnonzero(twins.of >= 0)
@@ -184,7 +194,7 @@ def _apply(
 class _Together:
     """The words of all splits, one behind the other: `split_of` each row, and where each split `starts`."""
 
-    def __init__(self, splits: Mapping[str, Path], words: list[pa.Array]) -> None:
+    def __init__(self, splits: Mapping[str, Path], words: list[pa.ChunkedArray]) -> None:
         self.names = list(splits)
         self.words = words
         sizes = [len(of_split) for of_split in words]

@@ -31,6 +31,8 @@ def fingerprints(texts: Any) -> npt.NDArray[np.uint64]:
 
     Two of a million different texts share one with a probability of 3e-8.
     """
+    if isinstance(texts, pa.ChunkedArray):
+        return np.concatenate([np.empty(0, dtype=np.uint64), *map(fingerprints, texts.chunks)])
     filled = pc.fill_null(texts, "")
     hashes: npt.NDArray[np.uint64] = pd.util.hash_array(
         filled.to_numpy(zero_copy_only=False).astype(object), categorize=False

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.rules import Duplicates
+from data_contracts.texts import words_alone
+from tasks.validation import across
 from tasks.validation.acceptance import late_failures, total_variation
 from tasks.validation.checks import Checks, read_checks
 
@@ -42,6 +45,22 @@ def kept(checked: Any, split: str) -> list[str]:
 def checked_files(checked: Any) -> list[Path]:
     # The others name the files that the rows come from, which each run of a test has its own of.
     return [path for path in checked.folder.iterdir() if path.suffix != ".jsonl"]
+
+
+def test_the_words_of_a_split_are_made_once_and_a_group_of_rows_at_a_time(
+    check: Check, contract_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = contract_of(text(duplicates={"within": "quarantine"}), label(), budget=0.5)
+    made = []
+    monkeypatch.setattr(across, "words_alone", lambda texts: made.append(len(texts)) or words_alone(texts))
+    said = [{"text": entry, "label": "good"} for entry in ("One text.", "another", "one text")]
+    assert kept(check(contract, train=said), "train") == ["One text.", "another"]
+    assert made == [3]
+    with pq.ParquetWriter(tmp_path / "a.parquet", pa.schema([("text", pa.string())])) as groups:
+        for row in said:
+            groups.write_table(pa.table({"text": [row["text"]]}))
+    words = across.words_of(tmp_path / "a.parquet", contract)
+    assert [chunk.to_pylist() for chunk in words.chunks] == [["one text"], ["another"], ["one text"]]
 
 
 def test_what_is_allowed_to_stand_twice_stays_and_is_counted(check: Check, contract_of: Make) -> None:
