@@ -34,19 +34,28 @@ def read_objects(path: str) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def _parse(path: str, number: int, line: str) -> dict[str, Any]:
+def object_in(line: str) -> dict[str, Any]:
+    """The JSON object that a line holds. Raises ValueError, saying what it holds instead."""
     try:
         row: Any = json.loads(line)
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}, line {number}: half of a character ({error.object[error.start]!r}) that no UTF-8 file can hold"
-        ) from error
+        half = error.object[error.start]
+        raise ValueError(f"half of a character ({half!r}) that no UTF-8 file can hold") from error
     except ValueError as error:
-        raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+        raise ValueError(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(row, dict):
-        raise InputError(f"{path}, line {number}: expected an object, found {line[:80]}")
+        raise ValueError(f"expected an object, found {line[:80]}")
     return row
+
+
+def _parse(path: str, number: int, line: str) -> dict[str, Any]:
+    try:
+        return object_in(line)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}: {error}") from error
 
 
 def _check_texts(path: str, number: int, row: dict[str, Any], text_column: str, pair_column: str | None) -> None:

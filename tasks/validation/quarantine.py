@@ -7,6 +7,7 @@ from typing import Any
 
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
+from tasks.modeling.row_files import object_in
 from tasks.validation.checks import QUARANTINED, Finding
 
 UNREADABLE = "_content"
@@ -51,8 +52,8 @@ def read_mended(path: Path, contract: DatasetContract, folder: Path) -> tuple[di
             row = {name: found[name] for name in columns if name in found}
             if row == known[identity]["content"]:
                 unchanged += 1
-            else:
-                mended[identity] = row
+            elif row != mended.setdefault(identity, row):
+                problems.append(f"line {number}: _id {identity} stands there twice, mended in two ways; leave one")
     if problems:
         raise complain(f"{path}: {len(problems)} mistake(s)", problems, "Nothing was readmitted.")
     return mended, unchanged
@@ -60,10 +61,10 @@ def read_mended(path: Path, contract: DatasetContract, folder: Path) -> tuple[di
 
 def _row_of(line: str, known: dict[str, Row], columns: list[str]) -> tuple[Row, str | None]:
     try:
-        row = json.loads(line)
+        row = object_in(line)
     except ValueError as error:
-        return {}, f"not JSON: {error}"
-    if not isinstance(row, dict) or not isinstance(row.get("_id"), str):
+        return {}, str(error)
+    if not isinstance(row.get("_id"), str):
         return {}, "no object with an `_id`; `graft quarantine show --output` writes such lines"
     if row["_id"] not in known:
         return {}, f"_id {row['_id']} is not in the quarantine any more"
@@ -78,7 +79,7 @@ def _row_of(line: str, known: dict[str, Row], columns: list[str]) -> tuple[Row, 
 def _lines_of(path: Path) -> list[str]:
     try:
         # Not splitlines(), which also cuts where a text holds another kind of line end.
-        return path.read_text(encoding="utf-8").split("\n")
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path} cannot be read: {error}. Give the file that `graft quarantine show` wrote."

@@ -14,7 +14,7 @@ from data_contracts.artifacts import SourceFile
 from data_contracts.cleaning import Cleaning, clean_texts
 from data_contracts.dataset import DatasetContract
 from data_contracts.yaml_files import model_of
-from tasks.ingestion.answers import answer_of, carried
+from tasks.ingestion.answers import answer_of, carried, with_texts
 from tasks.ingestion.reading import Reading, read_sources
 from tasks.ingestion.sources import JsonLines
 
@@ -169,3 +169,9 @@ def test_every_word_of_a_text_is_found_again(cleaning: Cleaning) -> None:
         wanted = [at for at in range(len(cleaned)) if cleaned.startswith(word, at)]
         found = [carried({"text": [word], "start": [at]}, text, cleaned, cleaning)["start"][0] for at in places]
         assert found == wanted
+
+
+def test_a_cell_that_is_nested_without_end_is_left_for_the_contract_to_refuse() -> None:
+    texts = ["they said yes", "they said no"]
+    deep = "[" * 100_000
+    assert with_texts([deep, '{"start": 10, "end": 12}'], texts) == [deep, {"text": "no", "start": 10}]

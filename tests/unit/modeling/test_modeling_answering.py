@@ -188,6 +188,7 @@ def test_a_byte_order_mark_and_line_separators_inside_texts_are_no_obstacle(
     [
         ('{"text": "cut o', "not JSON"),
         ('["a list"]', "expected an object, found"),
+        (f'{{"text": {"[" * 100_000}', "nested too deeply"),
         ('{"body": "other name"}', "expected an object with text in 'text'"),
         ('{"text": "  "}', "expected an object with text in 'text'"),
         ('{"text": 7}', "expected an object with text in 'text'"),
