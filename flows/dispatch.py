@@ -1,6 +1,7 @@
 """Where a part of a run is worked off: in this process when run by hand, on a pool when run as a deployment."""
 
 import hashlib
+import itertools
 import json
 import os
 from typing import Any, TypeVar, cast
@@ -18,10 +19,7 @@ RUN_OF_A_WORKER = "PREFECT__FLOW_RUN_ID"
 
 
 def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
-    """The flow's result. As part of a deployed run the flow is sent to the pool of its own deployment.
-
-    The idempotency key is that of the run and the parameters, so a run that is retried finds the work it had sent.
-    """
+    """The flow's result. As part of a deployed run the flow is sent to the pool of its own deployment."""
     if not started_by_a_worker():
         result: R = target(**parameters)
         return result
@@ -30,14 +28,32 @@ def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
         key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         for key, value in parameters.items()
     }
-    key = hashlib.sha256(json.dumps([flow_run.id, name, plain], sort_keys=True).encode()).hexdigest()
-    sent = cast(
-        FlowRun, run_deployment(f"{target.name}/{name}", parameters=plain, idempotency_key=key, poll_interval=2)
-    )
+    sent = _sent(f"{target.name}/{name}", plain)
     if sent.state is None:
         raise RuntimeError(f"flow run {sent.id} of {name} has no state")
     answer: R = sent.state.result()
     return answer
+
+
+def _sent(deployment: str, parameters: dict[str, Any]) -> FlowRun:
+    """The run that did the work, at its end.
+
+    The idempotency key is that of the run, the parameters and the attempt: a run that is run again finds the work it
+    had sent, and sends it once more where that had failed.
+    """
+    for attempt in itertools.count():
+        about = [flow_run.id, deployment, parameters, *([attempt] if attempt else [])]
+        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        found = _run_of(deployment, parameters, key, timeout=0)
+        # What has failed before it is waited for, an earlier try of this run has sent.
+        if found.state is None or not found.state.is_final() or found.state.is_completed():
+            break
+    return _run_of(deployment, parameters, key, as_subflow=False, poll_interval=2)
+
+
+def _run_of(deployment: str, parameters: dict[str, Any], key: str, **how: Any) -> FlowRun:
+    """The flow run with that idempotency key, sent now if there is none, when it has ended or its time is up."""
+    return cast(FlowRun, run_deployment(deployment, parameters=parameters, idempotency_key=key, **how))
 
 
 def started_by_a_worker() -> bool:
