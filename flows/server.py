@@ -60,11 +60,11 @@ def running_server(home: Home) -> str | None:
     # An empty one says nothing, as `VARIABLE=` in a file of settings means.
     given = os.environ.get("PREFECT_API_URL") or None
     if given is not None:
-        if not _answers(given):
+        if not answers(given):
             raise InputError(f"PREFECT_API_URL is {given}, but no Prefect server answers there. Start it, or unset it.")
         return given
     service = read_services(home).get("server")
-    return service.url if service and _answers(service.url) else None
+    return service.url if service and answers(service.url) else None
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def wait_for_server(url: str, process: "subprocess.Popen[bytes]", home: Home, mo
     """
     deadline = time.monotonic() + SERVER_START_SECONDS
     meanwhile = iter(modules)
-    while not _answers(url):
+    while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"the Prefect server did not come up; its log is {home.services / 'server.log'}")
         module = next(meanwhile, None)
@@ -149,15 +149,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _import(module: str) -> None:
-    # One that fails is imported again where it is used, and says there what is wrong.
-    with contextlib.suppress(ImportError):
-        importlib.import_module(module)
-
-
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a Prefect server answers at that API address."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def _import(module: str) -> None:
+    # One that fails is imported again where it is used, and says there what is wrong.
+    with contextlib.suppress(ImportError):
+        importlib.import_module(module)

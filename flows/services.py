@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from data_contracts.errors import InputError
+from flows.dead_runs import close_dead_runs
 from flows.deployments import deploy, read_deployments, scheduled, scheduled_already
 from flows.processes import is_running, note_of, read_services, spawn, stop_process, write_services
-from flows.server import configure_environment, pages_of, running_server, start_server, wait_for_server
+from flows.server import answers, configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
 CPU_RUNS = 4
@@ -41,12 +42,13 @@ def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], Non
             stop_process(process.pid, process)
             raise
         say(f"server: started at {pages_of(url)}")
+        _close_runs("its process is gone", say)
     else:
         configure_environment(home, url)
         say(f"server: found at {pages_of(url)}")
     gpus = gpu_count()
-    ensure_pools({"cpu": CPU_RUNS, "gpu": max(1, gpus)})
-    say(f"pools: cpu ({CPU_RUNS} runs at once), gpu ({max(1, gpus)})")
+    ensure_pools(("cpu", "gpu"))
+    say(f"pools: cpu ({CPU_RUNS} runs at once on this machine), gpu ({max(1, gpus)})")
     say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
     chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
     say(f"schedules: {'; '.join(deploy(content, chosen, home.services))}")
@@ -74,6 +76,9 @@ def down(home: Home, say: Callable[[str], None]) -> None:
         say("nothing is running that `graft up` started")
     for name in sorted(services, key=lambda name: name == "server"):
         if is_running(services[name]):
+            if name == "server" and answers(services[name].url):
+                configure_environment(home, services[name].url)
+                _close_runs("`graft down` stopped its worker", say)
             stop_process(services[name].pid)
             say(f"{name}: stopped")
         else:
@@ -100,19 +105,28 @@ def start_worker(home: Home, name: str, pool: str, limit: int, device: str | Non
     return spawn(command, home, name, detached=True, extra=extra)
 
 
-def ensure_pools(limits: dict[str, int]) -> None:
-    """Process pools of these names with these numbers of runs at once."""
+def ensure_pools(names: Sequence[str]) -> None:
+    """Process pools of these names, without a limit of their own: how many runs go on at once is for each worker.
+
+    A pool would count runs whose process was killed for ever, and hold the workers of several machines to what the one
+    has that came last.
+    """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
 
     with get_client(sync_client=True) as client:
-        for name, limit in limits.items():
+        for name in names:
             try:
                 client.read_work_pool(name)
-                client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
+                client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=None))
             except ObjectNotFound:
-                client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+                client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+
+
+def _close_runs(why: str, say: Callable[[str], None]) -> None:
+    for run in close_dead_runs(why):
+        say(f"run: {run} ended unfinished, because {why}")
 
 
 def _address(url: str) -> str:

@@ -96,12 +96,13 @@ class Shop:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OMP_"))}
         return kept | {"GRAFT_HOME": str(self.home), "HF_HUB_OFFLINE": "1"}
 
-    def api(self, path: str, body: Any) -> Any:
+    def api(self, path: str, body: Any, method: str = "POST") -> Any:
         """One request to the server that `graft up` started."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()

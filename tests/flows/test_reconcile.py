@@ -1,10 +1,14 @@
 """What reconcile and the watchdog make of a real server: runs that are over, fell silent or go on, and bad events."""
 
+import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from data_contracts.drift import Decided, Finished, TakenUp
+from flows.processes import ROOT
 from tasks.drift.ledger import DriftLedger
 from tasks.storage.store import Store
 from tests.flows.conftest import Outcome, Shop, wait_for
@@ -77,3 +81,33 @@ def test_an_event_that_can_start_nothing_is_reported_with_what_to_do(shop: Shop,
     errors = wait_for(lambda: shop.api("logs/filter", wanted), bool, "the error in the log")
     assert "could not act" in errors[0]["message"]
     assert len(shop.runs_of("report-failed-action")) == 1
+
+
+def test_runs_of_workers_whose_process_is_gone_are_closed_and_no_others(shop: Shop, services: Outcome) -> None:
+    of_workers = {d["name"]: d["id"] for d in shop.api("deployments/filter", {})}
+    flow = shop.api("flows/", {"name": "stand-in"})["id"]
+
+    def run(state: str, process: int | None, deployment: str | None) -> str:
+        about = {"flow_id": flow, "deployment_id": deployment, "state": {"type": state}}
+        found: str = shop.api("flow_runs/", about)["id"]
+        shop.api(f"flow_runs/{found}", {"infrastructure_pid": process and str(process)}, "PATCH")
+        return found
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    dead = [run(state, gone.pid, of_workers["fine-tune"]) for state in ("RUNNING", "PENDING")]
+    dead.append(run("PENDING", None, of_workers["fine-tune"]))
+    others = [
+        run("RUNNING", os.getpid(), of_workers["fine-tune"]),
+        run("SCHEDULED", None, of_workers["fine-tune"]),
+        run("COMPLETED", gone.pid, of_workers["fine-tune"]),
+        run("RUNNING", None, None),
+    ]
+    close = "from flows.dead_runs import close_dead_runs; print(*close_dead_runs('the power failed'))"
+    server = {"PREFECT_API_URL": f"http://127.0.0.1:{shop.port}/api", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", close], env=shop.environment | server, check=True, timeout=SECONDS)
+    states = {r["id"]: r["state"] for r in shop.runs_of("stand-in")}
+    assert [(states[of]["type"], states[of]["message"]) for of in dead] == [("CRASHED", "the power failed")] * 3
+    assert [states[of]["type"] for of in others] == ["RUNNING", "SCHEDULED", "COMPLETED", "RUNNING"]
+    for of in others[:2]:
+        shop.api(f"flow_runs/{of}/set_state", {"state": {"type": "CANCELLED"}, "force": True})

@@ -15,7 +15,7 @@ from flows import services
 from flows.__main__ import app
 from flows.deployments import Scheduled, scheduled
 from flows.pipeline import PIPELINES
-from flows.processes import Service, is_running, note_of, read_services, spawn, write_services
+from flows.processes import Service, is_alive, is_running, note_of, read_services, spawn, write_services
 from flows.server import free_port, running_server
 from tasks.storage.home import Home, open_home
 
@@ -46,6 +46,25 @@ def test_down_stops_what_up_started(home: Home, idle: "subprocess.Popen[bytes]")
     assert said == ["worker-cpu: stopped"]
     assert idle.poll() is not None
     assert read_services(home) == {}
+
+
+def test_down_closes_runs_that_its_workers_were_at_before_it_stops_the_server(
+    home: Home, idle: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = spawn(IDLE, home, "server", detached=True)
+    write_services(home, {"server": note_of("server", server, API), "worker-cpu": note_of("worker-cpu", idle, API)})
+    monkeypatch.setattr(services, "answers", lambda url: True)
+    monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
+    worker_and_server = idle.pid, server.pid
+    monkeypatch.setattr(services, "close_dead_runs", lambda why: [f"retrain {[*map(is_alive, worker_and_server)]}"])
+    said: list[str] = []
+    services.down(home, said.append)
+    assert said == [
+        "worker-cpu: stopped",
+        "run: retrain [False, True] ended unfinished, because `graft down` stopped its worker",
+        "server: stopped",
+    ]
+    assert not is_alive(server.pid)
 
 
 def test_a_process_that_has_the_number_of_one_that_is_gone_is_left_alone(
@@ -111,7 +130,7 @@ def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subpr
     monkeypatch.setattr(services, "start_worker", start)
     monkeypatch.setattr(services, "running_server", lambda home: API)
     monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
-    monkeypatch.setattr(services, "ensure_pools", lambda limits: None)
+    monkeypatch.setattr(services, "ensure_pools", lambda names: None)
     monkeypatch.setattr(services, "scheduled_already", lambda content: [])
     monkeypatch.setattr(services, "deploy", lambda content, pipelines, folder: [of.name for of in pipelines])
     monkeypatch.setattr(services, "gpu_count", lambda: 0)
