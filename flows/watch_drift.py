@@ -39,8 +39,7 @@ def watch_drift(window: str, pipeline: str = "support", overrides: list[str] | N
     show_drift_report(plan.name, decision, report)
     replaced = find_replaced(champion)
     worse = find_reason_to_roll_back(plan.name, champion, replaced, plan.drift)
-    if replaced is not None and worse is not None:
-        roll_back_champion(replaced, worse)
+    if replaced is not None and worse is not None and roll_back_champion(replaced, worse):
         note_rollback(plan.name, replaced, worse)
     announce(plan.name, decision)
     return decision

@@ -157,10 +157,15 @@ def replaced_by(registry: Registry, champion: ModelVersion) -> Replaced | None:
     return None if found is None else Replaced(version=found, promotion=last)
 
 
-def bring_back(registry: Registry, replaced: Replaced, reason: str, at: datetime) -> None:
-    """A rollback for a reason that was measured; nothing where another promotion came since."""
+def bring_back(registry: Registry, replaced: Replaced, reason: str, at: datetime) -> bool:
+    """A rollback for a reason that was measured; nothing where another promotion came since.
+
+    Says whether the promotion was undone by the monitoring, in this process or in another one.
+    """
     if registry.ledger.last() == replaced.promotion:
         rollback(registry, replaced.version.version, MONITORING, reason, at)
+    following = (entry for entry in registry.ledger.entries() if entry.number == replaced.promotion.number + 1)
+    return any(entry.kind == "rollback" and entry.by == MONITORING for entry in following)
 
 
 def adopt(registry: Registry, at: datetime) -> None:

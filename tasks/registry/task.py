@@ -120,6 +120,7 @@ def find_replaced(champion: ModelVersion) -> Replaced | None:
 
 
 @task(cache_policy=NO_CACHE)
-def roll_back_champion(replaced: Replaced, reason: str) -> None:
-    """Makes the version before champion again, for a reason that was measured, unless another promotion came since."""
-    promoting.bring_back(open_registry(replaced.version.pipeline), replaced, reason, datetime.now(UTC))
+def roll_back_champion(replaced: Replaced, reason: str) -> bool:
+    """Makes the version before champion again, for a reason that was measured, unless another promotion came since;
+    says whether the monitoring did so."""
+    return promoting.bring_back(open_registry(replaced.version.pipeline), replaced, reason, datetime.now(UTC))

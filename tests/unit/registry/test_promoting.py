@@ -83,15 +83,28 @@ def test_a_champion_that_labels_show_to_be_worse_gives_way_to_the_one_it_replace
     before = replaced_by(desk.registry, second)
     assert before is not None
     assert (before.version.version, before.promotion.number) == (1, 2)
-    bring_back(desk.registry, before, "labels: 2 against 12", NOW)
+    assert bring_back(desk.registry, before, "labels: 2 against 12", NOW)
     assert desk.champions() == [1, 2, 1]
     last = desk.registry.ledger.last()
     assert last is not None
     assert (last.kind, last.by, last.reason) == ("rollback", "the monitoring", "labels: 2 against 12")
     # Once it is back, there is nothing to bring back, and nobody else is touched.
     assert replaced_by(desk.registry, before.version) is None
-    bring_back(desk.registry, before, "again", NOW)
+    # Another process, which found the same at the same time, may say so.
+    assert bring_back(desk.registry, before, "again", NOW)
     assert desk.champions() == [1, 2, 1]
+
+
+def test_the_monitoring_did_not_bring_back_what_a_person_brought_back_first(desk: Desk) -> None:
+    desk.release("a")
+    second = desk.release("b").version
+    before = replaced_by(desk.registry, second)
+    assert before is not None
+    rollback(desk.registry, None, "ann", "complaints", NOW)
+    assert not bring_back(desk.registry, before, "labels: 2 against 12", NOW)
+    last = desk.registry.ledger.last()
+    assert last is not None
+    assert (last.version, last.by) == (1, "ann")
 
 
 def test_a_champion_that_a_person_chose_is_not_brought_down_by_labels(desk: Desk) -> None:
