@@ -42,7 +42,7 @@ def outcome_tests(
     false, the one entry is of that. Of each key the first row with an outcome counts: versions are given to keys, so
     rows of one key are no evidence of their own. Rows of other versions, and those without a label, say nothing.
     Raises InputError where no row says who served it or has the column, and, naming the line, for a row without a key
-    or with something else than true or false.
+    or an answer, with a label that the task does not know, or with something else than true or false.
     """
     if not any(row.get("served_by") in versions for row in rows.values()):
         raise InputError(
@@ -57,7 +57,7 @@ def outcome_tests(
             continue
         where = f"{path}, line {line}"
         arm, key = versions.index(row["served_by"]), key_of(row, where, serving)
-        found = _by_labels(row, heads) if success is None else _by_column(row, where, success)
+        found = _by_labels(row, where, heads) if success is None else _by_column(row, where, success)
         for task, right in found.items():
             given[task] = given.get(task, 0) + 1
             firsts.setdefault(task, {}).setdefault(key, (arm, right))
@@ -94,9 +94,23 @@ def _by_column(row: dict[str, Any], where: str, success: str) -> dict[str, bool]
     return {success: bool(value)}
 
 
-def _by_labels(row: dict[str, Any], heads: Mapping[str, AnyHead]) -> dict[str, bool]:
-    return {
-        task: row["predictions"][task]["label"] == row[head.column]
-        for task, head in heads.items()
-        if head.one_label and row.get(head.column) is not None
-    }
+def _by_labels(row: dict[str, Any], where: str, heads: Mapping[str, AnyHead]) -> dict[str, bool]:
+    answers, found = row.get("predictions"), {}
+    if not isinstance(answers, dict):
+        raise InputError(
+            f"{where}: 'predictions' is {answers!r}, so nothing says how it was answered. Give rows as `graft predict` "
+            "wrote them, with labels added, or a column of outcomes with --success."
+        )
+    for task, head in heads.items():
+        label = row.get(head.column)
+        # A version need not have learnt all tasks of the other.
+        if not head.one_label or label is None or task not in answers:
+            continue
+        # It would count as answered wrongly, whoever served it.
+        if label not in head.labels:
+            raise InputError(
+                f"{where}: {head.column!r} is {label!r}; labels are {', '.join(head.labels)}. Correct it, or give "
+                "null where none of them fits."
+            )
+        found[task] = answers[task]["label"] == label
+    return found

@@ -76,6 +76,22 @@ def test_equal_versions_are_told_apart_no_more_often_than_alpha_where_few_custom
     assert mistaken / runs <= ALPHA
 
 
+def test_a_label_that_the_task_does_not_know_and_a_row_without_its_answers_are_named() -> None:
+    rows = [served(3, "ann", "good", "good"), served(4, "bea", "good", "Good")]
+    with pytest.raises(InputError, match=r"out.jsonl, line 3: 'feeling' is 'Good'; labels are good, bad"):
+        compared(rows)
+    del rows[0]["predictions"]
+    with pytest.raises(InputError, match=r"out.jsonl, line 2: 'predictions' is None.*as `graft predict` wrote them"):
+        compared(rows)
+
+
+def test_a_task_that_only_one_of_the_versions_answers_says_nothing_of_the_other() -> None:
+    row = served(4, "bea", "good", "bad")
+    row["predictions"] = {"topic": {"label": "sports"}}
+    arms = compared([served(3, "ann", "good", "good"), row])["mood"].arms
+    assert (arms.champion_rows, arms.challenger_rows) == (1, 0)
+
+
 def test_rows_that_nobody_is_said_to_have_served_are_refused() -> None:
     with pytest.raises(InputError, match="no row was served by version 3 or 4"):
         compared([{"customer": "ann", "feeling": "good"}])
