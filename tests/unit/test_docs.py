@@ -15,6 +15,7 @@ from data_contracts.rules import KNOWN_RULES
 from data_contracts.yaml_files import model_of
 from flows.pipeline import Pipeline
 from tasks.drift.governor import Governor
+from tasks.drift.policy import DriftPolicy
 from tasks.drift.statistics import DriftStatistic
 from tasks.evaluation.edits import AnyEdit
 from tasks.evaluation.policy import GatePolicy
@@ -91,6 +92,10 @@ def test_every_view_of_a_window_and_every_setting_of_the_governor_is_explained()
     kinds = kinds_of(DriftStatistic)
     assert len(kinds) >= 6
     assert [name for name in (*kinds, *Governor.model_fields) if f"`{name}`" not in DRIFT] == []
+
+
+def test_every_setting_of_drift_is_explained() -> None:
+    assert [name for name in DriftPolicy.model_fields if f"`drift.{name}`" not in DRIFT] == []
 
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if "graft " in path.read_text(encoding="utf-8")])
