@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import measuring, quality
+from benchmarks import measuring, quality, training
 from benchmarks.drift_peers.arrays import file_of
 from benchmarks.measuring import environment_of
 from benchmarks.quality import kept_run, trained_model
@@ -189,6 +189,22 @@ def test_what_makes_no_sense_is_refused_before_any_work(arguments: str, said: st
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_an_environment_that_cannot_be_made_is_found_out_before_any_contestant_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def environment(name: str, _: list[str]) -> str:
+        if name == "setfit":
+            raise SystemExit("no environment for setfit")
+        return sys.executable
+
+    monkeypatch.setattr(training, "environment_of", environment)
+    monkeypatch.setattr(training, "run_contestant", lambda name, _: pytest.fail(f"{name} ran"))
+    monkeypatch.setattr("sys.argv", ["training", "--threads", "1"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(SystemExit, match="no environment for setfit"):
+        training.main()
 
 
 def test_a_contestant_that_was_killed_is_told_by_its_signal() -> None:
