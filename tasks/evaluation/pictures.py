@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tasks.evaluation.calibration import Bin
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.scoring import IN_DOMAIN, Score
-from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png
+from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, is_drawable, new_figure, png
 
 CONFUSED_LABELS = 24
 LETTERS_SHOWN = 30
@@ -71,18 +71,23 @@ def changes(differences: Sequence[Difference], margins: Sequence[float]) -> byte
     return png(figure)
 
 
-def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes | None:
-    """Which label was given where another was wanted, row by row as shares of the wanted label.
-
-    Of many labels those that are confused most often; None where not one of them is.
-    """
+def confused_labels(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> list[str]:
+    """The labels that `confusion` shows: all, or of many those that are confused most often, which may be none."""
     mistakes = Counter(
         label for want, give in zip(wanted, given, strict=True) if want != give for label in (want, give)
     )
     most = {label for label, _ in mistakes.most_common(CONFUSED_LABELS)}
-    chosen = [label for label in labels if len(labels) <= CONFUSED_LABELS or label in most]
-    if not chosen:
-        return None
+    return [label for label in labels if len(labels) <= CONFUSED_LABELS or label in most]
+
+
+def written(chosen: Sequence[str]) -> list[str]:
+    """What stands for each label: its name on one line, or its number among them where no picture can write it."""
+    names = (" ".join(label.split()) for label in chosen)
+    return [_short(name) if is_drawable(name) else f"no. {number}" for number, name in enumerate(names, start=1)]
+
+
+def confusion(chosen: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes:
+    """Which of the chosen labels was given where another was wanted, row by row as shares of the wanted label."""
     place = {label: position for position, label in enumerate(chosen)}
     counts: NDArray[np.float64] = np.zeros((len(chosen), len(chosen)))
     totals = np.array([list(wanted).count(label) for label in chosen])
@@ -90,7 +95,7 @@ def confusion(labels: Sequence[str], wanted: Sequence[str], given: Sequence[str]
         if want in place and give in place:
             counts[place[want], place[give]] += 1
     shares = counts / np.maximum(totals[:, None], 1)
-    names = [_short(label) for label in chosen]
+    names = written(chosen)
     # A dozen letters of this size take an inch.
     side = 0.34 * len(chosen) + max(1.8, 0.8 + max(map(len, names)) / 12)
     figure = new_figure(side + 0.6, side)
@@ -127,7 +132,6 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     return png(figure)
 
 
-def _short(label: str) -> str:
-    """On one line, which leaves room for what the label is of."""
-    line = " ".join(label.split())
-    return line if len(line) <= LETTERS_SHOWN else f"{line[: LETTERS_SHOWN - 1]}…"
+def _short(name: str) -> str:
+    """Leaves room for what the name is of."""
+    return name if len(name) <= LETTERS_SHOWN else f"{name[: LETTERS_SHOWN - 1]}…"

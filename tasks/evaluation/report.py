@@ -28,6 +28,7 @@ from tasks.evaluation.zero_shot import ZERO_SHOT
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.reporting.page import Page, write_page
+from tasks.reporting.pictures import is_drawable
 from tasks.reporting.sections import Picture, Section, Tone
 
 MISTAKES_SHOWN = 12
@@ -145,9 +146,18 @@ def _confusion(evidence: Evidence, heads: dict[str, AnyHead]) -> Section | None:
         known = [row for row, label in enumerate(labels[task]) if label is not None]
         if head.one_label and known:
             wanted, given = [labels[task][row] for row in known], [found.answers[task][row] for row in known]
-            if (picture := pictures.confusion(head.labels, wanted, given)) is not None:
-                drawn.append(Picture(f"confusion_{task}", task, picture))
+            chosen = pictures.confused_labels(head.labels, wanted, given)
+            if chosen:
+                picture = pictures.confusion(chosen, wanted, given)
+                drawn.append(Picture(f"confusion_{task}", _caption(task, chosen), picture))
     return Section("confusion", "Confusion, in domain", pictures=drawn) if drawn else None
+
+
+def _caption(task: str, chosen: list[str]) -> str:
+    """The task, and the labels for which numbers stand in its picture."""
+    names = zip(pictures.written(chosen), chosen, strict=True)
+    told = [f"{name} is {label}" for name, label in names if not is_drawable(label)]
+    return f"{task}, where {', '.join(told)}" if told else task
 
 
 def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_columns: list[str]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@ import warnings
 
 import pytest
 
-from tasks.evaluation.pictures import CONFUSED_LABELS, confusion
+from tasks.evaluation.pictures import CONFUSED_LABELS, confused_labels, confusion, written
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -11,9 +11,7 @@ def drawn(labels: list[str]) -> bytes:
     """The labels taken for each other, by a matplotlib whose warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = confusion(labels, labels, labels[::-1])
-    assert found is not None
-    return found
+        return confusion(labels, labels, labels[::-1])
 
 
 @pytest.mark.parametrize("labels", [["$_$", "other"], ["under $10_", "$10 to $50"], ["x^2$", "$"]])
@@ -31,8 +29,15 @@ def test_names_as_long_as_they_may_be_leave_room_for_the_picture(labels: list[st
     assert drawn(labels).startswith(PNG)
 
 
-def test_of_many_labels_none_of_which_is_confused_there_is_no_picture() -> None:
+def test_of_many_labels_those_are_shown_that_are_confused() -> None:
     many = [f"label {number}" for number in range(CONFUSED_LABELS + 1)]
-    assert confusion(many, many, many) is None
-    assert confusion(many, many, [many[1], *many[1:]]) is not None
-    assert confusion(many[:-1], many[:-1], many[:-1]) is not None
+    assert confused_labels(many, many, many) == []
+    assert confused_labels(many, many, [many[1], *many[1:]]) == many[:2]
+    assert confused_labels(many[:-1], many[:-1], many[:-1]) == many[:-1]
+
+
+def test_labels_that_the_font_cannot_write_are_numbered() -> None:
+    labels = ["退款", "refund", "धनवापसी", "возврат", "एक\nदो", "W" * 31]
+    assert written(labels) == ["no. 1", "refund", "no. 3", "возврат", "no. 5", "W" * 29 + "…"]
+    # A letter that is lacking would be a warning, and so an error.
+    assert drawn(labels).startswith(PNG)

@@ -294,7 +294,7 @@ def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
 ) -> None:
     heads: dict[str, AnyHead] = {
         "topics": MultiLabelHead(column="topics", labels=("refund", "praise")),
-        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high")),
+        "haste": OrdinalHead(column="haste", labels=("low", "middle", "high", "緊急")),
         "places": TokenTagHead(column="places", labels=("O", "B-X", "I-X")),
         "urgency": RegressionHead(column="urgency"),
     }
@@ -308,7 +308,9 @@ def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
     for model in ("m", "majority", "tfidf"):
         answers = write_model_answers(model, "test", {**given, "urgency": [0.1, 0.2]}, sure)
     (tmp_path / "model.json").write_text(json.dumps({"heads": HeadsAdapter.dump_python(heads, mode="json")}))
-    write_label_scores(answers.parent / "m", "test", "haste", np.log(np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1]])))
+    write_label_scores(
+        answers.parent / "m", "test", "haste", np.log(np.array([[0.9, 0.04, 0.04, 0.02], [0.1, 0.8, 0.05, 0.05]]))
+    )
     assessment = write_assessment(tmp_path / "assessment", snapshot, answers.parent / "m", heads, ["test"])
     verdict = write_judgement(tmp_path / "judgement", [])
     (tmp_path / "report").mkdir()
@@ -318,6 +320,7 @@ def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
         "gap", "reliability_topics", "reliability_haste", "reliability_places", "confusion_haste",
     }  # fmt: skip
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "haste, where no. 4 is 緊急" in page
     cell = r'<td class="name">([\w, ]+)</td>'
     mistakes = re.findall(rf'{cell * 3}<td class="number">0\.\d\d</td></tr>', page)
     assert mistakes == [("haste", "high", "middle"), ("topics", "no label", "praise")]
