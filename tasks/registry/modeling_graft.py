@@ -265,7 +265,8 @@ def encoded(
     """
     first, second = texts
     pair = () if second is None else (second,)
-    whole = tokenizer(first, *pair, truncation=False, padding=False).encodings[0]
+    # It would warn of texts that are too long for the model, which are cut below.
+    whole = tokenizer(first, *pair, truncation=False, padding=False, verbose=False).encodings[0]
     limit, of = reading["max_tokens"], whole.sequence_ids
     if reading["windows"] and len(whole.ids) > limit:
         raise ValueError(

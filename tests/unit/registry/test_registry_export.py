@@ -99,6 +99,7 @@ def load_elsewhere(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "longer than the specified maximum" not in done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
