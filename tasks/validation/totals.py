@@ -1,5 +1,6 @@
 """Rules about the whole of the accepted rows: labels that are too rare, targets that say nothing, the languages."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -67,16 +68,17 @@ class Totals:
     def _sample(self, split: str, table: pa.Table) -> None:
         for column in self._contract.text_columns:
             if column.rules.language_mix is not None:
-                key = f"{split}\0{column.name}"
-                kept, step = self._texts.setdefault(key, []), self._steps.setdefault(key, 1)
+                place = f"{split}\0{column.name}"
+                kept, step = self._texts.setdefault(place, []), self._steps.setdefault(place, 1)
                 kept += table.column(column.name).drop_null().to_pylist()[::step]
                 # Every second one of too many, and from now on every second: the sample stays spread over all rows.
                 if len(kept) > 2 * SAMPLE:
                     del kept[::2]
-                    self._steps[key] = 2 * step
+                    self._steps[place] = 2 * step
 
     def _languages(self) -> dict[str, dict[str, float]]:
-        shares = {name: language_shares(texts[:: max(1, len(texts) // SAMPLE)]) for name, texts in self._texts.items()}
+        steps = {name: max(1, math.ceil(len(texts) / SAMPLE)) for name, texts in self._texts.items()}
+        shares = {name: language_shares(texts[:: steps[name]]) for name, texts in self._texts.items()}
         return {
             name.replace("\0", ", "): {language: round(share, 4) for language, share in of.items()}
             for name, of in shares.items()

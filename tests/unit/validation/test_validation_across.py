@@ -12,7 +12,7 @@ import pytest
 from data_contracts.dataset import DatasetContract
 from data_contracts.rules import Duplicates
 from data_contracts.texts import words_alone
-from tasks.validation import across
+from tasks.validation import across, totals
 from tasks.validation.acceptance import late_failures, total_variation
 from tasks.validation.checks import Checks, read_checks
 
@@ -242,6 +242,22 @@ def test_languages_that_nobody_named_have_a_share_of_their_own(check: Check, con
     mixed = check(contract, train=rows(*english, german)).checks
     assert mixed.failures == ("train, text: 33% of the texts are in other languages (de 33%); 30% are allowed",)
     assert check(contract, train=rows(*english, "the oven is hot and nobody answers", german)).checks.failures == ()
+
+
+def test_each_text_column_has_a_sample_of_its_own_of_at_most_so_many_texts(
+    contract_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mix = {"languageMix": {"shares": {"en": [0, 1], "vi": [0, 1]}}}
+    contract = contract_of({**text(**mix), "name": "text"}, {**text(**mix), "name": "reply"})
+    monkeypatch.setattr(totals, "SAMPLE", 10)
+    read: list[int] = []
+    monkeypatch.setattr(totals, "language_shares", lambda texts: read.append(len(texts)) or {"en": texts.count("a")})
+    found = totals.Totals(contract)
+    for said in ("a", "b", "a", "b"):
+        found.add("train", pa.table({"text": [said] * 15, "reply": [said] * 15}), 0)
+    languages = found.facts()["languages"]
+    assert languages["train, text"] == languages["train, reply"] == {"en": 4}
+    assert read == [8, 8]
 
 
 def test_personal_data_is_masked_in_texts_and_in_their_tokens(check: Check, contract_of: Make) -> None:
