@@ -1,5 +1,6 @@
 """A contract compiled to a Great Expectations suite; each expectation carries its rule in words in `meta.rule`."""
 
+import re
 from typing import Any
 
 import great_expectations as gx
@@ -36,8 +37,8 @@ ACROSS_ROWS = {
 def compile_suite(contract: DatasetContract) -> gx.ExpectationSuite:
     """The contract's rules as expectations."""
     expectations = [made for column in contract.columns for made in _expectations(column, contract)]
-    # A dot would be a folder of its own in the data docs.
-    name = f"{contract.name}-{contract.version}".replace(".", "_")
+    # A dot would be a folder of its own in the data docs, and a slash no name at all.
+    name = re.sub(r"[./\\]", "_", f"{contract.name}-{contract.version}")
     return gx.ExpectationSuite(name=name, expectations=expectations)
 
 

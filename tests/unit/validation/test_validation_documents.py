@@ -74,6 +74,13 @@ def test_data_docs_have_a_page_a_split_and_show_markup_as_text(
     assert "alert(" in html
 
 
+def test_a_contract_of_any_name_has_data_docs(contract_of: Any, check: Any, tmp_path: Path) -> None:
+    contract = contract_of({"name": "text", "logicalType": "string"}).model_copy(update={"name": "shop/../reviews"})
+    checked = check(contract, train=[{"text": "one"}])
+    build_documents(checked.checks, contract, datetime(2026, 1, 5, tzinfo=UTC), tmp_path / "docs")
+    assert len(list((tmp_path / "docs" / "validations").rglob("*.html"))) == 1
+
+
 def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
     checked: Any, contract: DatasetContract, tmp_path: Path
 ) -> None:
