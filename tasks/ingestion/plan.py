@@ -12,9 +12,8 @@ from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from tasks.ingestion.addresses import readable_read_errors
 from tasks.ingestion.sources import JsonLines, Source
-from tasks.ingestion.splits import TEST, TRAIN, VALIDATION, ByShare, Splits
+from tasks.ingestion.splits import OWN_SPLITS, TEST, TRAIN, VALIDATION, ByShare, Splits
 
-OWN_SPLITS = (TRAIN, VALIDATION, TEST)
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

@@ -29,7 +29,7 @@ from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
 from tasks.ingestion.sources import Source, SourceAdapter
-from tasks.ingestion.splits import TRAIN, Lines, Names, RandomSplit, Splits, StratifiedSplit
+from tasks.ingestion.splits import OWN_SPLITS, TRAIN, Lines, Names, RandomSplit, Splits, StratifiedSplit
 from tasks.ingestion.values import arrow_type, typed_column
 
 ORIGIN = [("_id", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]
@@ -56,8 +56,8 @@ def read_sources(files: Sequence[SourceFile], reading: Reading, output: Path) ->
     """Writes `<split>.parquet` for every split and `problems.jsonl`; returns the rows of each split.
 
     A value of the wrong type makes its row a problem: {id, split, file, row, column, rule, value, content}. Raises
-    InputError for a file that is empty, changed since it was located or lacks a column, and for a column that the
-    contract lacks.
+    InputError for a file that is empty, changed since it was located or lacks a column, for a column that the contract
+    lacks, and where rows are divided, for a split that gets none.
     """
     rows: dict[str, int] = {}
     schema = arrow_schema(reading.contract)
@@ -75,6 +75,8 @@ def read_sources(files: Sequence[SourceFile], reading: Reading, output: Path) ->
                     writers[split].write_table(part)
                     rows[split] = rows.get(split, 0) + part.num_rows
                 bar.update(table.num_rows)
+    if any(file.split is None for file in files):
+        _refuse_empty_splits(rows)
     return rows
 
 
@@ -287,6 +289,15 @@ def _values(column: Any) -> list[Any]:
 
 def _python(value: Any) -> Any:
     return value.as_py() if isinstance(value, pa.Scalar) else value
+
+
+def _refuse_empty_splits(rows: Mapping[str, int]) -> None:
+    if empty := [split for split in OWN_SPLITS if not rows.get(split)]:
+        got = ", ".join(f"{split} {rows[split]}" for split in OWN_SPLITS if rows.get(split)) or "no row at all"
+        raise InputError(
+            f"`data.splits` leaves no row for {' and '.join(empty)} ({got}). Add rows, change its shares or moments, "
+            "or give a source for each split."
+        )
 
 
 def _check_columns(found: set[str], contract: DatasetContract, address: str) -> None:

@@ -15,7 +15,7 @@ from data_contracts.dataset import DatasetContract
 from data_contracts.texts import words_alone
 from tasks.ingestion.identity import row_places
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+OWN_SPLITS = TRAIN, VALIDATION, TEST = "train", "validation", "test"
 # Texts of a label that a line can be drawn between: one for each split.
 FEWEST = 3
 Names = NDArray[np.object_]

@@ -18,7 +18,7 @@ from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract, Property, load_contract
 from data_contracts.errors import InputError
 from tasks.ingestion.reading import Reading, read_file, read_sources, split_lines
-from tasks.ingestion.splits import RandomSplit, StratifiedSplit
+from tasks.ingestion.splits import RandomSplit, StratifiedSplit, TimeSplit
 from tasks.ingestion.values import convert
 
 Row = dict[str, Any]
@@ -399,6 +399,21 @@ def test_rows_of_an_undivided_file_go_where_the_rule_sends_them(
     assert 20 <= rows["test"] <= 60
     # A row that cannot be placed counts against the split that can least do without it.
     assert [problem["split"] for problem in problems_of(tmp_path)] == ["train"]
+
+
+def test_a_rule_that_leaves_a_split_without_rows_ends_the_run(
+    ticket: Row, tmp_path: Path, contract: DatasetContract
+) -> None:
+    file = located(written(tmp_path / "a.jsonl", many(ticket, 8))).model_copy(update={"split": None})
+    moments = {"validation_from": MOMENT + timedelta(days=4000), "test_from": MOMENT + timedelta(days=5000)}
+    splits = TimeSplit(column="created_at", **moments)
+    with pytest.raises(
+        InputError, match=r"`data\.splits` leaves no row for validation and test \(train 8\)\. Add rows"
+    ):
+        read_sources((file,), Reading(contract, splits=splits), tmp_path)
+    given = [located(written(tmp_path / f"{split}.jsonl", [ticket]), split) for split in ("validation", "test")]
+    counts = read_sources((file, *given), Reading(contract, splits=splits), tmp_path)
+    assert counts == {"train": 8, "validation": 1, "test": 1}
 
 
 def test_lines_of_strata_are_drawn_from_the_undivided_files_alone(
