@@ -7,20 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.cleaning import Cleaning
 from data_contracts.environment import Environment
+from data_contracts.splits import AUDIT
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the content")]
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
 DataVerdict = Literal["PASS", "PASS_WITH_QUARANTINE", "FAIL"]
 PromotionKind = Literal["promote", "approval", "override", "rollback", "adopt"]
 
-
 VERDICT_FILE = "verdict.json"
-# Splits of rows labelled since the first training, and held out of the next ones, are called so and by their window.
-FRESH = "fresh_"
-# The split of rows of a window that were labelled to tell how good its answers are.
-AUDIT = "audit"
-# The split of the rows of a window that is watched.
-WINDOW = "window"
 
 
 class Handle(BaseModel):

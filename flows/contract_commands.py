@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from data_contracts.errors import InputError
+from data_contracts.splits import FRESH, OWN_SPLITS, TRAIN
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ SETTINGS = Annotated[
 ]
 DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 SPLIT_AND_FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
-OWN_SPLITS = ("train", "validation", "test")
 SHOWN = 10
 
 
@@ -150,7 +150,6 @@ def _check_data(planned: "Sequence[PlannedFile]", contract: "DatasetContract") -
 
 
 def _files_of(given: Sequence[str], kind: str | None, settings: dict[str, Any]) -> "list[PlannedFile]":
-    from data_contracts.artifacts import FRESH
     from tasks.ingestion.endings import source_of
     from tasks.ingestion.plan import PlannedFile
 
@@ -158,7 +157,7 @@ def _files_of(given: Sequence[str], kind: str | None, settings: dict[str, Any]) 
     for entry in given:
         # A file may have a name of that form itself.
         match = None if Path(entry).exists() else SPLIT_AND_FILE.fullmatch(entry)
-        split, address = (match[1], match[2]) if match else ("train", entry)
+        split, address = (match[1], match[2]) if match else (TRAIN, entry)
         # Rows that people label are read as a retraining reads them.
         held_out = split if split.startswith(FRESH) else None
         planned.append(PlannedFile(split=split, source=source_of(address, kind, settings), held_out_split=held_out))

@@ -2,8 +2,9 @@
 
 from prefect import flow
 
-from data_contracts.artifacts import WINDOW, ModelVersion
+from data_contracts.artifacts import ModelVersion
 from data_contracts.drift import Audit, DriftDecision, WatchedWindow
+from data_contracts.splits import WINDOW
 from flows.pipeline import Pipeline, load_pipeline, pipeline_reference
 from flows.score import tokens_for
 from tasks.drift.task import (

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_contracts.artifacts import AUDIT, Promotion
+from data_contracts.artifacts import Promotion
 from data_contracts.drift import DriftDecision, Duel
+from data_contracts.splits import AUDIT
 from tasks.drift.accuracy import labelled
 from tasks.drift.measuring import Count
 from tasks.drift.monitors import AUDITED, allowed_share

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.artifacts import WINDOW
+from data_contracts.splits import WINDOW
 
 FILE = f"{WINDOW}.parquet"
 SEED = 20_267

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data_contracts.artifacts import WINDOW
 from data_contracts.drift import DriftDecision
+from data_contracts.splits import WINDOW
 from tasks.drift.reference import HELD_OUT, read_reference
 from tasks.modeling.answers import CONFIDENCE
 from tasks.modeling.heads import AnyHead

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from data_contracts.artifacts import WINDOW
 from data_contracts.dataset import DatasetContract
 from data_contracts.labelling import AT_RANDOM, CHOSEN, MOST_TELLING
+from data_contracts.splits import WINDOW
 from tasks.drift.evidence import EvidenceFolders, drawn_positions, read_seen, rows_at
 from tasks.drift.novelty import nearest_distances
 from tasks.modeling.heads import AnyHead

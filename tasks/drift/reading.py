@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_contracts.artifacts import WINDOW
+from data_contracts.splits import WINDOW
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import Seen, see
 from tasks.modeling.heads import heads_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data_contracts.artifacts import FRESH
 from data_contracts.errors import InputError
+from data_contracts.splits import FRESH, TEST, VALIDATION
 from tasks.drift.novelty import nearest_distances
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import OfTask, Seen, rights, see
@@ -16,8 +16,8 @@ from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.tokens import TextEncoder
 
-HELD_OUT = ("validation", "test")
 FILE = "reference.npz"
+HELD_OUT = (VALIDATION, TEST)
 # More rows would make every window slower and hardly sharper: a window is far smaller.
 MOST_ROWS = 20_000
 SEED = 20_266

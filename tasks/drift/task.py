@@ -14,7 +14,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.artifacts import (
-    WINDOW,
     ModelVersion,
     Predictions,
     Reference,
@@ -31,6 +30,7 @@ from data_contracts.drift import (
     RolledBack,
     WatchedWindow,
 )
+from data_contracts.splits import WINDOW
 from tasks.drift.delivery import record_decision
 from tasks.drift.history import decisions_of, learned_windows, rebaselined, settled, windows_to_watch
 from tasks.drift.ledger import DriftLedger

@@ -9,10 +9,11 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.artifacts import WINDOW, ModelVersion
+from data_contracts.artifacts import ModelVersion
 from data_contracts.dataset import DatasetContract
 from data_contracts.drift import DriftDecision, DriftEntry, DriftReport, Rebaselined, WatchedWindow
 from data_contracts.errors import InputError
+from data_contracts.splits import WINDOW
 from tasks.drift.history import decisions_of, rebaselined, was_rebaselined
 from tasks.drift.ledger import DriftLedger
 from tasks.drift.policy import DriftPolicy

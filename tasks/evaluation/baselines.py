@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from data_contracts.splits import TRAIN
 from tasks.modeling.answers import Answers, read_ids, read_labels, write_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.words import words_of
@@ -26,7 +27,7 @@ def answer_with_baselines(
     The two texts of a pair are read as one.
     """
     columns = [text_column, *([pair_column] if pair_column else [])]
-    train = read_texts(snapshot, "train", columns), read_labels(snapshot, "train", heads)
+    train = read_texts(snapshot, TRAIN, columns), read_labels(snapshot, TRAIN, heads)
     found: dict[str, dict[str, Answers]] = {name: {split: Answers({}, {}) for split in splits} for name in BASELINES}
     texts = {split: read_texts(snapshot, split, columns) for split in splits}
     for task, head in tqdm(heads.items(), desc="baselines", unit="task", disable=None, leave=False):

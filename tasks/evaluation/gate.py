@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_contracts.artifacts import VERDICT_FILE, Verdict
+from data_contracts.splits import TRAINING_SPLITS
 from tasks.evaluation.baselines import BASELINES
 from tasks.evaluation.checks import Check, reasons_of, verdict_of, write_checks
 from tasks.evaluation.clusters import read_clusters
@@ -22,7 +23,7 @@ from tasks.evaluation.limits import calibration_checks, cost_checks, floor_check
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.promotion_rule import baseline_checks, champion_checks
 from tasks.evaluation.protected import protected_checks
-from tasks.evaluation.scoring import IN_DOMAIN, TRAINING_SPLITS
+from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.evaluation.shared_tasks import SharedTasks, shared_tasks
 from tasks.evaluation.slices import snapshot_groups
 from tasks.modeling.answers import Answers, read_answers, read_labels

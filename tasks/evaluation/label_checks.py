@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_contracts.splits import TRAIN
 from tasks.evaluation.baselines import read_texts
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.label_errors import SEED, Suspect, held_out_shares, suspects
@@ -17,7 +18,6 @@ from tasks.modeling.limits import TokenLimit
 from tasks.modeling.row_ids import sample_own
 from tasks.modeling.text_states import text_states
 
-TRAIN = "train"
 LEAST_ROWS, MOST_ROWS = 50, 10_000
 
 

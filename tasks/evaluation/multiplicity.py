@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data_contracts.artifacts import FRESH
+from data_contracts.splits import FRESH
 from tasks.evaluation.scoring import IN_DOMAIN
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data_contracts.splits import TRAIN, VALIDATION
 from tasks.evaluation.detectors import Fitting, Readings, Scorer, fit_detectors, scores_of
 from tasks.evaluation.known_labels import read_known_labels
 from tasks.evaluation.scoring import IN_DOMAIN
@@ -20,7 +21,6 @@ from tasks.modeling.heads import AnyHead
 from tasks.modeling.label_scores import read_label_scores
 from tasks.modeling.scores import auroc
 
-TRAIN, VALIDATION = "train", "validation"
 KEPT = 0.95
 # The first that is there is taken where no validation row is out of scope. On CLINC150's, neighbours are told best
 # (AUROC 0.981; energy 0.974, softmax 0.962), and no scores of a poor model mislead them.

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from data_contracts.artifacts import Judgement, Verdict
+from data_contracts.splits import TRAIN
 from tasks.evaluation import pictures, report_behaviour, report_scores, report_slices, report_trust
 from tasks.evaluation.assessing import CALIBRATION, LABEL_ERRORS, OUT_OF_SCOPE, SLICES
 from tasks.evaluation.baselines import BASELINES
@@ -88,7 +89,7 @@ def _sections(
         yield report_trust.transfer(read_transfers(evidence.transfers))
     texts = [name for name in (facts.text_column, facts.pair_column) if name]
     yield report_trust.mistakes(_mistakes(evidence, heads, texts))
-    suspected = {IN_DOMAIN: assessment / LABEL_ERRORS, "train": evidence.label_errors}
+    suspected = {IN_DOMAIN: assessment / LABEL_ERRORS, TRAIN: evidence.label_errors}
     yield report_trust.label_errors({split: read_suspects(path) for split, path in suspected.items() if path})
     if evidence.cost:
         yield report_behaviour.speed(read_cost(evidence.cost))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from data_contracts.splits import TEST
 from tasks.evaluation.clusters import Clusters, read_clusters
 from tasks.evaluation.finite import check_finite
 from tasks.evaluation.known_labels import read_known_labels
@@ -19,8 +20,7 @@ from tasks.modeling.scores import auroc
 
 METRICS = Path(__file__).parent / "metrics"
 SCORES = "scores.json"
-TRAINING_SPLITS = ("train", "validation")
-IN_DOMAIN = "test"
+IN_DOMAIN = TEST
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from data_contracts.artifacts import (
     Transfers,
     ValidatedSnapshot,
 )
+from data_contracts.splits import TRAINING_SPLITS
 from tasks.evaluation.movement import Movement, Scored, movements
 from tasks.evaluation.pages import ReportFacts, lineage_page, origin_of
 from tasks.evaluation.policy import GatePolicy
@@ -51,7 +52,6 @@ __all__ = [
     "with_findings",
     "write_report",
 ]
-TRAINING_SPLITS = ("train", "validation")
 COST, PROBES, LABEL_ERRORS, TRANSFERS = "cost.json", "probes.json", "label_errors.json", "transfers.json"
 
 

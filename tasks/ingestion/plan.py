@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data_contracts.artifacts import AUDIT, FRESH, WINDOW
 from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
+from data_contracts.splits import AUDIT, FRESH, OWN_SPLITS, TEST, TRAIN, VALIDATION, WINDOW
 from tasks.ingestion.addresses import readable_read_errors
 from tasks.ingestion.sources import JsonLines, Source
-from tasks.ingestion.splits import OWN_SPLITS, TEST, TRAIN, VALIDATION, ByShare, Splits
+from tasks.ingestion.splits import ByShare, Splits
 
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 

@@ -25,11 +25,12 @@ from data_contracts.cleaning import Cleaning, clean_tagged, clean_texts
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
 from data_contracts.labelling import AT_RANDOM, CHOSEN
+from data_contracts.splits import OWN_SPLITS, TRAIN
 from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
 from tasks.ingestion.sources import Source, SourceAdapter
-from tasks.ingestion.splits import OWN_SPLITS, TRAIN, Lines, Names, RandomSplit, Splits, StratifiedSplit
+from tasks.ingestion.splits import Lines, Names, RandomSplit, Splits, StratifiedSplit
 from tasks.ingestion.values import arrow_type, typed_column
 
 ORIGIN = [("_id", pa.string()), ("_file", pa.string()), ("_row", pa.int64())]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.dataset import DatasetContract
+from data_contracts.splits import TEST, TRAIN, VALIDATION
 from data_contracts.texts import words_alone
 from tasks.ingestion.identity import row_places
 
-OWN_SPLITS = TRAIN, VALIDATION, TEST = "train", "validation", "test"
 # Texts of a label that a line can be drawn between: one for each split.
 FEWEST = 3
 Names = NDArray[np.object_]

@@ -12,6 +12,7 @@ from data_contracts.artifacts import (
     TrainedModel,
     ValidatedSnapshot,
 )
+from data_contracts.splits import TRAIN
 from tasks.modeling.encoder import EncoderSettings, encoder_digest, encoder_folder
 from tasks.modeling.heads import answer_columns, heads_of, tag_columns
 from tasks.storage.caching import cached_task
@@ -57,9 +58,9 @@ def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: Token
             store.directory(model.digest),
             store.directory(snapshot.digest),
             store.directory(tokens.digest),
-            [split for split in tokens.rows if split != "train"],
+            [split for split in tokens.rows if split != TRAIN],
             output=draft,
-            sampled=[split for split in tokens.rows if split == "train"],
+            sampled=[split for split in tokens.rows if split == TRAIN],
         )
         parents = (model.digest, tokens.digest)
         return Predictions(digest=store.publish(draft), parents=parents, model=model.digest, rows=rows)
@@ -79,5 +80,5 @@ def answer_once(model: Path, snapshot: str, tokens: str, output: Path) -> None:
     from tasks.modeling.predicting import predict_splits
 
     rows, encoded = (open_store().directory(digest) for digest in (snapshot, tokens))
-    splits = sorted(path.stem for path in encoded.glob("*.parquet") if path.stem != "train")
+    splits = sorted(path.stem for path in encoded.glob("*.parquet") if path.stem != TRAIN)
     predict_splits(model, rows, encoded, splits, output)

@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
+from data_contracts.splits import OWN_SPLITS, TEST, TRAIN, VALIDATION
 from data_contracts.texts import words_alone
-
-IN_DOMAIN = ("train", "validation", "test")
 
 
 def cut_folds(
@@ -24,15 +23,15 @@ def cut_folds(
     tested once. Rows whose words are the same in `columns` (texts, or what groups rows) stay together, and each part
     has about the same share of every value of `strata`. Raises InputError where there are fewer such groups than folds.
     """
-    tables = [pq.read_table(path) for split in IN_DOMAIN if (path := snapshot / f"{split}.parquet").is_file()]
+    tables = [pq.read_table(path) for split in OWN_SPLITS if (path := snapshot / f"{split}.parquet").is_file()]
     rows = pa.concat_tables(tables, promote_options="default")
     parts = _parts(rows, folds, columns, strata, seed)
-    own = {"test": parts == fold, "validation": parts == (fold + 1) % folds}
-    own["train"] = ~(own["test"] | own["validation"])
+    own = {TEST: parts == fold, VALIDATION: parts == (fold + 1) % folds}
+    own[TRAIN] = ~(own[TEST] | own[VALIDATION])
     shutil.copytree(
         snapshot,
         output,
-        ignore=shutil.ignore_patterns(*(f"{split}.parquet" for split in IN_DOMAIN)),
+        ignore=shutil.ignore_patterns(*(f"{split}.parquet" for split in OWN_SPLITS)),
         dirs_exist_ok=True,
     )
     for split, chosen in own.items():

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
+from data_contracts.splits import TRAIN
 from tasks.modeling.row_ids import id_of_made
 from tasks.preparation.balancing import Balance
 from tasks.preparation.settings import Preparation
 from tasks.preparation.variants import Columns, KnownTexts, variants_of, with_values
 
 logger = logging.getLogger(__name__)
-TRAIN = "train.parquet"
+TRAINING_FILE = f"{TRAIN}.parquet"
 ROWS_PER_BATCH = 32_768
 
 
@@ -43,14 +44,14 @@ def prepare_rows(
     augment, a number for each text of every split (about 100 bytes). Raises InputError where there are no training
     rows, or no labels to balance by.
     """
-    source = snapshot / TRAIN
+    source = snapshot / TRAINING_FILE
     if not source.is_file():
         raise InputError(
             "the snapshot has no split `train`, so there is nothing to balance or augment. Add its source."
         )
-    shutil.copytree(snapshot, output, ignore=shutil.ignore_patterns(TRAIN), dirs_exist_ok=True)
+    shutil.copytree(snapshot, output, ignore=shutil.ignore_patterns(TRAINING_FILE), dirs_exist_ok=True)
     times = None if settings.balance is None else _times(source, settings.balance, settings.seed)
-    with pq.ParquetWriter(output / TRAIN, pq.read_schema(source)) as writer:
+    with pq.ParquetWriter(output / TRAINING_FILE, pq.read_schema(source)) as writer:
         for batch in _balanced(source, times):
             writer.write_batch(batch)
         columns = Columns(text_column, tag_columns, pair_column, answer_columns)
@@ -112,7 +113,7 @@ def _variants(
         known.read(split, columns)
     for variation in settings.augment:
         facts: Counter[str] = Counter()
-        for batch in _balanced(snapshot / TRAIN, times):
+        for batch in _balanced(snapshot / TRAINING_FILE, times):
             yield variants_of(batch, variation, settings.seed, columns, known, facts)
         logger.info("%s: %d variants of %d rows", variation.kind, facts["variants"], facts["rows"])
         if facts["tagged"]:

@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
+from data_contracts.splits import TRAIN
 from data_contracts.texts import words_alone
 from tasks.modeling.chance import number_of, random_of, share_of
 from tasks.modeling.row_ids import id_of_made
 from tasks.preparation.augmentation import Augmentation
 from tasks.preparation.passages import Passage, passage_of
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True)

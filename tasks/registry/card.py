@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
+from data_contracts.splits import TEST
 from tasks.modeling.encoder import PACKAGE
 from tasks.modeling.heads import AnyHead
 from tasks.registry.export import PIPELINES, SEQUENCES
 from tasks.registry.passport import Passport
 
 CARD, TEMPLATE = "README.md", "card.md"
-IN_DOMAIN = "test"
 OUT_OF_SCOPE = "out_of_scope"
 GROUPS_SHOWN = 3
 MARKS = re.compile(r"([\\`*_\[\]|~#])")
@@ -83,12 +83,12 @@ def card(
         pipeline=PIPELINES[head.kind],
         contract=_about_contract(passport),
         sources=rows.sources.files if rows else (),
-        inside=[entry for entry in primary if entry["split"] == IN_DOMAIN],
+        inside=[entry for entry in primary if entry["split"] == TEST],
         outside=sorted(
-            (e for e in primary if e["split"] != IN_DOMAIN and not _is_scope(e)), key=lambda e: float(e["value"])
+            (e for e in primary if e["split"] != TEST and not _is_scope(e)), key=lambda e: float(e["value"])
         ),
         scope=[entry for entry in primary if _is_scope(entry)],
-        others=[entry for entry in scores if entry["split"] == IN_DOMAIN and not entry.get("primary")],
+        others=[entry for entry in scores if entry["split"] == TEST and not entry.get("primary")],
         groups=groups,
         max_tokens=passport.model.max_tokens,
         in_windows=passport.settings.get("tokenization", {}).get("beyond") == "windows",
@@ -99,7 +99,7 @@ def _worst_groups(scores: Path, task: str) -> list[dict[str, Any]]:
     """Groups of enough rows in domain whose gap is below 0 beyond chance; none where slices were not measured."""
     file = scores / "slices.json"
     entries = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    worse = [e for e in entries if e["task"] == task and e["split"] == IN_DOMAIN and e["judged"] and e["high"] < 0]
+    worse = [e for e in entries if e["task"] == task and e["split"] == TEST and e["judged"] and e["high"] < 0]
     return sorted(worse, key=lambda entry: float(entry["gap"]))[:GROUPS_SHOWN]
 
 

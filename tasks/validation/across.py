@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from data_contracts.dataset import DatasetContract, Property
 from data_contracts.rules import Action
+from data_contracts.splits import TRAIN, VALIDATION
 from data_contracts.texts import words_alone
 from tasks.validation.checks import EXAMPLES, Finding, RuleResult
 from tasks.validation.duplicates import Rows, find_duplicates, fingerprints
 from tasks.validation.masking import shown
 from tasks.validation.tags import entities_in
 
-TRAIN, VALIDATION = "train", "validation"
 # The row that goes is the one further from the last judgement.
 PRIORITY = {TRAIN: 0, VALIDATION: 1}
 JUDGED = 2

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.dataset import DatasetContract, Property
+from data_contracts.splits import OWN_SPLITS, TRAIN
 from tasks.validation.languages import language_shares
 
-TRAIN = "train"
-IN_DOMAIN = (TRAIN, "validation", "test")
 SAMPLE = 10_000
 FEW = 8
 
@@ -33,7 +32,7 @@ class Totals:
         """Takes accepted rows of a split up."""
         self._masked += masked
         self._rows[split] += table.num_rows
-        if split in IN_DOMAIN:
+        if split in OWN_SPLITS:
             self._sample(split, table)
         if split == TRAIN:
             for column in self._contract.columns:
