@@ -6,13 +6,15 @@ import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
 from flows import terminal
+
+if TYPE_CHECKING:
+    from data_contracts.dataset import DatasetContract
 
 app = typer.Typer(
     help="Rows that broke their contract: look, mend, readmit.", no_args_is_help=True, rich_markup_mode="rich"
@@ -119,7 +121,7 @@ def _why_nothing(folder: Path, split: str | None, rule: str | None) -> str:
     return "\n".join([f"{total} findings, but none with {asked}; there are:", *known])
 
 
-def _refuse_broken(mended: dict[str, Any], contract: DatasetContract) -> None:
+def _refuse_broken(mended: dict[str, Any], contract: "DatasetContract") -> None:
     """Raises InputError where a mended row breaks a rule that shows in the row itself."""
     if not mended:
         return

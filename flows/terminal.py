@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -16,17 +16,19 @@ from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from data_contracts.artifacts import (
-    CrossValidation,
-    ModelVersion,
-    Promotion,
-    Release,
-    TokenizedDataset,
-    ValidatedSnapshot,
-)
-from data_contracts.drift import DriftDecision
 from data_contracts.errors import InputError
 from tasks.storage.home import Home, open_home, open_store
+
+if TYPE_CHECKING:
+    from data_contracts.artifacts import (
+        CrossValidation,
+        ModelVersion,
+        Promotion,
+        Release,
+        TokenizedDataset,
+        ValidatedSnapshot,
+    )
+    from data_contracts.drift import DriftDecision
 
 FILE_COLUMNS = 200
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "REJECT": "red"}
@@ -80,7 +82,7 @@ def show_steps() -> None:
         logging.getLogger(name).addHandler(handler)
 
 
-def show_prepared(name: str, snapshot: ValidatedSnapshot, tokens: TokenizedDataset, page: str) -> None:
+def show_prepared(name: str, snapshot: "ValidatedSnapshot", tokens: "TokenizedDataset", page: str) -> None:
     """What is ready to be learned from, and what was left behind."""
     columns = ("split", "rows", "quarantined", "tokens", "cut off")
     rows = [
@@ -99,7 +101,7 @@ def show_prepared(name: str, snapshot: ValidatedSnapshot, tokens: TokenizedDatas
     print(f"Run:    {page}")
 
 
-def show_folds(name: str, found: CrossValidation, page: str) -> None:
+def show_folds(name: str, found: "CrossValidation", page: str) -> None:
     """Every metric over the folds."""
     table = json.loads((open_store().directory(found.digest) / "table.json").read_text(encoding="utf-8"))
     print(f"{name}: {found.folds} folds of the rows in domain, each judged by a model that has not seen it")
@@ -107,7 +109,7 @@ def show_folds(name: str, found: CrossValidation, page: str) -> None:
     print(f"Run:    {page}")
 
 
-def show_release(name: str, released: Release, page: str, seconds: float) -> None:
+def show_release(name: str, released: "Release", page: str, seconds: float) -> None:
     """The results table, the verdict and why, the version, and where everything is."""
     home, store = open_home(), open_store()
     report = store.directory(released.report.digest)
@@ -148,7 +150,7 @@ def results_table(name: str, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def show_verdict(console: Console, released: Release) -> None:
+def show_verdict(console: Console, released: "Release") -> None:
     """Verdict, reasons, and what became of the version."""
     verdict, version = released.judgement.verdict, released.version
     console.print(f"\nGate: [bold {COLOURS[verdict]}]{verdict}[/]", highlight=False)
@@ -170,7 +172,7 @@ def show_backtest(rows: Sequence[Sequence[str]], report: Path, output: str, page
     print(f"Page: {output}   Run: {page}")
 
 
-def show_decision(name: str, decision: DriftDecision, page: str) -> None:
+def show_decision(name: str, decision: "DriftDecision", page: str) -> None:
     """What a window was found to be, what happens now, and where the report is."""
     from tasks.drift.task_reports import latest_report
 
@@ -191,7 +193,7 @@ def show_decision(name: str, decision: DriftDecision, page: str) -> None:
     print(f"Run:    {page}")
 
 
-def show_versions(name: str, versions: list[ModelVersion], promotions: list[Promotion]) -> None:
+def show_versions(name: str, versions: "list[ModelVersion]", promotions: "list[Promotion]") -> None:
     """A pipeline's versions, newest first, each with how it came to be champion last, if it did."""
     latest = {entry.version: entry for entry in promotions}
     rows = [
@@ -210,7 +212,7 @@ def show_versions(name: str, versions: list[ModelVersion], promotions: list[Prom
     show_rows(columns, rows, f"{name} has no versions yet. `graft run {name}` makes the first.")
 
 
-def show_promotions(name: str, promotions: list[Promotion]) -> None:
+def show_promotions(name: str, promotions: "list[Promotion]") -> None:
     """The ledger of promotions, newest first."""
     rows = [
         (
@@ -228,12 +230,12 @@ def show_promotions(name: str, promotions: list[Promotion]) -> None:
     show_rows(columns, rows, f"{name} had no champion yet. `graft run {name}` trains and judges a first model.")
 
 
-def how_promoted(entry: Promotion) -> str:
+def how_promoted(entry: "Promotion") -> str:
     """What a person reads of an entry where the gate's own promotions need no words."""
     return f"{entry.kind} by {entry.by}{f': {entry.reason}' if entry.reason and entry.kind != 'promote' else ''}"
 
 
-def _show_places(report: Path, released: Release, page: str, home: Home) -> None:
+def _show_places(report: Path, released: "Release", page: str, home: Home) -> None:
     print(f"Report: {report / 'report.html'}")
     print(f"Curves: tensorboard --logdir {home.curves / released.version.model.curves}")
     print(f"Run:    {page}")

@@ -8,7 +8,6 @@ import typer
 from data_contracts.errors import InputError
 from flows import terminal
 from flows.terminal import failures
-from tasks.registry.promotions import PromotionLedger
 from tasks.storage.home import open_store
 
 PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
@@ -24,6 +23,7 @@ def models(
     """List a pipeline's model versions, newest first."""
     with failures(debug):
         from flows.pipeline import open_pipeline
+        from tasks.registry.promotions import PromotionLedger
 
         name = open_pipeline(pipeline).name
         # The store tells of promotions; importing MLflow, which has the versions, takes seconds.

@@ -121,3 +121,10 @@ def test_where_the_system_does_not_know_who_somebody_is_a_name_is_asked_for(
     monkeypatch.setattr(getpass, "getuser", unknown)
     assert "give your name with --by" in "\n".join(graft("rollback", "support", "--dry-run"))
     assert "would be champion again" in "\n".join(graft("rollback", "support", "--dry-run", "--by", "ben"))
+
+
+def test_the_commands_are_listed_without_what_only_running_one_takes() -> None:
+    libraries = ("pydantic", "prefect", "numpy", "pyarrow", "torch", "mlflow")
+    script = f"import sys, flows.__main__\nprint([name for name in {libraries} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
