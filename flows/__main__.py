@@ -22,6 +22,7 @@ from flows import (
     terminal,
     version_commands,
 )
+from flows.options import PIPELINE
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ app = typer.Typer(
 )
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(quarantine_commands.app, name="quarantine")
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SET = Annotated[
     list[str] | None, typer.Option("--set", help="Change one setting, as in --set training.epochs=3. Repeatable.")
 ]

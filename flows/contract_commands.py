@@ -13,6 +13,7 @@ import yaml
 
 from data_contracts.errors import InputError
 from data_contracts.splits import FRESH, OWN_SPLITS, TRAIN
+from flows.options import DEBUG
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ SETTINGS = Annotated[
     list[str] | None,
     typer.Option("--set-source", help="A setting of the source, as in --set-source delimiter=';'. Repeatable."),
 ]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 SPLIT_AND_FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
 SHOWN = 10
 

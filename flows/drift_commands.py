@@ -5,11 +5,9 @@ from typing import Annotated
 import typer
 
 from flows import terminal
+from flows.options import BY, DEBUG, PIPELINE
 from flows.terminal import failures
 from flows.version_commands import current_user
-
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 
 
 def drift(pipeline: PIPELINE = "support", debug: DEBUG = False) -> None:
@@ -28,7 +26,7 @@ def rebaseline(
     window: Annotated[str, typer.Option("--window", help="A window that was watched and found BENIGN.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is what is normal now; kept in the ledger.")],
     pipeline: PIPELINE = "support",
-    by: Annotated[str | None, typer.Option("--by", help="Who says so; by default the user that is logged in.")] = None,
+    by: BY = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
     debug: DEBUG = False,
 ) -> None:

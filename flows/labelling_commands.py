@@ -9,16 +9,17 @@ import typer
 
 from data_contracts.errors import InputError
 from data_contracts.labelling import AT_RANDOM, CHOSEN
+from flows.options import DEBUG, PIPELINE
 from flows.quarantine_commands import write_new
 from flows.terminal import failures
 
 
 def label(
-    pipeline: Annotated[str, typer.Argument(help="Name of a pipeline, or the path of a YAML file.")],
+    pipeline: PIPELINE,
     window: Annotated[str, typer.Option("--window", help="Name of a window that was watched, as in week_2.")],
     output: Annotated[Path, typer.Option("--output", help="JSON Lines file that is not there yet.")],
     rows: Annotated[int | None, typer.Option(min=1, help="Rows to label; by default `drift.label_rows`.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")] = False,
+    debug: DEBUG = False,
 ) -> None:
     """Write the rows of a window that are most worth labelling to a file, to be filled in and put at `data.fresh`."""
     with failures(debug):

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data_contracts.errors import InputError
+from flows.options import DEBUG, PIPELINE
 from flows.terminal import failures
 
 if TYPE_CHECKING:
     from data_contracts.dataset import DatasetContract
     from tasks.registry.task_passports import Passport
 
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 VERSION = Annotated[int | None, typer.Argument(help="Number of the version; the champion, if not given.")]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from data_contracts.errors import InputError, complain
 from flows import terminal
+from flows.options import DEBUG, PIPELINE
 
 if TYPE_CHECKING:
     from data_contracts.dataset import DatasetContract
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Rows that broke their contract: look, mend, readmit.", no_args_is_help=True, rich_markup_mode="rich"
 )
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 SPLIT = Annotated[str | None, typer.Option(help="Only rows of this split.")]
 RULE = Annotated[str | None, typer.Option(help="Only findings whose rule holds this text.")]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 NOTHING = "nothing is kept out"
 
 

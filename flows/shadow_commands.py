@@ -4,17 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.options import DEBUG, PIPELINE
 from flows.terminal import failures, show_rows
 
 if TYPE_CHECKING:
     from data_contracts.artifacts import ModelVersion
     from flows.pipeline import Pipeline
 
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
 ALPHA = Annotated[
     float, typer.Option(help="Chance of naming a better one where there is none, over all looks.", min=1e-6, max=0.5)
 ]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
 
 
 def shadow(

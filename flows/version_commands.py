@@ -7,12 +7,9 @@ import typer
 
 from data_contracts.errors import InputError
 from flows import terminal
+from flows.options import BY, DEBUG, PIPELINE
 from flows.terminal import failures
 from tasks.storage.home import open_store
-
-PIPELINE = Annotated[str, typer.Argument(help="Name of a pipeline in flows/pipelines, or the path of a YAML file.")]
-DEBUG = Annotated[bool, typer.Option("--debug", help="After an error, show the traceback.")]
-BY = Annotated[str | None, typer.Option("--by", help="Who says so; by default the user that is logged in.")]
 
 
 def models(
