@@ -41,7 +41,7 @@ from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 
 if TYPE_CHECKING:
-    from tasks.drift.measuring import Count
+    from tasks.drift.measuring import Count, Measured
     from tasks.drift.reference import Frozen
     from tasks.drift.seen import Numbers
 
@@ -122,24 +122,12 @@ def decide(
         steps.info("decide: reused, because this window was already judged with version %d", champion.version)
         return known
     from tasks.drift.decision import raised_by, triage
-    from tasks.drift.measuring import measure_window
-    from tasks.drift.reading import read_window
     from tasks.drift.reference import read_reference
 
-    folder = store.directory(champion.model.digest)
     before = decisions_of(entries, champion.version)
     on_it = [decision for decision in before if decision.window_digest == watched.source]
     reference = read_reference(store.directory(champion.reference.digest))
-    normal = rebaselined(entries, champion.version)
-    places = store.directory(watched.drawn.digest), store.directory(watched.answers.digest)
-    measured = measure_window(
-        reference,
-        *read_window(*places, folder, text_columns),
-        watched.broken,
-        policy,
-        look=1 + len({decision.window_digest for decision in before if decision.shift is not None}),
-        baseline=read_reference(store.directory(normal.reference)).seen if normal else None,
-    )
+    measured = _measured(watched, champion, reference, entries, policy, text_columns)
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
     told = raised_by(watched.source, before, policy)
@@ -168,6 +156,33 @@ def decide(
         )
 
     return record_decision(ledger, policy.governor, find, datetime.now(UTC))
+
+
+def _measured(
+    watched: WatchedWindow,
+    champion: ModelVersion,
+    reference: "Frozen",
+    entries: Sequence[DriftEntry],
+    policy: DriftPolicy,
+    text_columns: tuple[str, ...],
+) -> "Measured":
+    """The window beside the reference, and for shift beside what a person took for normal since."""
+    from tasks.drift.measuring import measure_window
+    from tasks.drift.reading import read_window
+    from tasks.drift.reference import read_reference
+
+    store = open_store()
+    drawn, answers, model = (store.directory(of.digest) for of in (watched.drawn, watched.answers, champion.model))
+    normal = rebaselined(entries, champion.version)
+    tested = {of.window_digest for of in decisions_of(entries, champion.version) if of.shift is not None}
+    return measure_window(
+        reference,
+        *read_window(drawn, answers, model, text_columns),
+        watched.broken,
+        policy,
+        look=1 + len(tested),
+        baseline=read_reference(store.directory(normal.reference)).seen if normal else None,
+    )
 
 
 def _unlearned(watched: WatchedWindow, entries: Sequence[DriftEntry]) -> int:

@@ -42,7 +42,7 @@ class Objects(NamedTuple):
 class Today:
     """What is there now of all that lies outside the store; None where it is gone or cannot be read.
 
-    `registered` is {name: digest} as the registry has it: model, reference, judgement, passport.
+    `registered` is {name: digest} as the registry has it: model, reference, judgement.
     """
 
     settings_digest: str | None
