@@ -95,22 +95,21 @@ def _by_column(row: dict[str, Any], where: str, success: str) -> dict[str, bool]
 
 
 def _by_labels(row: dict[str, Any], where: str, heads: Mapping[str, AnyHead]) -> dict[str, bool]:
-    answers, found = row.get("predictions"), {}
-    if not isinstance(answers, dict):
+    """Of the tasks that have a label, and that the version which served the row answers: the two may have others."""
+    labels = {
+        task: row[head.column] for task, head in heads.items() if head.one_label and row.get(head.column) is not None
+    }
+    answers: Any = row.get("predictions")
+    if labels and not isinstance(answers, dict):
         raise InputError(
             f"{where}: 'predictions' is {answers!r}, so nothing says how it was answered. Give rows as `graft predict` "
             "wrote them, with labels added, or a column of outcomes with --success."
         )
-    for task, head in heads.items():
-        label = row.get(head.column)
-        # A version need not have learnt all tasks of the other.
-        if not head.one_label or label is None or task not in answers:
-            continue
+    for task, label in labels.items():
         # It would count as answered wrongly, whoever served it.
-        if label not in head.labels:
+        if label not in heads[task].labels:
             raise InputError(
-                f"{where}: {head.column!r} is {label!r}; labels are {', '.join(head.labels)}. Correct it, or give "
-                "null where none of them fits."
+                f"{where}: {heads[task].column!r} is {label!r}; labels are {', '.join(heads[task].labels)}. "
+                "Correct it, or give null where none of them fits."
             )
-        found[task] = answers[task]["label"] == label
-    return found
+    return {task: answers[task]["label"] == label for task, label in labels.items() if task in answers}

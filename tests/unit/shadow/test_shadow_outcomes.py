@@ -83,6 +83,9 @@ def test_a_label_that_the_task_does_not_know_and_a_row_without_its_answers_are_n
     del rows[0]["predictions"]
     with pytest.raises(InputError, match=r"out.jsonl, line 2: 'predictions' is None.*as `graft predict` wrote them"):
         compared(rows)
+    # One without a label says nothing, with or without them.
+    arms = compared([rows[0] | {"feeling": None}, served(4, "bea", "good", "good")])["mood"].arms
+    assert (arms.champion_rows, arms.challenger_rows) == (0, 1)
 
 
 def test_a_task_that_only_one_of_the_versions_answers_says_nothing_of_the_other() -> None:
