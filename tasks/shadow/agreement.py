@@ -14,9 +14,9 @@ from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, read_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.sequential import SignTest
+from tasks.shadow.serving import CHALLENGER, CHAMPION
 
 ROW = "_row"
-CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from data_contracts.cleaning import Cleaning
 from tasks.modeling.answering import answer
 from tasks.modeling.answers import write_answers
 from tasks.modeling.row_files import check_folder, read_rows, write_rows
-from tasks.shadow.serving import Serving, is_served_by_challenger
+from tasks.shadow.serving import CHALLENGER, CHAMPION, Serving, is_served_by_challenger
 
-CHAMPION, CHALLENGER = "champion", "challenger"
 ROLES = (CHAMPION, CHALLENGER)
 
 

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.errors import InputError
 
+# What the two versions are called, in files that hold the answers of both.
+CHAMPION, CHALLENGER = "champion", "challenger"
+
 
 class Serving(BaseModel):
     """What the challenger does while the champion is in use. By default nothing."""
