@@ -1,6 +1,6 @@
 """Mends what was lost between the drift ledger and the server: events that did not arrive, retrainings that died."""
 
-from prefect import flow
+from prefect import State, flow
 
 from flows.pipeline import load_pipeline
 from tasks.drift.task_retraining import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
@@ -20,8 +20,13 @@ def reconcile(
         dry_run: Say what would be done, and do nothing.
     """
     names = (load_pipeline(pipeline).name,) if pipeline else find_ledgers()
-    return [line for name in names for line in _reconcile_one(name, redeliver_minutes, dry_run)]
+    # A ledger that cannot be read, which fails in the end, keeps nobody from mending the others.
+    mended = [state for name in names for state in _reconcile_one(name, redeliver_minutes, dry_run)]
+    return [line for state in mended for line in state.result()]
 
 
-def _reconcile_one(name: str, redeliver_minutes: float, dry_run: bool) -> list[str]:
-    return [*close_lost(name, dry_run), *deliver_again(name, redeliver_minutes, dry_run)]
+def _reconcile_one(name: str, redeliver_minutes: float, dry_run: bool) -> tuple[State[list[str]], State[list[str]]]:
+    return (
+        close_lost(name, dry_run, return_state=True),
+        deliver_again(name, redeliver_minutes, dry_run, return_state=True),
+    )

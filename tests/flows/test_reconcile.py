@@ -64,6 +64,21 @@ def test_a_retraining_is_closed_where_its_run_is_over_gone_or_silent_and_let_be_
         ledger.append(lambda _, end=end: end, datetime.now(UTC))
 
 
+def test_a_ledger_that_cannot_be_read_keeps_no_other_from_being_mended(shop: Shop, services: Outcome) -> None:
+    store = Store(str(shop.home / "store"), cache=shop.home / "fetched")
+    # Before the other by its name, and without its first note.
+    store.create_note("drift/a-broken-one/000002", {})
+    ledger, decision = DriftLedger(store, "stand-in-2"), judged("week_2", retrain=True, pipeline="nowhere")
+    keys = {"window_digest": decision.window_digest, "model_version": 1}
+    for happening in (Decided(decision=decision), TakenUp(window="week_2", flow_run=str(uuid4()), **keys)):
+        ledger.append(lambda _, happening=happening: happening, datetime.now(UTC))
+    done = shop.graft("reconcile")
+    (shop.home / "store" / "notes" / "drift" / "a-broken-one" / "000002.json").unlink()
+    assert done.code == 2, done.text
+    assert "note drift/a-broken-one/000001 of the drift ledger was deleted" in done.text
+    assert [e.happening.kind for e in ledger.entries()] == ["decided", "taken_up", "finished"]
+
+
 def test_an_event_that_can_start_nothing_is_reported_with_what_to_do(shop: Shop, services: Outcome) -> None:
     shop.send_event("graft.drift.confirmed", "graft.pipeline.shop", {"window": "a decision without the rest"})
     runs = wait_for(
@@ -83,12 +98,17 @@ def test_an_event_that_can_start_nothing_is_reported_with_what_to_do(shop: Shop,
     assert len(shop.runs_of("report-failed-action")) == 1
 
 
-def test_runs_of_workers_whose_process_is_gone_are_closed_and_no_others(shop: Shop, services: Outcome) -> None:
+def test_runs_of_workers_whose_process_is_gone_are_closed_with_their_parts_and_no_others(
+    shop: Shop, services: Outcome
+) -> None:
     of_workers = {d["name"]: d["id"] for d in shop.api("deployments/filter", {})}
     flow = shop.api("flows/", {"name": "stand-in"})["id"]
 
-    def run(state: str, process: int | None, deployment: str | None) -> str:
+    def run(state: str, process: int | None, deployment: str | None, parent: str | None = None) -> str:
         about = {"flow_id": flow, "deployment_id": deployment, "state": {"type": state}}
+        if parent is not None:
+            stands_for = {"flow_run_id": parent, "task_key": "part", "dynamic_key": "0"}
+            about["parent_task_run_id"] = shop.api("task_runs/", stands_for)["id"]
         found: str = shop.api("flow_runs/", about)["id"]
         shop.api(f"flow_runs/{found}", {"infrastructure_pid": process and str(process)}, "PATCH")
         return found
@@ -97,6 +117,9 @@ def test_runs_of_workers_whose_process_is_gone_are_closed_and_no_others(shop: Sh
     gone.wait()
     dead = [run(state, gone.pid, of_workers["fine-tune"]) for state in ("RUNNING", "PENDING")]
     dead.append(run("PENDING", None, of_workers["fine-tune"]))
+    # A release that waits for a person.
+    dead.append(run("RUNNING", None, None, parent=dead[0]))
+    dead.append(run("PAUSED", None, None, parent=dead[-1]))
     others = [
         run("RUNNING", os.getpid(), of_workers["fine-tune"]),
         run("SCHEDULED", None, of_workers["fine-tune"]),
@@ -107,7 +130,7 @@ def test_runs_of_workers_whose_process_is_gone_are_closed_and_no_others(shop: Sh
     server = {"PREFECT_API_URL": f"http://127.0.0.1:{shop.port}/api", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", close], env=shop.environment | server, check=True, timeout=SECONDS)
     states = {r["id"]: r["state"] for r in shop.runs_of("stand-in")}
-    assert [(states[of]["type"], states[of]["message"]) for of in dead] == [("CRASHED", "the power failed")] * 3
+    assert [(states[of]["type"], states[of]["message"]) for of in dead] == [("CRASHED", "the power failed")] * len(dead)
     assert [states[of]["type"] for of in others] == ["RUNNING", "SCHEDULED", "COMPLETED", "RUNNING"]
     for of in others[:2]:
         shop.api(f"flow_runs/{of}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
