@@ -1,6 +1,7 @@
 """Which source feeds which split."""
 
 import glob
+import logging
 import re
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from tasks.ingestion.addresses import readable_read_errors
 from tasks.ingestion.sources import JsonLines, Source
 from tasks.ingestion.splits import ByShare, Splits
 
+logger = logging.getLogger(__name__)
 SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -173,7 +175,10 @@ def planned_audit(data: DataSettings, window: str) -> list[PlannedFile]:
 
 
 def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: str | None) -> list[PlannedFile]:
-    """The files of a training run, with the fresh rows of `fresh_windows`; or, given `window`, that window alone."""
+    """The files of a training run, with the fresh rows of `fresh_windows`; or, given `window`, that window alone.
+
+    A window that nobody labelled rows of to learn from, or whose file was taken out since, is left out and named.
+    """
     if window is not None:
         if data.windows is None:
             raise no_windows()
@@ -182,8 +187,12 @@ def planned_files(data: DataSettings, fresh_windows: tuple[str, ...], window: st
     files += [PlannedFile(split=None, source=data.undivided)] if data.undivided is not None else []
     if data.fresh is not None:
         share = data.fresh.held_out_share
+        there = [name for name in fresh_windows if data.fresh.has(name)]
+        # Each was retrained for, so a run that ended here would end so every night from then on.
+        for name in sorted(set(fresh_windows) - set(there)):
+            logger.warning("no rows are learnt from window %s: %s does not exist", name, data.fresh.address(name))
         files += [
             PlannedFile(split=TRAIN, source=data.fresh.at(name), held_out_split=f"{FRESH}{name}", held_out_share=share)
-            for name in fresh_windows
+            for name in there
         ]
     return files

@@ -1,6 +1,7 @@
 """Which file feeds which split, and what the located sources are called."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,14 @@ def test_a_training_run_reads_every_split_and_the_fresh_rows_it_was_given(data: 
         ("train", "fresh_week_2", 0.4)
     ]
     assert fresh[0].source.path.endswith("/fresh/week_2.jsonl")
+
+
+def test_a_window_that_was_retrained_for_without_rows_to_learn_from_ends_no_run_and_is_named(
+    data: DataSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = planned_files(data, ("week_7", "week_2"), None)
+    assert [file.held_out_split for file in files[4:]] == ["fresh_week_2"]
+    assert re.search(r"no rows are learnt from window week_7: .*/fresh/week_7\.jsonl does not exist", caplog.text)
 
 
 def test_a_watched_window_is_read_alone(data: DataSettings) -> None:
