@@ -80,7 +80,7 @@ def agreement_page(pipeline: str, answers: ShadowAnswers, found: list[Agreement]
     return (
         f"# Champion {answers.champion} and challenger {answers.challenger}, unseen\n\n"
         f"| task | rows | agreement |\n| --- | ---: | ---: |\n{rows}\n\n"
-        f"`graft shadow {pipeline}` lists the rows that they answer otherwise, to be labelled.\n"
+        f"`graft shadow {pipeline} --differences FILE` writes the rows that they answer otherwise, to be labelled.\n"
     )
 
 

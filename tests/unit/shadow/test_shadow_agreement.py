@@ -112,4 +112,4 @@ def test_the_page_names_both_versions_and_every_task(batch: Path) -> None:
     page = agreement_page("hotel", answers, agreement_of(batch, HEADS))
     assert "Champion 3 and challenger 4" in page
     assert "| mood | 4 | 50.0% |" in page
-    assert "`graft shadow hotel` lists the rows" in page
+    assert "`graft shadow hotel --differences FILE` writes the rows" in page
