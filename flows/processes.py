@@ -2,12 +2,14 @@
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,19 @@ def write_services(home: Home, services: dict[str, Service]) -> None:
     draft = home.services / "services.draft"
     draft.write_text(json.dumps({name: vars(service) for name, service in services.items()}), encoding="utf-8")
     os.replace(draft, home.services / "services.json")
+
+
+@contextlib.contextmanager
+def alone(home: Home, say: Callable[[str], None]) -> Iterator[None]:
+    """One `graft up` or `graft down` at a time: a second one waits, and finds what the first has started."""
+    home.services.mkdir(parents=True, exist_ok=True)
+    with (home.services / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another `graft up` or `graft down` is at work; waiting until it is done ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def note_of(name: str, process: "subprocess.Popen[bytes]", url: str) -> Service:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from data_contracts.errors import InputError
 from flows.dead_runs import close_dead_runs
 from flows.deployments import deploy, read_deployments, scheduled, scheduled_already
-from flows.processes import is_running, note_of, read_services, spawn, stop_process, write_services
+from flows.processes import alone, is_running, note_of, read_services, spawn, stop_process, write_services
 from flows.server import answers, configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
@@ -17,10 +17,21 @@ DEFAULT_PIPELINE = "support"
 
 
 def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
-    """Server, pools, limits, deployments and workers; what is there already is left as it is. Gives the API address.
+    """Server, pools, deployments and workers; what is there already is left as it is. Gives the API address.
 
     The pipelines, by name or path, run by themselves from then on, and no others; without any, those that do already.
     """
+    with alone(home, say):
+        return _up(home, port, pipelines, say)
+
+
+def down(home: Home, say: Callable[[str], None]) -> None:
+    """Stops what `graft up` started, workers first, so that no run loses its server."""
+    with alone(home, say):
+        _down(home, say)
+
+
+def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
     content, chosen = read_deployments(), [scheduled(name) for name in pipelines]
     names = [of.name for of in chosen]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -69,8 +80,7 @@ def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], Non
     return url
 
 
-def down(home: Home, say: Callable[[str], None]) -> None:
-    """Stops what `graft up` started, workers first, so that no run loses its server."""
+def _down(home: Home, say: Callable[[str], None]) -> None:
     services = read_services(home)
     if not services:
         say("nothing is running that `graft up` started")

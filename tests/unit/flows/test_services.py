@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +149,18 @@ def test_a_worker_of_the_server_in_use_is_left_as_it_is(home: Home, started: lis
     services.up(home, 4200, [], print)
     assert read_services(home) == before
     assert len(started) == 2
+
+
+def test_of_two_that_are_started_at_once_the_second_waits_and_finds_what_the_first_has_started(
+    home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "ensure_pools", lambda names: time.sleep(0.5))
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: services.up(home, 4200, [], said.append), range(2)))
+    assert len(started) == 2
+    assert len([line for line in said if "another `graft up` or `graft down` is at work" in line]) == 1
+    assert {"worker-cpu: found", "worker-gpu-0: found"} < set(said)
 
 
 def test_a_worker_that_asks_an_earlier_address_for_work_is_started_anew(
