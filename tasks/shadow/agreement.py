@@ -14,6 +14,7 @@ from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, read_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.sequential import SignTest
+from tasks.shadow.labels import require_known
 from tasks.shadow.serving import CHALLENGER, CHAMPION
 
 ROW = "_row"
@@ -94,7 +95,8 @@ def label_tests(
 
     `folders` are those of the batches. Rows that both answer alike, both wrongly, or that have no label, say nothing;
     of rows that are alike in all text `columns` the first with a label counts, for one text that is asked often is one
-    text. Each is one look more; the test allows any number.
+    text. Each is one look more; the test allows any number. Raises InputError for a row that was never answered, and
+    for a label that the task does not know.
     """
     shared: dict[str, dict[str, AnyHead]] = {b: _answered_by_both(folder, heads) for b, folder in folders.items()}
     answers = {batch: _both(folder, shared[batch]) for batch, folder in folders.items()}
@@ -114,6 +116,7 @@ def label_tests(
             text = (task, texts[batch][int(at)])
             if label is None or not head.has_confidence or text in counted:
                 continue
+            require_known(label, head, f"labelled row {number}")
             counted.add(text)
             right = [head.is_right(of.answers[task][int(at)], label) for of in (champion, challenger)]
             if right[0] != right[1]:

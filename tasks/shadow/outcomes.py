@@ -7,6 +7,7 @@ from typing import Any
 from data_contracts.errors import InputError
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.sequential import ArmsTest, compare_arms
+from tasks.shadow.labels import require_known
 from tasks.shadow.serving import Serving, key_of
 
 
@@ -106,10 +107,5 @@ def _by_labels(row: dict[str, Any], where: str, heads: Mapping[str, AnyHead]) ->
             "wrote them, with labels added, or a column of outcomes with --success."
         )
     for task, label in labels.items():
-        # It would count as answered wrongly, whoever served it.
-        if label not in heads[task].labels:
-            raise InputError(
-                f"{where}: {heads[task].column!r} is {label!r}; labels are {', '.join(heads[task].labels)}. "
-                "Correct it, or give null where none of them fits."
-            )
+        require_known(label, heads[task], where)
     return {task: answers[task]["label"] == label for task, label in labels.items() if task in answers}

@@ -107,6 +107,12 @@ def test_a_row_that_was_never_answered_is_named(batch: Path, name: str | None) -
         label_tests({"b1": batch}, HEADS, TEXT, [{"_row": name, "feeling": "good"}])
 
 
+def test_a_label_that_the_task_does_not_know_is_named(batch: Path) -> None:
+    labelled = [{"_row": "b1:1", "feeling": "good"}, {"_row": "b1:3", "feeling": "Good"}]
+    with pytest.raises(InputError, match=r"labelled row 2: 'feeling' is 'Good'; labels are good, bad"):
+        label_tests({"b1": batch}, HEADS, TEXT, labelled)
+
+
 def test_the_page_names_both_versions_and_every_task(batch: Path) -> None:
     answers = ShadowAnswers(digest="a" * 64, champion=3, challenger=4, rows=4, served_by_challenger=0)
     page = agreement_page("hotel", answers, agreement_of(batch, HEADS))
