@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 AT_WORK = ("RUNNING", "PENDING")
 
 
-def close_dead_runs(why: str) -> list[str]:
+def close_dead_runs(why: str, states: Sequence[str] = AT_WORK) -> list[str]:
     """Marks runs of deployments whose process does not live on this machine as crashed; gives their names.
 
     For a server on loopback, whose workers are all on its machine. What they were at is not taken up again by itself.
+    Beside a worker a pending run may be about to get its process, so only RUNNING ones are to be looked at then.
     """
     # Prefect reads its settings when it is imported, so the environment has to be set before.
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        of_workers = _find(client, AT_WORK, deployment_id={"is_null_": False})
+        of_workers = _find(client, states, deployment_id={"is_null_": False})
         dead = [run for run in of_workers if not _lives(run.infrastructure_pid)]
         for run in dead:
             _close(client, run, why)

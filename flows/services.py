@@ -14,6 +14,8 @@ from tasks.storage.home import Home
 
 CPU_RUNS = 4
 DEFAULT_PIPELINE = "support"
+# Why a run is over that has not said so itself.
+GONE, STOPPED = "its process is gone", "`graft down` stopped its worker"
 
 
 def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
@@ -53,10 +55,12 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
             stop_process(process.pid, process)
             raise
         say(f"server: started at {pages_of(url)}")
-        _close_runs("its process is gone", say)
+        _say_ended(close_dead_runs(GONE), GONE, say)
     else:
         configure_environment(home, url)
         say(f"server: found at {pages_of(url)}")
+        if (ours := services.get("server")) is not None and ours.url == url:
+            _say_ended(close_dead_runs(GONE, ["RUNNING"]), GONE, say)
     gpus = gpu_count()
     ensure_pools(("cpu", "gpu"))
     say(f"pools: cpu ({CPU_RUNS} runs at once on this machine), gpu ({max(1, gpus)})")
@@ -88,7 +92,7 @@ def _down(home: Home, say: Callable[[str], None]) -> None:
         if is_running(services[name]):
             if name == "server" and answers(services[name].url):
                 configure_environment(home, services[name].url)
-                _close_runs("`graft down` stopped its worker", say)
+                _say_ended(close_dead_runs(STOPPED), STOPPED, say)
             stop_process(services[name].pid)
             say(f"{name}: stopped")
         else:
@@ -134,8 +138,8 @@ def ensure_pools(names: Sequence[str]) -> None:
                 client.create_work_pool(WorkPoolCreate(name=name, type="process"))
 
 
-def _close_runs(why: str, say: Callable[[str], None]) -> None:
-    for run in close_dead_runs(why):
+def _say_ended(runs: Sequence[str], why: str, say: Callable[[str], None]) -> None:
+    for run in runs:
         say(f"run: {run} ended unfinished, because {why}")
 
 

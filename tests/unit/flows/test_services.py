@@ -151,6 +151,28 @@ def test_a_worker_of_the_server_in_use_is_left_as_it_is(home: Home, started: lis
     assert len(started) == 2
 
 
+def test_beside_a_server_of_its_own_up_closes_runs_that_have_begun_and_have_no_process_any_more(
+    home: Home,
+    started: list["subprocess.Popen[bytes]"],
+    idle: "subprocess.Popen[bytes]",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def close(why: str, states: list[str]) -> list[str]:
+        asked.extend(states)
+        return ["retrain of shop"]
+
+    monkeypatch.setattr(services, "close_dead_runs", close)
+    said: list[str] = []
+    services.up(home, 4200, [], said.append)
+    assert asked == [], "the workers of a server that others started may be on other machines"
+    write_services(home, read_services(home) | {"server": note_of("server", idle, API)})
+    services.up(home, 4200, [], said.append)
+    assert asked == ["RUNNING"]
+    assert "run: retrain of shop ended unfinished, because its process is gone" in said
+
+
 def test_of_two_that_are_started_at_once_the_second_waits_and_finds_what_the_first_has_started(
     home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
