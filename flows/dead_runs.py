@@ -1,9 +1,8 @@
 """Runs whose process is gone without a word, which the server takes for running until somebody tells it."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-from flows.processes import is_alive
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -47,4 +46,13 @@ def _find(client: "SyncPrefectClient", states: Sequence[str], **wanted: Any) -> 
 
 
 def _lives(pid: str | None) -> bool:
-    return pid is not None and pid.isdigit() and is_alive(int(pid))
+    if pid is None or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Somebody else's worker started it.
+        return True
+    return True
