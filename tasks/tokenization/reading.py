@@ -1,10 +1,12 @@
 """The texts of a split, some rows at a time, and where the words that carry tags stand in them."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import InputError
@@ -58,7 +60,8 @@ def read_texts(
         names = (text_column, *tag_columns, *([pair_column] if pair_column else []))
         present = [name for name in names if name in file.schema_arrow.names]
         first = 0
-        for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=present):
+        batches = file.iter_batches(batch_size=_rows_at_once(file.metadata), columns=present)
+        for batch in itertools.chain.from_iterable(map(_parts, batches)):
             texts = batch.column(text_column).to_pylist()
             if None in texts:
                 raise InputError(
@@ -83,5 +86,14 @@ def place_of(split: Path, position: int) -> str:
 
 def _rows_at_once(metadata: pq.FileMetaData) -> int:
     size: int = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    rows: int = metadata.num_rows
+    return _fitting(metadata.num_rows, size)
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in parts of the size that is meant: the file keeps a text once that recurs, as a document may."""
+    step = _fitting(batch.num_rows, batch.nbytes)
+    return (batch.slice(start, step) for start in range(0, batch.num_rows, step))
+
+
+def _fitting(rows: int, size: int) -> int:
     return max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE * rows // max(1, size)))

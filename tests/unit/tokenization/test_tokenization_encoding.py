@@ -131,6 +131,14 @@ def test_few_rows_are_read_at_once_where_texts_are_long(tmp_path: Path, monkeypa
     assert [text for batch in batches for text in batch.texts] == texts
 
 
+def test_a_long_text_that_recurs_counts_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Parquet keeps it once.
+    pq.write_table(pa.table({"text": ["x" * 1000] * 100}), tmp_path / "test.parquet")
+    monkeypatch.setattr(reading, "BYTES_AT_ONCE", 10_040)
+    batches = list(read_texts(tmp_path / "test.parquet", "text", ()))
+    assert [(batch.first, len(batch.texts)) for batch in batches] == [(first, 10) for first in range(0, 100, 10)]
+
+
 def test_memory_does_not_grow_with_the_number_of_rows(tiny_encoder: Path, tmp_path: Path) -> None:
     peaks = {}
     for rows in (20_000, 160_000):
