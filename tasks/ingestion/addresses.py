@@ -120,13 +120,15 @@ def _is_web(path: str) -> bool:
 
 
 def _files_that_match(files: Any, inner: str) -> list[str]:
-    """The files that a pattern stands for, those that links lead to among them."""
+    """The files that a pattern stands for, those that links lead to among them, each under one name alone."""
     if not isinstance(files, LocalFileSystem):
         return [str(name) for name, facts in files.glob(inner, detail=True).items() if facts["type"] == "file"]
     # fsspec goes into no linked folder; `**` must not, for such a folder may hold itself.
     names = files.glob(inner) if "**" in inner else glob.glob(inner, include_hidden=True)
     # What does not exist is a link that leads nowhere, of which the reader says so.
-    return [str(name) for name in names if os.path.isfile(name) or not os.path.exists(name)]
+    found = [str(name) for name in names if os.path.isfile(name) or not os.path.exists(name)]
+    # A link beside what it leads to, as `latest` often is, is no second file.
+    return list({os.path.realpath(name): name for name in sorted(found, reverse=True)}.values())
 
 
 def _refuse_closed_folders(root: str, levels: int | None) -> None:

@@ -385,6 +385,11 @@ def test_files_and_folders_that_links_lead_to_match_a_pattern_too(tmp_path: Path
     assert JsonLines(path=f"{rows}/*.jsonl").shards() == [f"{rows}/a.jsonl"]
     assert JsonLines(path=f"{rows}/m*/*.jsonl").shards() == [f"{rows}/may/a.jsonl"]
     assert JsonLines(path=f"{rows}/**/*.jsonl").shards() == [f"{rows}/a.jsonl"]
+    (rows / "latest").symlink_to(rows / "may")
+    (rows / "b.jsonl").symlink_to(rows / "a.jsonl")
+    assert JsonLines(path=f"{rows}/[lm]*/*.jsonl").shards() == [f"{rows}/latest/a.jsonl"]
+    assert JsonLines(path=f"{rows}/*.jsonl").shards() == [f"{rows}/a.jsonl"]
+    (rows / "b.jsonl").unlink()
     (rows / "a.jsonl").unlink()
     (rows / "a.jsonl").symlink_to(tmp_path / "gone")
     source = JsonLines(path=f"{rows}/*.jsonl")
