@@ -61,7 +61,8 @@ class Rows:
     """Evaluation rows in an order of chance, and what a model made of them.
 
     `labels` and `answers` are one a row for each task; `limit` is of the texts that a case asks about at most. Rows of
-    one of the `clusters` hang together; without them each stands alone.
+    one of the `clusters` hang together; without them each stands alone. The model has room for a text or, after an
+    edit, may have none.
     """
 
     originals: list[Original]
@@ -72,6 +73,7 @@ class Rows:
     limit: int = 200
     seed: int = 13
     clusters: Clusters | None = None
+    has_room: Callable[[Text], bool] = lambda _: True
 
     def cleaned(self, text: str) -> str:
         """The text as the model reads it."""
@@ -90,7 +92,11 @@ class Rows:
 
     def some(self, pairs: Iterable[tuple[Text, Text]]) -> list[tuple[Text, Text]]:
         """The first of the pairs that do differ, as many as the limit says."""
-        return list(islice((pair for pair in pairs if pair[0] != pair[1] and pair[1].text.strip()), self.limit))
+        return list(islice((pair for pair in pairs if self.can_ask(*pair)), self.limit))
+
+    def can_ask(self, before: Text, after: Text) -> bool:
+        """Whether the second text is another one, and one that the model can read."""
+        return before != after and bool(after.text.strip()) and self.has_room(after)
 
     def edited(self, edit: AnyEdit, case: str) -> list[tuple[Text, Text]]:
         """Texts of rows, and what the edit makes of each, as far as it makes a difference."""

@@ -118,7 +118,7 @@ class Identity(Case):
                 found = [found_in(text, self.groups[group]) for group in (first, second)]
                 others = self._others(first, second)
                 after = Text(rows.cleaned(exchanged(text, others)), second_text)
-                if not any(found) or after == original.text:
+                if not any(found) or not rows.can_ask(original.text, after):
                     continue
                 # From the group that the text speaks of, to the other.
                 groups = (first, second) if found[0] else (second, first)

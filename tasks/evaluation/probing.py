@@ -1,7 +1,7 @@
 """A model tried with the cases of a file of probes."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from tasks.modeling.asking import answer_texts
 from tasks.modeling.chance import number_of
 from tasks.modeling.entities import entities_of
 from tasks.modeling.heads import AnyHead, heads_of, tag_columns
+from tasks.modeling.limits import limit_of
+from tasks.modeling.pairs import NoRoomError
+from tasks.modeling.tokens import TextEncoder
 from tasks.modeling.words import spans_of
 
 logger = logging.getLogger(__name__)
@@ -93,7 +96,25 @@ def read_rows(folders: Folders, heads: Mapping[str, AnyHead], seed: int, limit: 
         limit=limit,
         seed=seed,
         clusters=None if clusters is None else clusters[order],
+        has_room=_room_in(folders.model),
     )
+
+
+def _room_in(model: Path) -> Callable[[Text], bool]:
+    """Whether a model that reads in windows has room for a second text beside one that an edit made longer."""
+    limit = limit_of(model)
+    encoder = TextEncoder(model / "encoder", limit)
+
+    def has_room(text: Text) -> bool:
+        if text.second is None or limit.beyond != "windows":
+            return True
+        try:
+            encoder.encode([(text.text, text.second)])
+        except NoRoomError:
+            return False
+        return True
+
+    return has_room
 
 
 def _original(row: Mapping[str, Any], columns: tuple[str, ...], reading: Reading) -> Original:

@@ -198,6 +198,31 @@ def test_a_row_of_two_texts_is_a_pair(folders: Folders, heads: dict[str, AnyHead
     assert {of.text.second for of in rows.originals} == {"refund"}
 
 
+def test_an_edit_that_leaves_the_second_text_of_a_pair_no_room_is_not_asked_about(
+    folders: Folders, tiny_encoder: Path, write_rows: Callable[..., Path], tmp_path: Path
+) -> None:
+    from tasks.modeling.network import load_network, save_network
+
+    network, _ = load_network(folders.model)
+    windowed = tmp_path / "windowed"
+    windowed.mkdir()
+    save_network(network, tiny_encoder, TokenLimit(max_tokens=24, beyond="windows", window_overlap=4), windowed)
+    words = [f"Number {number}" + " goes" * (2 * number) for number in range(6)]
+    values = [{"tokens": text.split(), "tags": ["O"] * len(text.split())} for text in words]
+    long = ["ana " * 30] * 6
+    write_rows("test", text=words, second=long, intent=["refund"] * 6, urgency=[0.5] * 6, places=values)
+    said = "{text} and ana said so"
+    cases = (
+        {"name": "said", "kind": "invariance", "edit": {"kind": "template", "template": said}, "tasks": ["intent"]},
+        {"name": "who", "kind": "identity", "groups": {"a": ["goes"], "b": ["goes and comes"]}, "tasks": ["intent"]},
+    )
+    found = probe(Folders(windowed, folders.snapshot, folders.answers), probes(*cases), 9, Reading("text", "second"))
+    asked = {result.case: result.asked for result in found.results}
+    # Of 24 tokens 3 are special and 8 are left, so a first text has 13: it may have 2 + 2 * 3 words before four are
+    # added, and 2 + 2 where two of them become six.
+    assert asked == {"said": 4, "who": 1}
+
+
 def test_more_than_may_fail_is_named(folders: Folders, caplog: pytest.LogCaptureFixture) -> None:
     never = {**CASES[3], "name": "never", "max_failure_rate": 0.0}
     always = {**never, "name": "always", "max_failure_rate": 1.0}
