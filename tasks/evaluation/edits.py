@@ -15,7 +15,7 @@ from tasks.modeling.words import CAPITAL, MARKS, WORD
 
 # Not the digits of a name such as S7.
 NUMBER = re.compile(r"(?<!\w)\d+(?!\w)")
-CLOSED = re.compile(r"[.!?…。！？]['\"”’)\]]*\s*$")
+CLOSED = re.compile(r"[.!?…。！？؟۔।॥]['\"”’)\]]*\s*$")
 Others = Annotated[tuple[Phrase, ...], Field(min_length=2)]
 
 

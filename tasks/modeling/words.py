@@ -23,8 +23,9 @@ def _marks() -> str:
 # before them, and so do the invisible characters that join letters or keep them apart. That most characters are none of
 # those is told by their number alone, which is twice as fast.
 WORD = re.compile(rf"\w+(?:(?![\0-\u02ff])[{_marks()}{JOINERS}]+\w*)*|[^\w\s]")
-# Marks of punctuation, but not those inside of 3.50, 10:30 or example.com.
-MARKS = re.compile(r"[.,;:!?…]+(?=[\s\"'”’)\]]|$)|[。，！？；：、]+")
+# Marks of punctuation, but not those inside of 3.50, 10:30 or example.com; those of Chinese, Arabic, Urdu and Hindi are
+# inside of nothing.
+MARKS = re.compile(r"[.,;:!?…]+(?=[\s\"'”’)\]]|$)|[。，！？；：、،؛؟۔।॥]+")
 # The first letter of each run between white spaces, unless a digit comes before it.
 CAPITAL = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_])")
 

@@ -48,6 +48,21 @@ def test_marks_go_from_the_ends_of_words_and_stay_inside_of_numbers_and_names() 
     assert edited({"kind": "punctuation", "marks": "dropped"}, text) == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("真的吗？是。", "真的吗是"),
+        ("هل وصل؟ نعم، شكرا", "هل وصل نعم شكرا"),
+        ("क्या यह आया? हाँ।", "क्या यह आया हाँ"),
+        ("جی؛ ہاں۔", "جی ہاں"),
+    ],
+)
+def test_marks_of_other_scripts_go_too_and_end_a_text(text: str, wanted: str) -> None:
+    assert edited({"kind": "punctuation", "marks": "dropped"}, text) == wanted
+    ended = {"kind": "punctuation", "marks": "added"}
+    assert (edited(ended, text) == text) == (text[-1] in "。؟۔।")
+
+
 @pytest.mark.parametrize(("text", "wanted"), [("no end ", "no end."), ("Ends?", "Ends?"), ('"Ends!" ', '"Ends!" ')])
 def test_a_full_stop_is_added_where_a_text_has_no_end(text: str, wanted: str) -> None:
     assert edited({"kind": "punctuation", "marks": "added"}, text) == wanted
