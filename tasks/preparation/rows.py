@@ -52,7 +52,7 @@ def prepare_rows(
     shutil.copytree(snapshot, output, ignore=shutil.ignore_patterns(TRAINING_FILE), dirs_exist_ok=True)
     times = None if settings.balance is None else _times(source, settings.balance, settings.seed)
     with pq.ParquetWriter(output / TRAINING_FILE, pq.read_schema(source)) as writer:
-        for batch in _balanced(source, times):
+        for batch in _balanced(source, times, settings.balance):
             writer.write_batch(batch)
         columns = Columns(text_column, tag_columns, pair_column, answer_columns)
         for batch in _variants(snapshot, settings, times, columns):
@@ -80,11 +80,11 @@ def _times(source: Path, balance: Balance, seed: int) -> NDArray[np.int64]:
     return times
 
 
-def _balanced(source: Path, times: NDArray[np.int64] | None) -> Iterator[pa.RecordBatch]:
+def _balanced(source: Path, times: NDArray[np.int64] | None, balance: Balance | None) -> Iterator[pa.RecordBatch]:
     """Rows in their order without those that are dropped, then what is repeated."""
     for start, batch in _batches(source):
         yield batch if times is None else batch.filter(pa.array(times[start : start + batch.num_rows] > 0))
-    if times is None or times.max(initial=1) < 2:
+    if balance is None or times is None or times.max(initial=1) < 2:
         return
     for start, batch in _batches(source):
         more = np.maximum(times[start : start + batch.num_rows] - 1, 0)
@@ -93,15 +93,16 @@ def _balanced(source: Path, times: NDArray[np.int64] | None) -> Iterator[pa.Reco
         for at in range(0, len(rows), ROWS_PER_BATCH):
             repeated = batch.take(pa.array(rows[at : at + ROWS_PER_BATCH]))
             names = zip(repeated.column("_id").to_pylist(), copies[at : at + ROWS_PER_BATCH], strict=True)
-            yield with_values(repeated, "_id", [id_of_made(row_id, f"oversample{copy}") for row_id, copy in names])
+            yield with_values(repeated, "_id", [id_of_made(row_id, f"{balance.kind}{copy}") for row_id, copy in names])
 
 
 def _batches(source: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Position of the first row, and the rows."""
     start = 0
-    for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH):
-        yield start, batch
-        start += batch.num_rows
+    with pq.ParquetFile(source) as file:
+        for batch in file.iter_batches(ROWS_PER_BATCH):
+            yield start, batch
+            start += batch.num_rows
 
 
 def _variants(
@@ -113,7 +114,7 @@ def _variants(
         known.read(split, columns)
     for variation in settings.augment:
         facts: Counter[str] = Counter()
-        for batch in _balanced(snapshot / TRAINING_FILE, times):
+        for batch in _balanced(snapshot / TRAINING_FILE, times, settings.balance):
             yield variants_of(batch, variation, settings.seed, columns, known, facts)
         logger.info("%s: %d variants of %d rows", variation.kind, facts["variants"], facts["rows"])
         if facts["tagged"]:

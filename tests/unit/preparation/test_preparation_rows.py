@@ -3,16 +3,20 @@
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
 from tasks.preparation import rows as rows_module
+from tasks.preparation.balancing import Balancing
 from tasks.preparation.rows import prepare_rows
 from tasks.preparation.settings import Preparation
 
@@ -148,6 +152,23 @@ def test_labels_are_balanced_and_rows_without_one_are_kept(snapshot: Path) -> No
     assert [row["_row"] for row in less] == sorted(row["_row"] for row in less)
 
 
+class ShownTwice(Balancing):
+    """A way of its own."""
+
+    kind: Literal["shown_twice"] = "shown_twice"
+
+    def times(self, ids: Sequence[str], labels: Sequence[Any], seed: int) -> NDArray[np.int64]:
+        return np.full(len(ids), 2, dtype=np.int64)
+
+
+def test_a_row_that_is_repeated_is_called_by_the_way_of_balancing(tmp_path: Path) -> None:
+    snapshot = write_snapshot(tmp_path / "checked", [row(1, "refund")])
+    settings = Preparation.model_construct(balance=ShownTwice(column="intent"), augment=(), seed=1)
+    prepare_rows(snapshot, settings, text_column="text", tag_columns=(), output=tmp_path / "prepared")
+    ids = pq.read_table(tmp_path / "prepared" / "train.parquet").column("_id").to_pylist()
+    assert ids == ["id-1", "id-1~shown_twice1"]
+
+
 def test_a_part_of_the_rows_is_varied_and_always_the_same_part(snapshot: Path) -> None:
     half = [{"kind": "typing_noise", "share": 0.5, "copies": 3}]
     first, again = (prepare(snapshot, name, augment=half) for name in ("first", "again"))
@@ -205,7 +226,7 @@ def test_a_variant_of_a_pair_is_one_of_its_first_text_and_known_only_with_its_se
     pq.write_table(pa.Table.from_pylist([{**rows[0], "text": "GO"}]), tmp_path / "snapshot" / "test.parquet")
     casing = Preparation.model_validate({"augment": [{"kind": "casing", "share": 1.0, "copies": 16}]})
     settings = {"text_column": "text", "tag_columns": (), "pair_column": "body"}
-    prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)  # type: ignore[arg-type]
+    prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)
     found = pq.read_table(tmp_path / "prepared" / "train.parquet").to_pylist()
     assert sorted((row["body"] or "", row["text"]) for row in found) == [
         ("", "GO"), ("", "Go"), ("", "go"),
@@ -225,7 +246,7 @@ def test_rows_whose_text_holds_an_answer_are_left_out_of_every_variation_and_cou
     casing = Preparation.model_validate({"augment": [{"kind": "casing", "share": 1.0}]})
     settings = {"text_column": "text", "tag_columns": (), "answer_columns": ("quote",)}
     with caplog.at_level("WARNING"):
-        prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)  # type: ignore[arg-type]
+        prepare_rows(tmp_path / "snapshot", casing, output=tmp_path / "prepared", **settings)
     found = pq.read_table(tmp_path / "prepared" / "train.parquet").to_pylist()
     assert [(row["_id"], row["quote"]) for row in found] == [("a", quote), ("b", None), ("b~casing1", None)]
     assert "casing: 1 rows drawn for it carry tags or answers" in caplog.text
