@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from data_contracts.labelling import label_in_words
 from tasks.ingestion.answers import is_answer
 from tasks.ingestion.rows import RawRows, UnreadableRow
 
@@ -51,6 +52,7 @@ class ColumnFacts:
         self._note_texts(of_type.get("string", []))
         self._note_numbers(of_type.get("integer", []) + of_type.get("number", []))
         self._count(of_type.get("string", []))
+        self._count([label_in_words(value) for kind in ("integer", "boolean") for value in of_type.get(kind, [])])
         self._count([entry for value in of_type.get("array", []) for entry in value])
         for value in of_type.get("object", []):
             self.tag_kinds.update(tag[2:] for tag in value.get("tags", ()) if tag[:2] in ("B-", "I-"))
@@ -71,9 +73,11 @@ class ColumnFacts:
             return "integer"
         return "number" if not typed and self.are_numbers else "string"
 
-    def misfits(self, logical_type: str) -> int:
-        """How many values have another type than the contract's column."""
+    def misfits(self, logical_type: str, *, of_labels: bool = False) -> int:
+        """How many values have another type than the contract's column, which may be one of labels."""
         fit = {logical_type, "integer"} if logical_type == "number" else {logical_type}
+        # Labels are read as text where they are not.
+        fit |= {"integer", "boolean"} if of_labels and logical_type == "string" else set()
         return sum(count for kind, count in self.types.items() if kind not in fit and set(self.types) != {"string"})
 
     @property

@@ -16,6 +16,7 @@ FEWEST_IDS = 20
 LONGEST_LINE = 110
 ROUND_LENGTHS: list[int] = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
 NUMBERS = ("integer", "number")
+MOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class DraftColumn:
         return self.facts.counts or {} if self.logical_type in ("string", "array") else {}
 
     @property
+    def misfits(self) -> int:
+        """How many values the contract's column does not take."""
+        return self.facts.misfits(self.logical_type, of_labels=self.role == "label")
+
+    @property
     def is_id(self) -> bool:
         """Whether no value repeats and none has several words; of whole numbers, only those that are called ids."""
         if self.role or not self.facts.all_differ or self.facts.present < FEWEST_IDS:
@@ -48,7 +54,7 @@ def draft_lines(name: str, facts: Facts, columns: Sequence[DraftColumn]) -> Iter
     yield from _head(name, facts, any(column.role == "text" for column in columns))
     for column in columns:
         yield from _lines_of(column, facts.rows)
-    lost = facts.unreadable + sum(column.facts.misfits(column.logical_type) for column in columns)
+    lost = facts.unreadable + sum(column.misfits for column in columns)
     share = math.ceil(100 * lost / (facts.rows + facts.unreadable)) / 100
     yield "customProperties:"
     yield "  # The share of a split's rows that may be quarantined before a run stops."
@@ -78,7 +84,7 @@ def _head(name: str, facts: Facts, has_text: bool) -> Iterator[str]:
 
 
 def _lines_of(column: DraftColumn, rows: int) -> Iterator[str]:
-    missing, misfits = rows - column.facts.present, column.facts.misfits(column.logical_type)
+    missing, misfits = rows - column.facts.present, column.misfits
     yield f"      - name: {in_yaml(column.name)}"
     yield from (f"        # {seen}" for seen in _seen(column))
     if missing:
@@ -114,10 +120,23 @@ def _seen(column: DraftColumn) -> Iterator[str]:
         yield from _seen_of_counts(column)
     elif column.logical_type == "string":
         yield f"More than {MOST_LABELS} different texts of {facts.shortest:,} to {facts.longest:,} characters."
+    elif column.logical_type == "boolean":
+        yield "An answer to learn? Then draft it with --label."
     elif column.logical_type in NUMBERS:
         yield f"{_number(facts.minimum)} to {_number(facts.maximum)}."
         if not column.role and not column.is_id:
             yield "An answer to learn? Then add customProperties: [{property: role, value: label}]"
+        if column.role == "label" and (classes := _classes(column)):
+            yield "Learnt as a number. If these are classes, say logicalType: string, without the limits, and add"
+            yield f"{{property: labels, value: {in_yaml(classes)}}}; numbers in files are then read as text."
+
+
+def _classes(column: DraftColumn) -> list[str]:
+    """Whole numbers that are so few that each may stand for a class, as the text that labels are."""
+    counts = column.facts.counts
+    if column.logical_type != "integer" or not counts or len(counts) > MOST_CLASSES or column.misfits:
+        return []
+    return sorted(counts, key=int)
 
 
 def _seen_of_counts(column: DraftColumn) -> Iterator[str]:

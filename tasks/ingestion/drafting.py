@@ -34,6 +34,7 @@ def draft_contract(
     if not facts.rows:
         raise _without_rows(facts.first_unreadable)
     types = {column: of.logical_type(typed) for column, of in facts.columns.items()}
+    types |= {column: "string" for column in labels if column != text and types.get(column) == "boolean"}
     if problems := _problems_of(facts, types, labels, text):
         raise complain(
             "no contract can be drafted from this data",
@@ -109,8 +110,8 @@ def _problems_of(facts: Facts, types: Mapping[str, str], labels: Sequence[str], 
             problems.append(f"column {column!r} holds values of a kind that no contract has a type for")
         if column in labels and of.counts is None:
             problems.append(f"column {column!r} has more than {MOST_LABELS} different values, too many for a label")
-        if column in labels and types[column] in ("timestamp", "boolean"):
-            problems.append(f"column {column!r} holds values of type {types[column]}, which no head learns")
+        if column in labels and types[column] == "timestamp":
+            problems.append(f"column {column!r} holds moments, which no head learns")
         if column == text and types[column] != "string":
             problems.append(f"column {column!r} holds values of type {types[column]}, so it is no text")
     return problems

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.dataset import Property
+from data_contracts.labelling import label_in_words
 from tasks.ingestion.answers import ANSWERS, answer_of
 
 Values: TypeAlias = "Sequence[Any] | pa.Array"
@@ -65,10 +66,12 @@ def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, 
 
 
 def convert(value: Any, column: Property) -> Any:
-    """The value in the column's type; None and NaN are None.
+    """The value in the column's type; None and NaN are None. Labels may be whole numbers and truths, too.
 
     Raises ValueError, saying what was expected, and OverflowError for a moment that no calendar has.
     """
+    if column.logical_type == "string" and column.labels is not None:
+        value = label_in_words(value)
     if value is None:
         return None
     match column.logical_type:
@@ -90,7 +93,7 @@ def convert(value: Any, column: Property) -> Any:
             # In UTC, as all are kept, a moment may lie in a year that there is no value for.
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         case "array":
-            return _texts(_parsed(value))
+            return _texts(_parsed(value), are_labels=column.labels is not None)
         case "object" if column.rules.answers_in:
             return answer_of(_parsed(value))
         case "object":
@@ -201,7 +204,9 @@ def _integer(value: int) -> int:
     return value
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: Any, *, are_labels: bool) -> list[str]:
+    if are_labels and isinstance(value, list):
+        value = [label_in_words(entry) for entry in value]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("expected a list of text")
     return value

@@ -14,7 +14,7 @@ from data_contracts.errors import InputError
 from tasks.modeling.answers import Answers, read_answers
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.sequential import SignTest
-from tasks.shadow.labels import require_known
+from tasks.shadow.labels import known_label
 from tasks.shadow.serving import CHALLENGER, CHAMPION
 
 ROW = "_row"
@@ -116,7 +116,7 @@ def label_tests(
             text = (task, texts[batch][int(at)])
             if label is None or not head.has_confidence or text in counted:
                 continue
-            require_known(label, head, f"labelled row {number}")
+            label = known_label(label, head, f"labelled row {number}")
             counted.add(text)
             right = [head.is_right(of.answers[task][int(at)], label) for of in (champion, challenger)]
             if right[0] != right[1]:

@@ -7,7 +7,7 @@ from typing import Any
 from data_contracts.errors import InputError
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.sequential import ArmsTest, compare_arms
-from tasks.shadow.labels import require_known
+from tasks.shadow.labels import known_label
 from tasks.shadow.serving import Serving, key_of
 
 
@@ -106,6 +106,5 @@ def _by_labels(row: dict[str, Any], where: str, heads: Mapping[str, AnyHead]) ->
             f"{where}: 'predictions' is {answers!r}, so nothing says how it was answered. Give rows as `graft predict` "
             "wrote them, with labels added, or a column of outcomes with --success."
         )
-    for task, label in labels.items():
-        require_known(label, heads[task], where)
+    labels = {task: known_label(label, heads[task], where) for task, label in labels.items()}
     return {task: answers[task]["label"] == label for task, label in labels.items() if task in answers}

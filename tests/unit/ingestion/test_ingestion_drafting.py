@@ -235,18 +235,34 @@ def test_values_of_a_second_type_and_unreadable_rows_widen_the_quarantine_budget
     assert drafted(batch(text=texts(50))).quarantine_budget == 0.02
 
 
+def test_truths_that_are_to_be_learnt_are_drafted_as_two_labels() -> None:
+    column = only([True, False, False, None], labels=["column"])
+    assert (column.logical_type, column.labels, column.required) == ("string", ("false", "true"), False)
+    assert "learn? Then draft it with --label." in draft_contract("r", [batch(text=texts(2), column=[True, False])])
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_whole_numbers_that_are_to_be_learnt_are_told_how_they_may_be_classes(typed: bool) -> None:
+    def draft(values: list[int]) -> str:
+        column = values if typed else list(map(str, values))
+        return draft_contract("r", [batch(text=texts(len(values)), column=column)], ["column"], typed=typed)
+
+    assert "# {property: labels, value: ['-1', '2', '10']}; numbers" in draft([10, 2, -1, 2])
+    assert "labels" not in draft(list(range(21)))
+
+
 def test_all_that_no_contract_can_hold_is_said_at_once() -> None:
-    rows = {"_id": ["a"], "nested": [{"a": 1}], "flags": [True], "text": ["a b"]}
+    rows = {"_id": ["a"], "nested": [{"a": 1}], "flags": [True], "at": [datetime(2026, 1, 5)], "text": ["a b"]}
     with pytest.raises(InputError) as error:
-        draft_contract("r", [batch(**rows)], labels=["mood", "flags"], text="flags")
+        draft_contract("r", [batch(**rows)], labels=["mood", "at"], text="flags")
     lines = str(error.value).splitlines()
     assert lines[0] == "no contract can be drafted from this data"
     assert lines[1:-1] == [
-        "  - there is no column 'mood'; columns are '_id', 'nested', 'flags', 'text'",
+        "  - there is no column 'mood'; columns are '_id', 'nested', 'flags', 'at', 'text'",
         "  - column '_id': names with a leading underscore are those of graft's own columns",
         "  - column 'nested' holds values of a kind that no contract has a type for",
-        "  - column 'flags' holds values of type boolean, which no head learns",
         "  - column 'flags' holds values of type boolean, so it is no text",
+        "  - column 'at' holds moments, which no head learns",
     ]
     assert "`drop`" in lines[-1]
 

@@ -19,7 +19,7 @@ from data_contracts.dataset import DatasetContract, Property, load_contract
 from data_contracts.errors import InputError
 from tasks.ingestion.reading import Reading, read_file, read_sources, split_lines
 from tasks.ingestion.splits import RandomSplit, StratifiedSplit, TimeSplit
-from tasks.ingestion.values import convert
+from tasks.ingestion.values import convert, typed_column
 
 Row = dict[str, Any]
 Read = Callable[..., Path]
@@ -288,6 +288,35 @@ def test_a_value_takes_the_type_of_its_column(logical_type: str, value: object, 
     column = Property.model_validate({"name": "x", "logicalType": logical_type})
     assert convert(value, column) == typed
     assert convert(None, column) is None
+
+
+LABELS = [
+    ("string", 0, "0"),
+    ("string", True, "true"),
+    ("string", 2.0, "2"),
+    ("string", float("nan"), None),
+    ("string", "0", "0"),
+    ("array", [1, "2", False], ["1", "2", "false"]),
+    ("array", "[1]", ["1"]),
+]
+
+
+@pytest.mark.parametrize(("logical_type", "value", "typed"), LABELS)
+def test_labels_may_be_numbers_and_truths_in_the_file(logical_type: str, value: object, typed: object) -> None:
+    rules = [{"property": "role", "value": "label"}, {"property": "labels", "value": ["0", "1", "true"]}]
+    column = Property.model_validate({"name": "x", "logicalType": logical_type, "customProperties": rules})
+    assert convert(value, column) == typed
+    for values in ([value, None], pa.array([value, None]) if type(value) in (int, bool, float) else [value, None]):
+        typed_values, mistakes = typed_column(values, column)
+        assert (typed_values.to_pylist(), mistakes) == ([typed, None], {})
+
+
+@pytest.mark.parametrize(("logical_type", "value"), [("string", 0.5), ("string", ["0"]), ("array", [None])])
+def test_labels_are_nothing_else_in_the_file(logical_type: str, value: object) -> None:
+    rules = [{"property": "role", "value": "label"}, {"property": "labels", "value": ["0", "1"]}]
+    column = Property.model_validate({"name": "x", "logicalType": logical_type, "customProperties": rules})
+    with pytest.raises(ValueError, match="expected"):
+        convert(value, column)
 
 
 def test_a_moment_without_zone_is_in_utc() -> None:

@@ -95,6 +95,14 @@ def test_a_task_that_only_one_of_the_versions_answers_says_nothing_of_the_other(
     assert (arms.champion_rows, arms.challenger_rows) == (1, 0)
 
 
+def test_labels_that_are_numbers_in_the_file_are_those_that_the_task_knows() -> None:
+    heads: dict[str, AnyHead] = {"stars": SingleLabelHead(column="rated", labels=("1", "2"))}
+    answers = {"customer": "ann", "predictions": {"stars": {"label": "2"}}}
+    rows = [{**answers, "served_by": 3, "rated": 2}, {**answers, "served_by": 4, "rated": 1.0, "customer": "bea"}]
+    arms = outcome_tests("out.jsonl", dict(enumerate(rows)), heads, (3, 4), HALVES, None)["stars"].arms
+    assert (arms.champion_right, arms.challenger_right, arms.challenger_rows) == (1, 0, 1)
+
+
 def test_rows_that_nobody_is_said_to_have_served_are_refused() -> None:
     with pytest.raises(InputError, match="no row was served by version 3 or 4"):
         compared([{"customer": "ann", "feeling": "good"}])
