@@ -43,12 +43,13 @@ class KnownTexts:
     def read(self, split: Path, columns: Columns) -> None:
         """Adds the texts of one split's file."""
         names = [name for name in (columns.text, columns.pair) if name]
-        for batch in pq.ParquetFile(split).iter_batches(columns=names):
-            texts, seconds = batch.column(columns.text).to_pylist(), seconds_of(batch, columns)
-            if split.stem == TRAIN:
-                self._letters.update(_numbers(texts, seconds))
-            else:
-                self._words.update(_numbers(words_of(texts), words_of(seconds)))
+        with pq.ParquetFile(split) as file:
+            for batch in file.iter_batches(columns=names):
+                texts, seconds = batch.column(columns.text).to_pylist(), seconds_of(batch, columns)
+                if split.stem == TRAIN:
+                    self._letters.update(_numbers(texts, seconds))
+                else:
+                    self._words.update(_numbers(words_of(texts), words_of(seconds)))
 
     def are_new(self, texts: Sequence[str], seconds: Sequence[str | None]) -> list[bool]:
         """Whether each text is not there yet, with its second text; now it is."""

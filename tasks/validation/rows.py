@@ -143,11 +143,11 @@ def table_batches(path: Path) -> Iterator[pa.Table]:
 
     Where rows are long there are fewer, so that memory does not grow with them.
     """
-    file = pq.ParquetFile(path)
-    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    size = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
-    for batch in file.iter_batches(max(1, min(MOST_ROWS, int(MOST_BYTES / max(1.0, size))))):
-        yield pa.Table.from_batches([batch])
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        size = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
+        for batch in file.iter_batches(max(1, min(MOST_ROWS, int(MOST_BYTES / max(1.0, size))))):
+            yield pa.Table.from_batches([batch])
 
 
 def _batch_definition() -> Any:
