@@ -36,9 +36,12 @@ class ColumnFacts:
     counts: Counter[str] | None = field(default_factory=Counter)
     most: int = MOST_LABELS
     hashes: set[int] | None = field(default_factory=set)
-    are_moments: bool = True
     are_integers: bool = True
-    are_numbers: bool = True
+    # Texts that stand for a number or a time, and the first that does not.
+    numbers: int = 0
+    moments: int = 0
+    no_number: str | None = None
+    no_moment: str | None = None
     tag_kinds: set[str] = field(default_factory=set)
     holds_answers: bool = False
 
@@ -67,11 +70,11 @@ class ColumnFacts:
         kind = self.types.most_common(1)[0][0]
         if kind != "string" or set(self.types) != {"string"}:
             return kind
-        if self.are_moments:
+        if self.no_moment is None:
             return "timestamp"
         if not typed and self.are_integers:
             return "integer"
-        return "number" if not typed and self.are_numbers else "string"
+        return "number" if not typed and self.no_number is None else "string"
 
     def misfits(self, logical_type: str, *, of_labels: bool = False) -> int:
         """How many values have another type than the contract's column, which may be one of labels."""
@@ -108,10 +111,14 @@ class ColumnFacts:
         self.longest = max(self.longest, max(lengths))
         self.characters += sum(lengths)
         self.spaced += sum(1 for text in texts if " " in text)
-        self.are_moments = self.are_moments and all(map(_is_moment, texts))
         self.are_integers = self.are_integers and all(map(INTEGER.fullmatch, texts))
-        self.are_numbers = self.are_numbers and all(map(_is_number, texts))
-        if self.are_numbers:
+        moments, numbers = list(map(_is_moment, texts)), list(map(_is_number, texts))
+        self.moments, self.numbers = self.moments + sum(moments), self.numbers + sum(numbers)
+        if self.no_moment is None and not all(moments):
+            self.no_moment = texts[moments.index(False)]
+        if self.no_number is None and not all(numbers):
+            self.no_number = texts[numbers.index(False)]
+        if self.no_number is None:
             self._note_numbers(list(map(float, texts)))
 
     def _note_numbers(self, numbers: Sequence[float]) -> None:

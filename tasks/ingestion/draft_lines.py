@@ -13,6 +13,7 @@ from tasks.ingestion.column_facts import MOST_LABELS, ColumnFacts, Facts
 LEAST_BUDGET = 0.02
 MOST_SUPPORT = 50
 FEWEST_IDS = 20
+NEARLY_ALL = 0.9
 LONGEST_LINE = 110
 ROUND_LENGTHS: list[int] = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
 NUMBERS = ("integer", "number")
@@ -54,7 +55,7 @@ def draft_lines(name: str, facts: Facts, columns: Sequence[DraftColumn]) -> Iter
     yield from _head(name, facts, any(column.role == "text" for column in columns))
     for column in columns:
         yield from _lines_of(column, facts.rows)
-    lost = facts.unreadable + sum(column.misfits for column in columns)
+    lost = facts.unreadable + sum(_lost(column, facts.rows) for column in columns)
     share = math.ceil(100 * lost / (facts.rows + facts.unreadable)) / 100
     yield "customProperties:"
     yield "  # The share of a split's rows that may be quarantined before a run stops."
@@ -85,14 +86,17 @@ def _head(name: str, facts: Facts, has_text: bool) -> Iterator[str]:
 
 def _lines_of(column: DraftColumn, rows: int) -> Iterator[str]:
     missing, misfits = rows - column.facts.present, column.misfits
+    is_text = column.role == "text"
     yield f"      - name: {in_yaml(column.name)}"
     yield from (f"        # {seen}" for seen in _seen(column))
     if missing:
-        yield f"        # Missing in {missing:,} of {rows:,} rows ({missing / rows:.1%})."
+        of_them = "; without it they are quarantined" if is_text else ""
+        yield f"        # Missing in {missing:,} of {rows:,} rows ({missing / rows:.1%}){of_them}."
     if misfits:
         yield f"        # {misfits:,} values are of another type; their rows are quarantined."
     yield f"        logicalType: {column.logical_type}"
-    if not missing:
+    # Nothing can be learnt or asked of a row without a text.
+    if is_text or not missing:
         yield "        required: true"
     if column.is_id:
         yield "        unique: true"
@@ -101,6 +105,12 @@ def _lines_of(column: DraftColumn, rows: int) -> Iterator[str]:
     if rules := list(_rules(column)):
         yield "        customProperties:"
         yield from (f"          {line}" for line in rules)
+
+
+def _lost(column: DraftColumn, rows: int) -> int:
+    """Rows that the drafted column quarantines."""
+    without = rows - column.facts.present if column.role == "text" else 0
+    return without + column.misfits
 
 
 def _seen(column: DraftColumn) -> Iterator[str]:
@@ -129,6 +139,8 @@ def _seen(column: DraftColumn) -> Iterator[str]:
         if column.role == "label" and (classes := _classes(column)):
             yield "Learnt as a number. If these are classes, say logicalType: string, without the limits, and add"
             yield f"{{property: labels, value: {in_yaml(classes)}}}; numbers in files are then read as text."
+    if column.logical_type == "string" and column.role != "text":
+        yield from _nearly_another_type(facts)
 
 
 def _classes(column: DraftColumn) -> list[str]:
@@ -137,6 +149,17 @@ def _classes(column: DraftColumn) -> list[str]:
     if column.logical_type != "integer" or not counts or len(counts) > MOST_CLASSES or column.misfits:
         return []
     return sorted(counts, key=int)
+
+
+def _nearly_another_type(facts: ColumnFacts) -> Iterator[str]:
+    """Says of texts that nearly all are numbers, or times, which one is not."""
+    for logical_type, fits, other in (
+        ("number", facts.numbers, facts.no_number),
+        ("timestamp", facts.moments, facts.no_moment),
+    ):
+        if other is not None and fits >= NEARLY_ALL * facts.present:
+            yield f"{fits:,} of {facts.present:,} values are each a {logical_type}, but not {in_yaml(other)[:40]}."
+            yield f"Is it meant to be one? Then say logicalType: {logical_type}, and rows of others are quarantined."
 
 
 def _seen_of_counts(column: DraftColumn) -> Iterator[str]:

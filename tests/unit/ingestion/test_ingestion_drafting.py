@@ -93,6 +93,29 @@ def test_a_column_is_required_where_every_row_has_it() -> None:
     assert "# Missing in 2 of 3 rows (66.7%)." in draft_contract("r", [batch(a=["x y"] * 3, b=["x", None, None])])
 
 
+def test_the_text_is_required_even_where_rows_lack_it_and_the_budget_lets_these_go() -> None:
+    rows = batch(text=[*texts(9), None], label=["x"] * 10)
+    assert drafted(rows).column("text").required
+    assert drafted(rows).quarantine_budget == 0.1
+    assert "# Missing in 1 of 10 rows (10.0%); without it they are quarantined." in draft_contract("r", [rows])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["0.5"] * 19 + ["n/a"], "# 19 of 20 values are each a number, but not n/a."),
+        (["2026-01-05"] * 19 + ["05/01/2026"], "# 19 of 20 values are each a timestamp, but not 05/01/2026."),
+        (["0.5"] * 17 + ["n/a"] * 3, None),
+    ],
+)
+def test_a_column_of_texts_says_which_one_keeps_it_from_being_numbers_or_times(
+    values: list[str], said: str | None
+) -> None:
+    draft = draft_contract("r", [batch(text=texts(20), column=values)], typed=False)
+    assert parsed(draft).column("column").logical_type == "string"
+    assert (said in draft) if said else ("values are each a" not in draft)
+
+
 def test_few_values_that_repeat_are_a_label_and_the_rarest_tells_the_support() -> None:
     moods = ["good"] * 40 + ["bad"] * 11 + ["mixed"] * 9
     column = only(moods)
