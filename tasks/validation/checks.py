@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -16,6 +17,8 @@ from data_contracts.dataset import DatasetContract
 CHECKS, QUARANTINE, QUARANTINED = "checks.json", "quarantine.jsonl", "quarantined.jsonl"
 EXAMPLES = 5
 SHOWN = 8
+# Which row a duplicate was found beside is another one for each finding.
+OTHER_ROW = re.compile(r", row \d+$")
 Finding = dict[str, Any]
 
 
@@ -110,8 +113,9 @@ def read_findings(folder: Path, splits: Iterable[str] | None = None) -> Iterator
 
 
 def count_by_rule(findings: Iterable[Finding]) -> list[tuple[str, str, str, int]]:
-    """(split, column, rule, findings), the most frequent first. A rule is named without what was found."""
-    counts = Counter((found["split"], found["column"], found["rule"].partition(":")[0]) for found in findings)
+    """(split, column, rule, findings), the most frequent first. A rule is named without what was found, and where."""
+    rules = ((found, OTHER_ROW.sub("", found["rule"].partition(":")[0])) for found in findings)
+    counts = Counter((found["split"], found["column"], rule) for found, rule in rules)
     return [(*key, count) for key, count in counts.most_common()]
 
 

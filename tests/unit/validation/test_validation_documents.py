@@ -98,6 +98,15 @@ def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
     assert f"({(tmp_path / 'index.html').as_uri()})" in page
 
 
+def test_texts_that_repeat_others_are_counted_together_whichever_rows_they_repeat() -> None:
+    rules = ["the same text stands in test, row 1", "the same text stands in test, row 22", "one of a, row 3, b: c"]
+    findings = [{"split": "train", "column": "text", "rule": rule} for rule in rules]
+    assert count_by_rule(findings) == [
+        ("train", "text", "the same text stands in test", 2),
+        ("train", "text", "one of a, row 3, b", 1),
+    ]
+
+
 def test_rules_are_counted_and_rows_are_written_out_to_be_mended(checked: Any) -> None:
     assert count_by_rule(read_findings(checked.folder))[0] == ("train", "label", "one of good, bad", 2)
     rows = list(rows_to_mend(checked.folder, read_findings(checked.folder)))
