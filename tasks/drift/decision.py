@@ -135,8 +135,8 @@ def _shift_in_words(measured: Measured, policy: DriftPolicy) -> list[str]:
 
 def _estimates_in_words(estimates: Mapping[str, AccuracyEstimate]) -> list[str]:
     return [
-        f"estimated accuracy of {task} {found.by_threshold - found.reference:+.3f} "
-        f"({found.reference:.3f} on the reference; such estimates are off by {found.error:.3f} at most, 19 times in 20)"
+        f"estimated accuracy of {task} {found.by_threshold:.3f}, {found.by_threshold - found.reference:+.3f} from the "
+        f"reference's {found.reference:.3f}; such estimates are off by {found.error:.3f} at most, 19 times in 20"
         for task, found in estimates.items()
     ]
 

@@ -198,8 +198,8 @@ def test_the_reasons_end_with_the_numbers() -> None:
     found = judge(Measured(100, shift=shift(), estimates=estimates))
     assert found.reasons[1:] == (
         "shift: p = 0.0010, held against 0.001 (alpha 0.05 over the model's life); effect 0.200 [0.100, 0.300]",
-        "estimated accuracy of intent -0.050 "
-        "(0.900 on the reference; such estimates are off by 0.030 at most, 19 times in 20)",
+        "estimated accuracy of intent 0.850, -0.050 from the reference's 0.900; "
+        "such estimates are off by 0.030 at most, 19 times in 20",
     )
     assert len(judge(measured(None)).reasons) == 1
 
