@@ -111,11 +111,17 @@ def became_of(entries: Sequence[Promotion], version: int) -> list[str]:
     return told
 
 
-def no_champion(pipeline: str) -> InputError:
-    """The error of a pipeline that nothing was promoted in yet."""
-    return InputError(
-        f"pipeline {pipeline} has no champion yet. `graft run {pipeline}` trains and judges a first model."
-    )
+def no_champion(pipeline: str, newest: ModelVersion | None) -> InputError:
+    """The error of a pipeline that nothing was promoted in yet, and whose newest version is this one."""
+    if newest is None:
+        remedy = f"`graft run {pipeline}` trains and judges a first model."
+    else:
+        number, verdict = newest.version, newest.judgement.verdict
+        remedy = (
+            f"Of version {number}, the newest, the gate says {verdict}: `graft models {pipeline}` says why, and `graft "
+            f"promote {pipeline} {number} --reason TEXT` makes it champion all the same."
+        )
+    return InputError(f"pipeline {pipeline} has no champion yet. {remedy}")
 
 
 def in_words(entry: Promotion) -> str:

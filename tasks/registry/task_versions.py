@@ -29,7 +29,7 @@ def version_numbered(pipeline: str, number: int | None) -> ModelVersion:
         return registry.version(number)
     champion = registry.champion()
     if champion is None:
-        raise no_champion(pipeline)
+        raise no_champion(pipeline, next(iter(registry.versions()), None))
     return champion
 
 

@@ -103,9 +103,12 @@ def test_a_champion_that_it_was_judged_against_is_its_parent(chain: Chain) -> No
 
 
 def test_a_version_that_is_not_there_is_an_error_that_says_which_are(chain: Chain) -> None:
-    with pytest.raises(InputError, match="no champion yet"):
+    with pytest.raises(InputError, match=r"no champion yet\. `graft run shop` trains and judges a first model"):
         version_numbered("shop", None)
     version = registered(chain)
+    said = f"Of version 1, the newest, the gate says {version.judgement.verdict}: .*`graft promote shop 1 --reason"
+    with pytest.raises(InputError, match=said):
+        version_numbered("shop", None)
     with pytest.raises(InputError, match="no version 2; its versions are 1"):
         version_numbered("shop", 2)
     assert version_numbered("shop", 1).version == 1
