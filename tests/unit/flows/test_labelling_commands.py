@@ -1,5 +1,6 @@
 """`graft label` on a real store: which rows it writes, and what it says of them."""
 
+import csv
 import json
 import shlex
 import shutil
@@ -162,6 +163,27 @@ def test_as_many_rows_are_written_as_the_pipeline_says(
     assert report is not None
     kept = (open_store().directory(report.digest) / "to_label.jsonl").read_text(encoding="utf-8")
     assert [json.loads(line)["text"] for line in kept.splitlines()] == ["one", "two", "three"]
+
+
+def test_a_pipeline_of_csv_gets_its_rows_as_csv_and_is_told_where_the_form_is_another(
+    graft: Callable[..., list[str]],
+    tmp_path: Path,
+    writers: Callable[[Path], tuple[Write, Write]],
+    trained_model: Callable[[str], TrainedModel],
+) -> None:
+    watched(tmp_path, writers, trained_model, "week_9", ['one; "two"', "three"], "UNKNOWN")
+    content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
+    content["data"]["fresh"]["source"] = {"kind": "csv", "delimiter": ";", "path": "{window}.csv"}
+    (tmp_path / "pipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    ask = ("label", str(tmp_path / "pipe.yaml"), "--window", "week_9", "--output")
+    said = graft(*ask, str(tmp_path / "rows.csv"))
+    assert not any("bring the rows" in line for line in said)
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    assert sorted(row["text"] for row in rows) == ['one; "two"', "three"]
+    assert {(row["intent"], row["_chosen"]) for row in rows} == {("", "at random")}
+    reads = "`data.fresh` reads csv, and this is json_lines: bring the rows into that form first."
+    assert reads in graft(*ask, str(tmp_path / "rows.jsonl"))
 
 
 def test_a_window_that_nobody_watched_has_no_rows_to_label(graft: Callable[..., list[str]], tmp_path: Path) -> None:
