@@ -43,7 +43,7 @@ def object_in(line: str) -> dict[str, Any]:
         half = error.object[error.start]
         raise ValueError(f"half of a character ({half!r}) that no UTF-8 file can hold") from error
     except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from error
+        raise ValueError(f"not JSON: {error}. Give JSON Lines, an object a line.") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(row, dict):

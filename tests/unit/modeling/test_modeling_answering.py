@@ -186,7 +186,7 @@ def test_a_byte_order_mark_and_line_separators_inside_texts_are_no_obstacle(
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ('{"text": "cut o', "not JSON"),
+        ('{"text": "cut o', "not JSON: .* Give JSON Lines, an object a line"),
         ('["a list"]', "expected an object, found"),
         (f'{{"text": {"[" * 100_000}', "nested too deeply"),
         ('{"body": "other name"}', "expected an object with text in 'text'"),
