@@ -16,7 +16,10 @@ from prefect import Flow
 from prefect.client.schemas.schedules import construct_schedule
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.events.schemas.events import Resource, ResourceSpecification
+from prefect.server import models, schemas
+from prefect.server.database import provide_database_interface
 from prefect.server.schemas.schedules import CronSchedule
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
 
 from data_contracts.drift import DriftDecision
 from flows.deployments import Scheduled, with_schedules
@@ -165,6 +168,24 @@ def test_what_was_lost_is_looked_for_every_ten_minutes_for_all_pipelines() -> No
     assert schedule["active"] is True
     start = datetime(2026, 1, 1, 12, 1, tzinfo=UTC)
     assert runs_after(schedule, start, 2) == [start.replace(minute=10), start.replace(minute=20)]
+
+
+def test_the_server_makes_runs_of_a_schedule(tmp_path: Path) -> None:
+    async def scheduled() -> int:
+        database = provide_database_interface()
+        await database.create_db()
+        async with database.session_context(begin_transaction=True) as session:
+            flow = await models.flows.create_flow(session, schemas.core.Flow(name="reconcile"))
+            schedule = CronSchedule(cron=DEPLOYMENTS["reconcile"]["schedules"][0]["cron"])
+            deployment = schemas.core.Deployment(
+                name="reconcile", flow_id=flow.id, schedules=[schemas.core.DeploymentSchedule(schedule=schedule)]
+            )
+            made = await models.deployments.create_deployment(session, deployment)
+            assert made is not None
+            return len(await models.deployments.schedule_runs(session, made.id, min_runs=3))
+
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}"}):
+        assert asyncio.run(scheduled()) >= 3
 
 
 def test_any_automation_that_cannot_act_is_reported_but_not_the_reporting_one() -> None:
