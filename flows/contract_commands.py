@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
@@ -61,7 +62,10 @@ def init(
             output.write_text(draft, encoding="utf-8")
         except OSError as error:
             raise InputError(f"{output} cannot be written: {error}. Choose another --output.") from error
-        print(f"The draft is in {output}. See what it says of the data: graft contract check {output} {file}")
+        read_so = [("--kind", kind)] if kind else []
+        read_so += [("--set-source", setting) for setting in settings or ()]
+        command = shlex.join(["graft", "contract", "check", str(output), file, *itertools.chain(*read_so)])
+        print(f"The draft is in {output}. See what it says of the data: {command}")
 
 
 @app.command()

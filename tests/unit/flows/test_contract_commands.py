@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,17 @@ def column(content: dict[str, Any], name: str) -> dict[str, Any]:
 def write_contract(path: Path, content: dict[str, Any]) -> Path:
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return path
+
+
+def test_the_command_that_checks_a_draft_reads_the_file_as_the_draft_did(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "my words.data", [{"words": ["one", "cat"], "user": n} for n in range(3)])
+    draft, settings = tmp_path / "draft.yaml", ("--set-source", "columns={text: {join: words}}")
+    said = graft("init", rows, "--kind", "json_lines", *settings, "--output", draft).stdout
+    program, group, *arguments = shlex.split(said.partition("data: ")[2])
+    assert (program, group) == ("graft", "contract")
+    assert "does not have the columns" in graft("check", draft, rows, "--kind", "json_lines").stderr
+    checked = graft(*arguments)
+    assert checked.exit_code == 0, checked.output
 
 
 def test_a_contract_is_drafted_to_the_terminal_and_called_after_the_file(tmp_path: Path) -> None:
