@@ -99,7 +99,7 @@ class DriftDecision(Fact):
     duels: tuple[Duel, ...] = Field((), description="the champion beside the one before it, on labelled rows")
     estimates: dict[str, AccuracyEstimate] = {}
     measures: dict[str, float] = Field({}, description="what else was measured, by name")
-    fresh_rows: int = Field(0, description="rows labelled since that no training has seen")
+    fresh_rows: int = Field(0, description="rows of the window labelled since, that no training has seen")
     decided_at: datetime
 
 

@@ -94,7 +94,7 @@ def _verdict(
             small = f"the shift is small (effect {shift.effect:.3f}, below {policy.smallest_effect})"
             return "UNKNOWN", [f"{harm}; {small}: label some of the window"]
         if fresh_rows < needed:
-            few = f"{fresh_rows} freshly labelled rows, {needed} are needed to learn from"
+            few = f"{fresh_rows} freshly labelled rows of this window, {needed} are needed to learn from"
             return "UNKNOWN", [f"{harm}; {few}: label some of the window"]
         return "HARMFUL", [f"{harm}, the window has shifted, and {fresh_rows} labelled rows are there to learn from"]
     if shift is not None and shifted and shift.effect < policy.smallest_effect:

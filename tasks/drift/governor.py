@@ -29,7 +29,7 @@ class Governor(BaseModel):
         2.0, ge=1, description="while an episode lasts, each candidate not promoted multiplies the cooldown by this"
     )
     hours_a_month: float | None = Field(None, gt=0, description="hours of retraining in any 30 days; none: no limit")
-    minimum_fresh_rows: int = Field(50, ge=0, description="labelled rows that no training has seen")
+    minimum_fresh_rows: int = Field(50, ge=0, description="labelled rows of the window that no training has seen")
     pending_hours: float = Field(
         48, gt=0, description="a retraining taken up so long ago that has no end counts as lost"
     )
@@ -176,7 +176,8 @@ def _nothing_to_learn(policy: Governor, decision: DriftDecision) -> str | None:
     if lacking <= 0:
         return None
     return (
-        f"{decision.fresh_rows} freshly labelled rows, {policy.minimum_fresh_rows} are asked for: label {lacking} more"
+        f"{decision.fresh_rows} freshly labelled rows of this window, {policy.minimum_fresh_rows} are asked for: "
+        f"label {lacking} more"
     )
 
 

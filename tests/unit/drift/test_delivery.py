@@ -69,7 +69,7 @@ def test_a_decision_gets_the_governors_word_and_its_reasons_against(store: Store
     assert not refused.retrain
     assert refused.reasons == (
         "so it was found",
-        "no retraining: 20 freshly labelled rows, 50 are asked for: label 30 more",
+        "no retraining: 20 freshly labelled rows of this window, 50 are asked for: label 30 more",
     )
     permitted = record_decision(ledger, POLICY, always(judged("week_3")), day(1))
     assert (permitted.retrain, permitted.reasons) == (True, ("so it was found",))

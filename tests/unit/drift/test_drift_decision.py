@@ -90,7 +90,7 @@ def evidence(found: Triage) -> dict[str, Monitor]:
             measured(shift(), intent=HARM),
             19,
             "UNKNOWN",
-            "intent; 19 freshly labelled rows, 20 are needed to learn from: label some of the window",
+            "intent; 19 freshly labelled rows of this window, 20 are needed to learn from: label some of the window",
             id="too few labels",
         ),
         pytest.param(

@@ -183,7 +183,7 @@ def test_a_budget_of_hours_holds_for_any_thirty_days() -> None:
 
 def test_too_few_rows_that_no_training_has_seen_are_said_with_how_many_are_lacking() -> None:
     story = Story(Governor(minimum_fresh_rows=50))
-    assert story.watch(0, fresh=38) == ("38 freshly labelled rows, 50 are asked for: label 12 more",)
+    assert story.watch(0, fresh=38) == ("38 freshly labelled rows of this window, 50 are asked for: label 12 more",)
     assert story.watch(1, fresh=50) == ()
 
 
@@ -198,7 +198,7 @@ def test_everything_against_is_said_at_once() -> None:
         "1.0 days since the last retraining",
         "1 candidate(s) in a row did not replace version 1",
         "24.0 hours of retraining in the last 30 days",
-        "3 freshly labelled rows",
+        "3 freshly labelled rows of this window",
     ]
 
 
