@@ -28,6 +28,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 ROOT = Path(__file__).resolve().parents[2]
 REMEMBERED_RUNS = 8
+# By which entries of a list are told apart: columns, and what ODCS calls custom properties.
+NAMES = ("name", "property")
 SOURCE_SUFFIXES = (".py", ".html")
 # What no file of a handle's directory holds, and each step gives to the next.
 HANDED_ON = {"cleaning", "pair_column"}
@@ -102,7 +104,10 @@ def what_changed(components: dict[str, str], earlier: list[dict[str, str]]) -> s
     """The difference to the most similar of the earlier runs, in words."""
     if not earlier:
         return "it has not run before"
-    differences = [_differences(components, other) for other in earlier]
+    # By place where names alone tell no difference, as of columns in another order.
+    differences = [
+        _differences(_by_name(components), _by_name(other)) or _differences(components, other) for other in earlier
+    ]
     closest = min(differences, key=len)
     if not closest:
         return "Prefect's record of its earlier result is gone"
@@ -183,6 +188,21 @@ def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:
 def _differences(now: dict[str, str], before: dict[str, str]) -> list[str]:
     changed = [name for name in sorted(now | before) if now.get(name) != before.get(name)]
     return [_in_words(name, before.get(name), now.get(name)) for name in changed]
+
+
+def _by_name(components: dict[str, str]) -> dict[str, str]:
+    """Entries of lists by their names instead of their places, as far as they have any and no two the same."""
+    named: dict[str, str] = {}
+    for name, value in components.items():
+        parts: list[str] = []
+        place = ""
+        for part in name.split("."):
+            place = f"{place}.{part}" if place else part
+            own = [components.get(f"{place}.{field}", "") for field in NAMES] if part.isdigit() else []
+            parts.append(next((json.loads(text) for text in own if text.startswith('"')), part))
+        by_name = ".".join(parts)
+        named[name if by_name in named else by_name] = value
+    return named
 
 
 def _in_words(name: str, before: str | None, now: str | None) -> str:

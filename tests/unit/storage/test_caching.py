@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from data_contracts.artifacts import Encoder, Snapshot
 from data_contracts.cleaning import Cleaning
-from data_contracts.dataset import load_contract
+from data_contracts.dataset import DatasetContract, load_contract
 from tasks.storage import caching
 from tasks.storage.caching import (
     REMEMBERED_RUNS,
@@ -106,6 +106,36 @@ def test_moments_and_unordered_keys_have_one_text() -> None:
     assert input_components({"at": moment}) == {"at": '"2026-01-05 00:00:00+00:00"'}
     assert input_components({"x": {"b": 1, "a": 2}}) == input_components({"x": {"a": 2, "b": 1}})
     assert input_components({"x": {}}) == {"x": "{}"}
+
+
+def test_what_changed_in_a_contract_is_said_by_the_names_of_columns_and_rules() -> None:
+    def contract(*columns: dict[str, Any]) -> dict[str, str]:
+        content = {
+            "apiVersion": "v3.0.2",
+            "kind": "DataContract",
+            "id": "t",
+            "name": "t",
+            "version": "1.0.0",
+            "status": "active",
+            "schema": [{"name": "rows", "properties": columns}],
+        }
+        return input_components({"contract": DatasetContract.model_validate(content)})
+
+    def text(across: str) -> dict[str, Any]:
+        rules = [{"property": "role", "value": "text"}, {"property": "duplicates", "value": {"across": across}}]
+        return {"name": "text", "logicalType": "string", "customProperties": rules}
+
+    other, more = {"name": "other", "logicalType": "string"}, {"name": "more", "logicalType": "string"}
+    across = "contract.schema_.rows.properties.text.custom_properties.duplicates.value.across"
+    said = what_changed(contract(text("quarantine")), [contract(text("fail"))])
+    assert said == f'{across} changed from "fail" to "quarantine"'
+    # A column before it moves it, and changes nothing of it.
+    said = what_changed(contract(other, text("fail")), [contract(text("fail"))])
+    assert said.startswith("contract.schema_.rows.properties.other.")
+    assert "changed from" not in said
+    # Places tell where names do not.
+    moved = what_changed(contract(other, more), [contract(more, other)])
+    assert 'properties.0.name changed from "more" to "other"' in moved
 
 
 def test_what_changed_is_said_against_the_most_similar_run() -> None:
