@@ -45,12 +45,12 @@ class Watcher:
 
     def shift(self, window: Rows, look: int) -> Shift:
         """Layer B at the so-many-th look of a life, from 1, on which its level depends."""
-        from tasks.drift.measuring import compared
+        from tasks.drift.novelty import beside
         from tasks.drift.shift import measure_shift, spent_level
 
         policy, seen = self.policy, self.reference.seen
         level = spent_level(look, policy.alpha, policy.looks)
-        rows = compared(_seen(window), seen)
+        rows = beside(_seen(window), seen)
         return measure_shift(seen, rows, policy.statistics, level=level, permutations=policy.permutations)
 
 
@@ -58,11 +58,12 @@ class Life:
     """Layer C over the windows of a life, which are drawn from these rows. Nobody labels any of them."""
 
     def __init__(self, watcher: Watcher, rows: Rows) -> None:
-        from tasks.drift.measuring import Measured, compared
+        from tasks.drift.measuring import Measured
+        from tasks.drift.novelty import beside
 
         self._watcher = watcher
         # A row is as far from the reference in every window that it is in.
-        self._rows = compared(_seen(rows), watcher.reference.seen)
+        self._rows = beside(_seen(rows), watcher.reference.seen)
         self._measured = Measured(0)
         self._looks: list[Any] = []
 
@@ -91,12 +92,11 @@ class Life:
 
 def frozen(reference: Rows) -> Any:
     """As it is kept with a champion."""
-    from tasks.drift.novelty import nearest_distances
+    from tasks.drift.novelty import beside
     from tasks.drift.reference import Frozen
 
     seen = _seen(reference, labelled=True)
-    distances = nearest_distances(seen.embeddings, seen.embeddings, own=True)
-    return Frozen(replace(seen, distances=distances), _texts(reference))
+    return Frozen(beside(seen, seen), _texts(reference))
 
 
 def main(file: Path, output: Path, unchanged: int, windows: int) -> None:

@@ -23,8 +23,9 @@ LEAST_SPREAD = 1e-6
 class Doubt:
     """What counts as a doubtful answer to one task: as many of the reference's rows as are answered wrongly, or 5%.
 
-    centres, spreads: of what a row's doubt is made of, on the reference. Rows above `threshold` are doubted, as
-    `doubted` of `rows` of the reference are, of which the share `accuracy` is answered right.
+    centres, spreads: of what a row's doubt is made of, on the reference's rows with a label, of which the share
+    `accuracy` is answered right. Rows above `threshold` are doubted, as `doubted` of the reference's `rows` are that
+    the task is asked of.
     """
 
     centres: tuple[float, ...]
@@ -58,17 +59,32 @@ def doubt_about(reference: Seen, task: str) -> Doubt | None:
     right = reference.tasks[task].right
     if right is None or np.isnan(right).all():
         return None
-    known = np.flatnonzero(~np.isnan(right))
-    parts = [part[known] for part in _parts(reference, task)]
+    known, every = ~np.isnan(right), _parts(reference, task)
+    parts = [part[known] for part in every]
     centres, spreads = [float(p.mean()) for p in parts], [max(float(p.std()), LEAST_SPREAD) for p in parts]
-    doubts = _worst(parts, centres, spreads)
     accuracy = float(right[known].mean())
-    threshold = _threshold(doubts, accuracy)
-    return Doubt(tuple(centres), tuple(spreads), threshold, int((doubts > threshold).sum()), len(known), accuracy)
+    threshold = _threshold(_worst(parts, centres, spreads), accuracy)
+    asked = known if reference.nearest is None else like_labelled(reference, reference, task)
+    doubts = _worst(every, centres, spreads)[asked if asked.any() else known]
+    return Doubt(tuple(centres), tuple(spreads), threshold, int((doubts > threshold).sum()), len(doubts), accuracy)
+
+
+def like_labelled(reference: Seen, rows: Seen, task: str) -> NDArray[np.bool_]:
+    """(rows,) which rows the task is asked of: those whose nearest one of the reference has a label for it.
+
+    Rows of another kind, of which people have no label for the task, are answered with doubt and lose nothing by it.
+    Where `rows` were not compared with the reference, all are.
+    """
+    right = reference.tasks[task].right
+    known = np.zeros(len(reference), bool) if right is None else ~np.isnan(right)
+    if known.all() or rows.nearest is None:
+        return np.ones(len(rows), bool)
+    return np.asarray(known[rows.nearest])
 
 
 def estimate_accuracy(reference: Seen, window: Seen, task: str) -> AccuracyEstimate | None:
-    """The share of a window's rows that are answered right, by two methods; None where no reference row has a label.
+    """The share of the rows that the task is asked of that are answered right, by two methods; None where there is no
+    such row, or no label in the reference.
 
     by_threshold: from how many rows are doubted. by_confidence: accuracy on the reference, plus how far the window's
     mean confidence is above the reference's (difference of confidences, Guillory et al. 2021, 2107.03315), for which
@@ -77,16 +93,17 @@ def estimate_accuracy(reference: Seen, window: Seen, task: str) -> AccuracyEstim
     """
     right = reference.tasks[task].right
     doubt = doubt_about(reference, task)
-    if doubt is None or right is None:
+    asked = window.at(like_labelled(reference, window, task))
+    if doubt is None or right is None or not len(asked):
         return None
     known = reference.at(np.flatnonzero(~np.isnan(right)))
     parts = _parts(known, task)
-    by_confidence = doubt.accuracy + window.tasks[task].confidences.mean() - known.tasks[task].confidences.mean()
+    by_confidence = doubt.accuracy + asked.tasks[task].confidences.mean() - known.tasks[task].confidences.mean()
     return AccuracyEstimate(
         reference=doubt.accuracy,
-        by_threshold=doubt.accuracy_at(float(doubt.of(window, task).mean())),
+        by_threshold=doubt.accuracy_at(float(doubt.of(asked, task).mean())),
         by_confidence=float(np.clip(by_confidence, 0, 1)),
-        error=_usual_error(_worst(parts, doubt.centres, doubt.spreads), right[~np.isnan(right)], len(window)),
+        error=_usual_error(_worst(parts, doubt.centres, doubt.spreads), right[~np.isnan(right)], len(asked)),
     )
 
 

@@ -1,15 +1,15 @@
 """A window measured in three layers kept apart: quality, shift and harm. What follows from it is for `decision.py`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from data_contracts.drift import AccuracyEstimate, Shift
-from tasks.drift.accuracy import doubt_about, estimate_accuracy
+from tasks.drift.accuracy import doubt_about, estimate_accuracy, like_labelled
 from tasks.drift.label_shift import estimate_label_shares
 from tasks.drift.monitors import allowed_share
-from tasks.drift.novelty import nearest_distances, scope_threshold
+from tasks.drift.novelty import beside, scope_threshold
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.quality import TextFacts, quality_measures, quality_problems
 from tasks.drift.reference import Frozen
@@ -61,7 +61,7 @@ def measure_window(
     lost = int((~window.finite).sum())
     quality = quality_measures(reference.texts, texts, broken, lost)
     problems = quality_problems(policy.quality, quality, len(texts))
-    rows = compared(window.at(np.flatnonzero(window.finite & ~texts.repeated)), reference.seen)
+    rows = beside(window.at(np.flatnonzero(window.finite & ~texts.repeated)), reference.seen)
     if problems or not len(rows):
         return Measured(len(rows), problems or ["no row is left to measure"], measures=quality)
     shift, estimates = None, {}
@@ -96,18 +96,14 @@ def label_proportions(reference: Seen, window: Seen, heads: Mapping[str, AnyHead
     }
 
 
-def compared(rows: Seen, reference: Seen) -> Seen:
-    """The rows, with how far each is from the nearest one of the reference."""
-    return replace(rows, distances=nearest_distances(rows.embeddings, reference.embeddings))
-
-
 def harm_counts(reference: Frozen, rows: Seen, policy: DriftPolicy) -> Iterator[tuple[str, Count]]:
     """For the monitors that need no labels: doubted answers by task, and texts out of scope."""
     for task in rows.tasks:
         doubt = doubt_about(reference.seen, task) if task in reference.seen.tasks else None
-        if doubt is not None:
+        asked = rows.at(like_labelled(reference.seen, rows, task)) if doubt is not None else rows
+        if doubt is not None and len(asked):
             allowed = allowed_share(doubt.doubted, doubt.rows, policy.tolerated_drop)
-            yield f"accuracy/{task}", Count(int(doubt.of(rows, task).sum()), len(rows), allowed)
+            yield f"accuracy/{task}", Count(int(doubt.of(asked, task).sum()), len(asked), allowed)
     usual, found = reference.seen.distances, rows.distances
     if usual is not None and found is not None:
         far = scope_threshold(usual)

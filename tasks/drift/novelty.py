@@ -1,4 +1,4 @@
-"""Texts unlike all that the reference holds, which no label may fit."""
+"""Which rows of the reference others are nearest to, and texts unlike all of them, which no label may fit."""
 
 from dataclasses import replace
 
@@ -15,15 +15,31 @@ SEED = 20_268
 USUAL_SHARE = 0.05
 
 
-def nearest_distances(
+def beside(rows: Seen, reference: Seen) -> Seen:
+    """The rows, with which one of the reference is nearest to each, and how far it is.
+
+    None of the reference's own rows is its own neighbour.
+    """
+    distances, nearest = nearest_rows(rows.embeddings, reference.embeddings, own=rows is reference)
+    return replace(rows, distances=distances, nearest=nearest)
+
+
+def nearest_distances(rows: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(rows,) how far the nearest row of the bank is, as `nearest_rows` has it."""
+    return nearest_rows(rows, bank)[0]
+
+
+def nearest_rows(
     rows: NDArray[np.float32], bank: NDArray[np.float32], *, own: bool = False
-) -> NDArray[np.float64]:
-    """(rows,) Euclidean distance to the nearest row of the bank, of states of length one (Sun et al. 2022, 2204.06507).
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(rows,) Euclidean distance to the nearest row of the bank, of states of length one (Sun et al. 2022, 2204.06507),
+    and its position.
 
     With `own` the rows are the bank, and none is its own neighbour. Without a bank all are as far as can be, 2.
     """
+    places = np.zeros(len(rows), np.int64)
     if len(bank) <= own:
-        return np.full(len(rows), 2.0)
+        return np.full(len(rows), 2.0), places
     first, second = _of_length_one(rows), _of_length_one(bank)
     found = np.empty(len(first))
     for start in range(0, len(first), ROWS_AT_ONCE):
@@ -31,8 +47,10 @@ def nearest_distances(
         if own:
             place = np.arange(len(alike))
             alike[place, start + place] = -np.inf
-        found[start : start + ROWS_AT_ONCE] = alike.max(axis=1)
-    return np.asarray(np.sqrt(np.maximum(0.0, 2 - 2 * found)))
+        chosen = alike.argmax(axis=1)
+        places[start : start + ROWS_AT_ONCE] = chosen
+        found[start : start + ROWS_AT_ONCE] = alike[np.arange(len(alike)), chosen]
+    return np.asarray(np.sqrt(np.maximum(0.0, 2 - 2 * found))), places
 
 
 def both_apart(reference: Seen, window: Seen) -> tuple[Seen, Seen]:
@@ -44,7 +62,9 @@ def both_apart(reference: Seen, window: Seen) -> tuple[Seen, Seen]:
     order = np.random.default_rng(SEED).permutation(len(reference))
     size = min(MOST_BANK_ROWS, len(reference) // 2)
     bank, held = reference.embeddings[order[:size]], reference.at(np.sort(order[size:]))
-    ours, theirs = (replace(side, distances=nearest_distances(side.embeddings, bank)) for side in (held, window))
+    ours, theirs = (
+        replace(side, distances=nearest_distances(side.embeddings, bank), nearest=None) for side in (held, window)
+    )
     return ours, theirs
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from data_contracts.errors import InputError
 from data_contracts.splits import FRESH, TEST, VALIDATION
-from tasks.drift.novelty import nearest_distances
+from tasks.drift.novelty import beside, nearest_rows
 from tasks.drift.quality import TextFacts, text_facts
 from tasks.drift.seen import OfTask, Seen, rights, see
 from tasks.modeling.answers import read_answers, read_labels
@@ -74,6 +74,7 @@ def write_frozen(frozen: Frozen, output: Path) -> None:
     arrays: dict[str, Any] = {
         "embeddings": seen.embeddings,
         "distances": seen.distances,
+        "nearest": seen.nearest,
         "tokens": texts.tokens,
         "unknown": texts.unknown,
         "repeated": texts.repeated,
@@ -118,12 +119,14 @@ def read_reference(folder: Path) -> Frozen:
             right = there.get(f"right/{task}")
             known = right is not None and not np.isnan(right).all()
             tasks[task] = OfTask(confidences, there.get(f"shares/{task}"), right if known else None)
-    texts = TextFacts(there["tokens"], there["unknown"], there["repeated"])
-    return Frozen(Seen(there["embeddings"], tasks, there["distances"]), texts)
+    texts, embeddings = TextFacts(there["tokens"], there["unknown"], there["repeated"]), there["embeddings"]
+    # What was kept before it held them is found out again.
+    nearest = there["nearest"] if "nearest" in there else nearest_rows(embeddings, embeddings, own=True)[1]
+    return Frozen(Seen(embeddings, tasks, there["distances"], nearest), texts)
 
 
 def _frozen(seen: Seen, texts: TextFacts) -> Frozen:
-    return Frozen(replace(seen, distances=nearest_distances(seen.embeddings, seen.embeddings, own=True)), texts)
+    return Frozen(beside(seen, seen), texts)
 
 
 def _concatenated_facts(parts: Sequence[TextFacts]) -> TextFacts:

@@ -46,20 +46,25 @@ class OfTask:
 
 @dataclass(frozen=True)
 class Seen:
-    """Rows through a model: embeddings (rows, width), every task whose answers are right or wrong as a whole, and how
-    far each row is from the nearest (other) one of the reference, where it was compared with one."""
+    """Rows through a model: embeddings (rows, width), and every task whose answers are right or wrong as a whole.
+
+    Where they were compared with a reference: the position of the (other) row of it that is `nearest` to each, and the
+    distance to that one.
+    """
 
     embeddings: NDArray[np.float32]
     tasks: Mapping[str, OfTask]
     distances: Numbers | None = None
+    nearest: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def at(self, rows: NDArray[Any]) -> "Seen":
         """Those rows, by position or mask."""
-        distances = None if self.distances is None else self.distances[rows]
-        return Seen(self.embeddings[rows], {task: of.at(rows) for task, of in self.tasks.items()}, distances)
+        distances, nearest = (None if of is None else of[rows] for of in (self.distances, self.nearest))
+        tasks = {task: of.at(rows) for task, of in self.tasks.items()}
+        return Seen(self.embeddings[rows], tasks, distances, nearest)
 
     @property
     def finite(self) -> NDArray[np.bool_]:

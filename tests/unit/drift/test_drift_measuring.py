@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.drift.measuring import Count, Measured, compared, label_proportions, measure_window
+from tasks.drift.measuring import Count, Measured, label_proportions, measure_window
 from tasks.drift.monitors import allowed_share
-from tasks.drift.novelty import nearest_distances
 from tasks.drift.policy import DriftPolicy
 from tasks.drift.quality import QualityLimits, TextFacts
 from tasks.drift.reference import Frozen
@@ -198,11 +197,40 @@ def test_a_task_whose_reference_has_no_labels_is_not_watched_for_harm(reference:
     assert found.shift.tasks.keys() == {"intent", "tone"}
 
 
-def test_rows_are_compared_with_those_of_the_reference(reference: Frozen) -> None:
-    window = draw(np.random.default_rng(15), 10)
-    assert compared(window, reference.seen).distances == pytest.approx(
-        nearest_distances(window.embeddings, reference.seen.embeddings)
+def with_reviews(tickets: Seen, reviews: int, *, labelled: bool) -> Seen:
+    """Beside the tickets, rows that lie elsewhere and are answered without any idea; people label the tickets alone."""
+    of = tickets.tasks["intent"]
+    assert of.shares is not None
+    assert of.right is not None
+    places = np.random.default_rng(reviews).normal(0, 0.1, size=(reviews, tickets.embeddings.shape[1]))
+    places[:, -1] -= 12
+    together = OfTask(
+        np.append(of.confidences, np.full(reviews, 1 / 3)),
+        np.vstack([of.shares, np.full((reviews, 3), 1 / 3)]),
+        np.append(of.right, np.full(reviews, np.nan)) if labelled else None,
     )
+    return Seen(np.vstack([tickets.embeddings, places]).astype(np.float32), {"intent": together})
+
+
+@pytest.mark.parametrize("doubt", [0.0, 0.9])
+def test_rows_of_a_kind_that_a_task_has_no_labels_of_say_nothing_of_it(doubt: float, reference: Frozen) -> None:
+    tickets = draw(np.random.default_rng(20), 200, doubt=doubt)
+    known = frozen(with_reviews(reference.seen, 150, labelled=True))
+    alone, found = measure(reference, tickets), measure(known, with_reviews(tickets, 80, labelled=False))
+    one, other = (of.counts["accuracy/intent"] for of in (alone, found))
+    assert other.rows == 200
+    assert (other.bad, other.allowed) == (pytest.approx(one.bad, abs=2), pytest.approx(one.allowed, abs=0.01))
+    assert found.estimates["intent"].by_threshold == pytest.approx(alone.estimates["intent"].by_threshold, abs=0.02)
+    # All in all the doubt of the second window is an alarm, and that of the first is none.
+    assert (one.bad / one.rows > one.allowed) == (doubt > 0)
+
+
+def test_of_a_window_without_rows_that_a_task_is_asked_of_nothing_is_said_of_it(reference: Frozen) -> None:
+    known = frozen(with_reviews(reference.seen, 150, labelled=True))
+    nothing = draw(np.random.default_rng(20), 0)
+    found = measure(known, with_reviews(nothing, 80, labelled=False))
+    assert found.counts.keys() == {"out_of_scope"}
+    assert found.estimates == {}
 
 
 def test_label_proportions_are_named_and_of_rows_that_have_numbers() -> None:

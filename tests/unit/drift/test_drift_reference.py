@@ -7,7 +7,7 @@ import pytest
 
 from data_contracts.errors import InputError
 from tasks.drift import reference
-from tasks.drift.novelty import nearest_distances
+from tasks.drift.novelty import nearest_rows
 from tasks.drift.reference import extend_reference, freeze_reference, read_reference, write_frozen
 from tasks.modeling.heads import AnyHead, MultiLabelHead, RegressionHead, SingleLabelHead
 from tasks.modeling.label_scores import write_label_scores
@@ -61,7 +61,7 @@ def test_a_reference_comes_back_as_it_was_frozen(
     )
     assert np.array_equal(found.seen.embeddings, embeddings)
     assert found.seen.embeddings.dtype == np.float32
-    assert found.seen.distances == pytest.approx(nearest_distances(embeddings, embeddings, own=True))
+    assert found.seen.distances == pytest.approx(nearest_rows(embeddings, embeddings, own=True)[0])
     # A regression has no confidence to watch; no row has a label for `tone`; the second row has none for `intent`.
     assert found.seen.tasks.keys() == {"intent", "tone"}
     intent, tone = found.seen.tasks["intent"], found.seen.tasks["tone"]
@@ -128,9 +128,20 @@ def test_a_reference_is_written_and_read(tmp_path: Path) -> None:
     rows = draw(np.random.default_rng(3), 30)
     write_frozen(frozen(rows), tmp_path)
     found = read_reference(tmp_path)
-    assert found.seen.distances == pytest.approx(nearest_distances(rows.embeddings, rows.embeddings, own=True))
+    assert found.seen.distances == pytest.approx(nearest_rows(rows.embeddings, rows.embeddings, own=True)[0])
+    assert found.seen.nearest is not None
+    assert found.seen.nearest.tolist() == nearest_rows(rows.embeddings, rows.embeddings, own=True)[1].tolist()
     assert np.array_equal(found.seen.tasks["intent"].shares, rows.tasks["intent"].shares)
     assert found.texts.tokens.tolist() == usual_texts(30).tokens.tolist()
+
+
+def test_which_rows_are_nearest_is_found_out_where_it_was_not_kept(tmp_path: Path) -> None:
+    write_frozen(frozen(draw(np.random.default_rng(3), 30)), tmp_path)
+    kept = read_reference(tmp_path).seen.nearest
+    with np.load(tmp_path / reference.FILE) as arrays:
+        others = {name: arrays[name] for name in arrays.files if name != "nearest"}
+    np.savez(tmp_path / reference.FILE, **others)
+    assert np.array_equal(read_reference(tmp_path).seen.nearest, kept)
 
 
 def test_a_reference_is_extended_by_rows_that_nobody_has_judged() -> None:
@@ -145,7 +156,7 @@ def test_a_reference_is_extended_by_rows_that_nobody_has_judged() -> None:
     assert np.array_equal(right[:30], old.seen.tasks["intent"].right)
     assert np.isnan(right[30:]).all()
     assert found.seen.distances == pytest.approx(
-        nearest_distances(found.seen.embeddings, found.seen.embeddings, own=True)
+        nearest_rows(found.seen.embeddings, found.seen.embeddings, own=True)[0]
     )
     assert found.texts.repeated.mean() == 1 / 40
 

@@ -1,11 +1,10 @@
 """A small world of texts of three labels as a model sees them, and windows of it that may have moved."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tasks.drift.novelty import nearest_distances
+from tasks.drift.novelty import beside
 from tasks.drift.quality import TextFacts
 from tasks.drift.reference import Frozen
 from tasks.drift.seen import OfTask, Seen
@@ -60,7 +59,7 @@ def draw(
 
 def among_themselves(reference: Seen) -> Seen:
     """The rows with how far each is from its nearest other."""
-    return replace(reference, distances=nearest_distances(reference.embeddings, reference.embeddings, own=True))
+    return beside(reference, reference)
 
 
 def usual_texts(rows: int) -> TextFacts:
