@@ -42,7 +42,8 @@ def _assess_fold(
     overrides: list[str] | None,
 ) -> Assessment:
     texts, tags, answers = plan.tokenization, tag_columns(plan.heads), answer_columns(plan.heads)
-    cut = cut_fold(checked, fold, folds, plan.fold_columns, plan.fold_strata, plan.training.seed)
+    seed = plan.training.seed
+    cut = cut_fold(checked, fold, folds, texts.columns, plan.group_column, plan.fold_strata, seed)
     rows = prepared(cut, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
     tokens = tokenize(rows, locate_encoder(plan.encoder), texts, tags, answers)
     model = fine_tune(rows, tokens, pipeline, overrides)

@@ -69,14 +69,6 @@ class Pipeline(BaseModel):
         return self.data.splits.group_column if self.data.splits is not None else None
 
     @property
-    def fold_columns(self) -> tuple[str, ...]:
-        """Columns by whose values rows stay together when they are cut into folds: a group's, or the texts."""
-        if self.group_column is not None:
-            return (self.group_column,)
-        texts = self.tokenization
-        return (texts.text_column, *([texts.pair_column] if texts.pair_column else []))
-
-    @property
     def fold_strata(self) -> str | None:
         """Column whose values every fold has about the same share of: that of the first head of one label, if any."""
         return next((head.column for head in self.heads.values() if head.one_label), None)

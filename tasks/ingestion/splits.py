@@ -95,7 +95,7 @@ class RandomSplit(ByShare):
 
 
 class GroupedSplit(ByShare):
-    """All rows of one group (a customer, a document) on the same side."""
+    """All rows of one group (a customer, a document) on the same side, and one without a group by its text."""
 
     kind: Literal["grouped"] = "grouped"
     column: str
@@ -108,6 +108,12 @@ class GroupedSplit(ByShare):
     def columns_of(self, contract: DatasetContract) -> tuple[str, ...]:
         """The group's column alone."""
         return (self.column,)
+
+    def positions(self, table: pa.Table, contract: DatasetContract) -> NDArray[np.float64]:
+        """Position of each row between 0 and 1, from its group."""
+        stands_alone = np.asarray(table.column(self.column).is_null())
+        alone = RandomSplit(seed=self.seed).positions(table, contract)
+        return np.where(stands_alone, alone, super().positions(table, contract))
 
 
 class StratifiedSplit(ByShare):

@@ -29,14 +29,21 @@ def prepared(
 
 @cached_task("preparation")
 def cut_fold(
-    snapshot: ValidatedSnapshot, fold: int, folds: int, columns: tuple[str, ...], strata: str | None, seed: int
+    snapshot: ValidatedSnapshot,
+    fold: int,
+    folds: int,
+    texts: tuple[str, ...],
+    group_column: str | None,
+    strata: str | None,
+    seed: int,
 ) -> ValidatedSnapshot:
     """The rows in domain divided anew: one part is the test, the next one the validation, the others train."""
     from tasks.preparation.folds import cut_folds
 
     store = open_store()
     with store.draft() as draft:
-        rows = cut_folds(store.directory(snapshot.digest), fold, folds, columns, strata, seed, output=draft)
+        folder = store.directory(snapshot.digest)
+        rows = cut_folds(folder, fold, folds, texts, group_column, strata, seed, output=draft)
         return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.flows.conftest import Outcome, Shop
+from tests.flows.conftest import Outcome, Shop, wait_for
 
 STEPS = {
     "ingest",
@@ -117,3 +117,15 @@ def test_every_flow_is_a_deployment_with_a_form(shop: Shop, services: Outcome) -
         assert all(p.get("description") for p in properties.values()), deployment["name"]
     with urllib.request.urlopen(f"http://127.0.0.1:{shop.port}/api/work_pools/gpu", timeout=30) as answer:
         assert json.load(answer)["concurrency_limit"] is None
+
+
+def test_the_server_plans_the_runs_of_every_schedule(shop: Shop, services: Outcome) -> None:
+    scheduled = {d["id"]: d["name"] for d in shop.api("deployments/filter", {}) if d["schedules"]}
+    wanted = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+
+    def planned() -> set[str]:
+        runs = shop.api("flow_runs/filter", wanted)
+        return {scheduled[run["deployment_id"]] for run in runs if run["auto_scheduled"]}
+
+    assert {"data-to-model", "watch-windows", "reconcile"} <= set(scheduled.values())
+    wait_for(planned, set(scheduled.values()).__le__, "planned", seconds=120)

@@ -329,7 +329,7 @@ def test_rows_hang_together_by_the_column_of_grouped_splits_and_by_none_of_the_o
         load_pipeline(write(folder, data=undivided({"kind": kind, "column": "topic"})))
         for kind in ("grouped", "stratified")
     )
-    assert (grouped.group_column, grouped.fold_columns) == ("topic", ("topic",))
+    assert grouped.group_column == "topic"
     assert stratified.group_column is None
     assert load_pipeline(write(folder)).group_column is None
 

@@ -121,6 +121,20 @@ def test_a_group_is_never_divided(contract: DatasetContract) -> None:
     assert len({name for _, name in sides}) > 1
 
 
+def test_rows_without_a_group_go_by_their_texts_and_not_all_to_one_side(contract: DatasetContract) -> None:
+    table = rows(700)
+    customers = [None if place % 2 else name for place, name in enumerate(table.column("customer").to_pylist())]
+    position = table.column_names.index("customer")
+    table = table.set_column(position, "customer", pa.array(customers, table.column("customer").type))
+    splits = rule("grouped", column="customer", validation=0.3, test=0.3)
+    names = splits.assign(table, contract, {})
+    counts = Counter(names[1::2])
+    assert all(60 <= counts[split] <= 180 for split in ("train", "validation", "test"))
+    by_text = rule("random", validation=0.3, test=0.3).assign(table, contract, {})
+    assert names[1::2].tolist() == by_text[1::2].tolist()
+    assert len({*zip(customers[::2], names[::2], strict=True)}) == len({*customers[::2]})
+
+
 def test_a_stratified_split_has_its_shares_in_every_label_to_the_row(contract: DatasetContract) -> None:
     splits, table = StratifiedSplit(column="label", validation=0.1, test=0.2), rows(1000)
     lines = splits.lines(table.column("label").to_pylist(), splits.positions(table, contract), {})

@@ -31,7 +31,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 def cut(snapshot: Path, fold: int, **changed: Any) -> tuple[Path, dict[str, int]]:
-    settings = {"folds": FOLDS, "columns": ("text",), "strata": "mood", "seed": 1} | changed
+    settings = {"folds": FOLDS, "texts": ("text",), "group_column": None, "strata": "mood", "seed": 1} | changed
     output = snapshot.parent / f"fold-{fold}-{len(list(snapshot.parent.iterdir()))}"
     output.mkdir()
     return output, cut_folds(snapshot, fold, output=output, **settings)
@@ -69,11 +69,24 @@ def test_each_fold_has_about_the_same_share_of_every_label(snapshot: Path) -> No
 
 def test_rows_of_one_group_stay_together(snapshot: Path) -> None:
     for fold in range(2):
-        folder, _ = cut(snapshot, fold, folds=2, columns=("mood",), strata=None)
+        folder, _ = cut(snapshot, fold, folds=2, group_column="mood", strata=None)
         parts = (
             pq.read_table(folder / f"{split}.parquet").column("mood").to_pylist() for split in ("validation", "test")
         )
         assert sorted(set(mood) for mood in map(tuple, parts)) in ([{"bad"}, {"good"}], [{"good"}, {"bad"}])
+
+
+def test_rows_without_a_group_stand_alone_but_for_those_of_the_same_words(snapshot: Path) -> None:
+    for split in ("train", "validation", "test"):
+        table = pq.read_table(snapshot / f"{split}.parquet")
+        shops = [int(name[1:]) % 2 if int(name[1:]) < 3 else None for name in table.column("_id").to_pylist()]
+        pq.write_table(table.append_column("shop", pa.array(shops, pa.int64())), snapshot / f"{split}.parquet")
+    for fold in range(FOLDS):
+        folder, counts = cut(snapshot, fold, group_column="shop", strata=None)
+        parts = [set(ids(folder, split)) for split in ("train", "validation", "test")]
+        assert 3 <= counts["test"] <= 7
+        for together in ({"r0", "r2"}, {"r3", "r19"}):
+            assert any(together <= part for part in parts)
 
 
 def test_what_is_out_of_domain_and_all_else_is_copied(snapshot: Path) -> None:
