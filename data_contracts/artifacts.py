@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.cleaning import Cleaning
 from data_contracts.environment import Environment
-from data_contracts.splits import AUDIT
+from data_contracts.splits import AUDIT, FRESH
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the content")]
 Verdict = Literal["PROMOTE", "HOLD", "REJECT", "INCONCLUSIVE"]
@@ -42,6 +42,11 @@ class SourceFile(BaseModel):
     def labelled_since(self) -> bool:
         """Whether people labelled its rows since a model is in use, perhaps not yet all of them."""
         return self.held_out_split is not None or self.split == AUDIT
+
+    @property
+    def window(self) -> str | None:
+        """The window whose rows people labelled to learn from, if it holds such rows."""
+        return self.held_out_split.removeprefix(FRESH) if self.held_out_split is not None else None
 
     @property
     def drawn_at_random(self) -> bool:

@@ -189,7 +189,7 @@ class WatchedWindow(Fact):
     """A window of production rows with the champion's answers.
 
     `drawn` are the rows that were answered, all of them or a sample; `broken` of `rows` + `broken` were against the
-    contract. `fresh_rows` were labelled since.
+    contract. `fresh_rows` were labelled since. Where the champion has `learnt` from them, labels do not judge it.
     """
 
     name: str
@@ -199,4 +199,5 @@ class WatchedWindow(Fact):
     rows: int
     broken: int
     fresh_rows: int
+    learnt: bool = False
     audit: Audit | None = None

@@ -19,6 +19,7 @@ from tasks.drift.task_retraining import announce
 from tasks.ingestion.task import DataSettings, count_fresh_rows, ingest, locate_audit, locate_sources
 from tasks.modeling.task import predict_rows
 from tasks.registry.task import find_replaced, require_champion, roll_back_champion
+from tasks.registry.task_passports import windows_learnt
 from tasks.validation.task import check_contract
 
 
@@ -53,6 +54,7 @@ def answer_window(plan: Pipeline, data: DataSettings, champion: ModelVersion, wi
     checked = check_contract(ingest(source, contract, cleaning), source, contract)
     drawn = draw_rows(checked, plan.drift.most_rows)
     tokens = tokens_for(champion.model, drawn, plan.tokenization.text_column)
+    learnt = has_learnt(plan, champion, window)
     return WatchedWindow(
         name=window,
         source=source.digest,
@@ -61,19 +63,28 @@ def answer_window(plan: Pipeline, data: DataSettings, champion: ModelVersion, wi
         rows=checked.rows.get(WINDOW, 0),
         broken=sum(checked.quarantined.values()),
         fresh_rows=count_fresh_rows(data, window, plan.contract),
-        audit=answer_audit(plan, data, champion, window),
+        learnt=learnt,
+        # Rows that training has seen say nothing of how good the answers to others are.
+        audit=None if learnt else answer_audit(plan, data, champion, window),
     )
+
+
+def has_learnt(plan: Pipeline, version: ModelVersion, window: str) -> bool:
+    """Whether the version was trained with labelled rows of the window; of one whose passport does not say, whether
+    any retraining took the window up."""
+    return window in windows_learnt(version, find_learned_windows(plan.name))
 
 
 def answer_audit(plan: Pipeline, data: DataSettings, champion: ModelVersion, window: str) -> Audit | None:
     """Rows of the window that were drawn at random and labelled, with the answers of the champion and of the version
     that it replaced; None while there are none."""
-    # Rows that training has seen say nothing of how good the answers to others are.
-    source = None if window in find_learned_windows(plan.name) else locate_audit(data, window)
+    source = locate_audit(data, window)
     if source is None:
         return None
     checked = check_contract(ingest(source, plan.contract, champion.model.cleaning), source, plan.contract)
     replaced = find_replaced(champion)
+    if replaced is not None and has_learnt(plan, replaced.version, window):
+        replaced = None
     answers = [
         predict_rows(of.model, checked, tokens_for(of.model, checked, plan.tokenization.text_column))
         for of in (champion, replaced.version if replaced else None)

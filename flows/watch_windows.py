@@ -5,9 +5,10 @@ from prefect import flow
 from data_contracts.drift import DriftDecision
 from flows.pipeline import load_pipeline
 from flows.watch_drift import watch_drift
-from tasks.drift.task import find_windows_to_watch
+from tasks.drift.task import find_learned_windows, find_windows_to_watch
 from tasks.ingestion.task import find_windows
 from tasks.registry.task import require_champion
+from tasks.registry.task_passports import windows_learnt
 
 
 @flow(flow_run_name="{pipeline}", persist_result=True)
@@ -20,7 +21,9 @@ def watch_windows(pipeline: str = "support", overrides: list[str] | None = None)
     """
     plan = load_pipeline(pipeline, overrides)
     windows, labelled, fresh = find_windows(plan.data)
-    due = find_windows_to_watch(plan.name, windows, labelled, fresh, require_champion(plan.name))
+    champion = require_champion(plan.name)
+    learnt = windows_learnt(champion, find_learned_windows(plan.name))
+    due = find_windows_to_watch(plan.name, windows, labelled, fresh, champion, learnt)
     # A window that cannot be read, which fails in the end, keeps nobody from hearing of the others.
     judged = [watch_drift(window, pipeline, overrides, return_state=True) for window in due]
     return [state.result() for state in judged]

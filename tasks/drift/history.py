@@ -101,20 +101,21 @@ def windows_to_watch(
     labelled: Sequence[str],
     fresh: Sequence[str],
     model_version: int,
+    learnt: Sequence[str],
 ) -> list[str]:
     """Of the windows that are there, those that nobody has judged yet, and those that labels came for since.
 
-    `labelled` are windows with audited rows, `fresh` those with rows to learn from, which an open decision waits for.
+    `labelled` are windows with audited rows, `fresh` those with rows to learn from, which an open decision waits for,
+    `learnt` those that the version was trained with, whose labels say nothing of it.
 
-    A window that was judged with an earlier version is old news; labels of a window say something of the version that
-    answered it, until a retraining learnt from them.
+    A window that was judged with an earlier version is old news. Rows that a retraining took up are waited for no more.
     """
     judged = {decision.window for decision in decisions(entries)}
     of_version = decisions_of(entries, model_version)
     with_labels = {decision.window for decision in of_version if decision.audit_digest is not None}
     waiting = {window for window, decision in {d.window: d for d in of_version}.items() if is_open(decision)}
-    audited = {decision.window for decision in of_version} & set(labelled) - with_labels
-    late = (audited | waiting & set(fresh)) - set(learned_windows(entries))
+    audited = {decision.window for decision in of_version} & set(labelled) - with_labels - set(learnt)
+    late = audited | waiting & set(fresh) - set(learned_windows(entries))
     return [window for window in windows if window not in judged or window in late]
 
 

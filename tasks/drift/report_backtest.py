@@ -40,14 +40,18 @@ def write_backtest(
     replayed: Sequence[Replayed],
     accuracies: Sequence[Mapping[str, float]],
     harmful_from: int | None,
+    learnt: Sequence[str],
     output: Path,
 ) -> None:
-    """Writes `report.html`, the picture and `report.md`. `accuracies` are {task: accuracy} of each window."""
+    """Writes `report.html`, the picture and `report.md`. `accuracies` are {task: accuracy} of each window; `learnt`
+    are windows that the champion was trained with, so that their labels were left out."""
     rows = policy_rows(replayed, harmful_from)
     table = Table([Column(title, "name" if title == "policy" else "number") for title in COLUMNS], rows)
     where = "No label says where harm began"
     if harmful_from is not None:
         where = f"By labels, harm began in {windows[harmful_from]}"
+    if learnt:
+        where += f" (labels of {', '.join(learnt)} do not count: the champion was trained with some)"
     note = (
         f"{where}. No model was trained: a retraining counts as promoted, and what its windows brought is no news from "
         "then on. Accuracy is the champion's, by labels where there are any, else as estimated."

@@ -92,10 +92,17 @@ def find_learned_windows(pipeline: str) -> tuple[str, ...]:
 
 @task(cache_policy=NO_CACHE)
 def find_windows_to_watch(
-    name: str, windows: list[str], labelled: list[str], fresh: list[str], champion: ModelVersion
+    name: str,
+    windows: list[str],
+    labelled: list[str],
+    fresh: list[str],
+    champion: ModelVersion,
+    learnt: tuple[str, ...],
 ) -> list[str]:
-    """Windows that nobody has judged yet, and those that labels came for since, in order."""
-    return windows_to_watch(DriftLedger(open_store(), name).entries(), windows, labelled, fresh, champion.version)
+    """Windows that nobody has judged yet, and those that labels came for since, in order; `learnt` are those that the
+    champion was trained with."""
+    entries = DriftLedger(open_store(), name).entries()
+    return windows_to_watch(entries, windows, labelled, fresh, champion.version, learnt)
 
 
 @task(cache_policy=NO_CACHE)
@@ -252,7 +259,8 @@ def replay_policies(
     began = harmful_from(reference, past, own.tolerated_drop)
     accuracies = [of.accuracy(decision) for of, decision in zip(past, replayed[0].decisions, strict=True)]
     with store.draft() as draft:
-        write_backtest(name, [of.name for of in past], replayed, accuracies, began, output=draft)
+        learnt = [of.name for of in watched if of.learnt]
+        write_backtest(name, [of.name for of in past], replayed, accuracies, began, learnt, output=draft)
         page = (draft / "report.md").read_text(encoding="utf-8")
         parents = (champion.model.digest, *(of.source for of in watched))
         report = DriftReport(digest=store.publish(draft), parents=parents)

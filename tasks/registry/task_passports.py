@@ -50,7 +50,7 @@ from tasks.registry.promotions import PromotionLedger, became_of
 from tasks.registry.reproducing import WeightDifference, compare_weights
 from tasks.registry.task_versions import open_registry
 from tasks.registry.verifying import Link, Objects, Today, first_broken, verify
-from tasks.storage.caching import ROOT, code_components
+from tasks.storage.caching import ROOT, code_components, steps
 from tasks.storage.home import open_store
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "passport_of",
     "program_today",
     "value_changes",
+    "windows_learnt",
 ]
 
 
@@ -138,6 +139,19 @@ def issue_passport(
         write_passport(draft, passport)
         digest = store.publish(draft)
     return registry.stamp(version, digest, store.directory(digest) / PASSPORT)
+
+
+@task(cache_policy=NO_CACHE)
+def windows_learnt(version: ModelVersion, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+    """Windows whose labelled rows the version was trained with, by its passport; `otherwise` where that cannot say."""
+    try:
+        rows = passport_of(version).rows
+    except InputError as error:
+        steps.info("windows_learnt: by the drift ledger, because %s", error)
+        rows = None
+    if rows is None:
+        return otherwise
+    return tuple(file.window for file in rows.sources.files if file.window is not None)
 
 
 def program_today() -> Program:

@@ -114,9 +114,9 @@ def test_the_page_shows_policies_beside_each_other(tmp_path: Path) -> None:
         replace(played(DriftPolicy(governor=Governor(windows=2, of_windows=3))), policy="two"),
     )
     accuracies = [window.accuracy(decision) for window, decision in zip(WINDOWS, one.decisions, strict=True)]
-    write_backtest("mill", [w.name for w in WINDOWS], [one, two], accuracies, 2, tmp_path)
+    write_backtest("mill", [w.name for w in WINDOWS], [one, two], accuracies, 2, ["1"], tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "By labels, harm began in 3." in page
+    assert "By labels, harm began in 3 (labels of 1 do not count: the champion was trained with some)." in page
     assert (tmp_path / "policies.png").read_bytes().startswith(b"\x89PNG")
     assert policy_rows([one, two], 2) == [
         ("mine", "1", "0", "3", "0", "2", "0", "1", "2.0"),

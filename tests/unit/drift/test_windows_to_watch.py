@@ -20,15 +20,15 @@ def decided(window: str, *, version: int = 1, audit: str | None = None, verdict:
 
 
 def test_windows_that_nobody_has_judged_are_watched_in_order() -> None:
-    assert windows_to_watch([], ["week_1", "week_2"], [], [], 1) == ["week_1", "week_2"]
-    assert windows_to_watch(ledger(decided("week_1")), ["week_1", "week_2", "week_3"], [], [], 1) == [
+    assert windows_to_watch([], ["week_1", "week_2"], [], [], 1, []) == ["week_1", "week_2"]
+    assert windows_to_watch(ledger(decided("week_1")), ["week_1", "week_2", "week_3"], [], [], 1, []) == [
         "week_2",
         "week_3",
     ]
 
 
 def test_a_window_judged_with_an_earlier_version_is_old_news() -> None:
-    assert windows_to_watch(ledger(decided("week_1")), ["week_1"], ["week_1"], [], 2) == []
+    assert windows_to_watch(ledger(decided("week_1")), ["week_1"], ["week_1"], [], 2, []) == []
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,27 @@ def test_a_window_judged_with_an_earlier_version_is_old_news() -> None:
 )
 def test_a_window_is_watched_again_when_its_first_labels_came(audit: str | None, due: list[str]) -> None:
     entries = ledger(decided("week_1"), *([decided("week_1", audit=audit)] if audit else []))
-    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1) == due
+    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1, []) == due
 
 
-def test_labels_that_a_retraining_learnt_from_judge_nobody() -> None:
+def test_labels_judge_the_version_that_learnt_from_them_no_more_and_every_other() -> None:
     decision = judged("week_1", retrain=True)
     entries = ledger(
         Decided(decision=decision),
         TakenUp(window="week_1", window_digest=decision.window_digest, model_version=1, flow_run="run"),
     )
-    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1) == []
+    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1, []) == ["week_1"]
+    assert windows_to_watch(entries, ["week_1"], ["week_1"], [], 1, ["week_1"]) == []
+
+
+def test_rows_that_a_retraining_took_up_are_waited_for_no_more() -> None:
+    decision = judged("week_1", retrain=True)
+    entries = ledger(
+        Decided(decision=decision),
+        TakenUp(window="week_1", window_digest=decision.window_digest, model_version=1, flow_run="run"),
+        decided("week_1", verdict="HARMFUL"),
+    )
+    assert windows_to_watch(entries, ["week_1"], [], ["week_1"], 1, []) == []
 
 
 @pytest.mark.parametrize(
@@ -56,8 +67,8 @@ def test_a_window_that_waits_for_rows_to_learn_from_is_watched_again_when_there_
     verdict: DriftVerdict, due: list[str]
 ) -> None:
     entries = ledger(decided("week_1", verdict=verdict))
-    assert windows_to_watch(entries, ["week_1"], [], ["week_1"], 1) == due
-    assert windows_to_watch(entries, ["week_1"], [], [], 1) == []
+    assert windows_to_watch(entries, ["week_1"], [], ["week_1"], 1, []) == due
+    assert windows_to_watch(entries, ["week_1"], [], [], 1, []) == []
 
 
 def test_only_an_open_decision_and_more_rows_make_another_one() -> None:

@@ -19,6 +19,7 @@ from tasks.registry.task_passports import (
     links_of,
     passport_of,
     program_today,
+    windows_learnt,
 )
 from tasks.registry.task_versions import open_registry, version_numbered
 from tasks.registry.verifying import first_broken
@@ -114,6 +115,25 @@ def test_a_version_that_is_not_there_is_an_error_that_says_which_are(chain: Chai
     assert version_numbered("shop", 1).version == 1
     promote_if_won(open_registry("shop"), version, Opponent(model=None, entry=0), None, datetime.now(UTC))
     assert version_numbered("shop", None).version == 1
+
+
+def test_windows_that_a_version_was_trained_with_are_those_of_its_passport(chain: Chain) -> None:
+    made, rows = registered(chain), chain.passport.rows
+    assert rows is not None
+    assert windows_learnt.fn(issue(chain, made), ("week_2",)) == ()
+    file = rows.sources.files[0]
+    fresh = file.model_copy(update={"held_out_split": "fresh_week_1", "held_out_share": 0.5})
+    sources = rows.sources.model_copy(update={"files": (file, fresh)})
+    chain.reissue(rows=rows.model_copy(update={"sources": sources}))
+    assert windows_learnt.fn(made.model_copy(update={"passport": chain.digest}), ("week_2",)) == ("week_1",)
+
+
+def test_windows_that_no_passport_tells_of_are_those_of_the_ledger(chain: Chain) -> None:
+    made = registered(chain)
+    assert windows_learnt.fn(made, ("week_2",)) == ("week_2",)
+    assert windows_learnt.fn(made.model_copy(update={"passport": "f" * 64}), ("week_2",)) == ("week_2",)
+    chain.reissue(rows=None)
+    assert windows_learnt.fn(made.model_copy(update={"passport": chain.digest}), ("week_2",)) == ("week_2",)
 
 
 def test_the_program_names_every_stage_and_what_all_of_them_share() -> None:
