@@ -104,7 +104,7 @@ def _check_conflicts(
         positions = rows["position"].to_numpy()
         said = {mark: shown(labels, column.name, contract)[:SHOWN] for mark, labels in others.items()}
         reasons = [f"one text, conflicting labels: {said[mark]}" for mark in rows["mark"]]
-        _act(action, split, path, column.name, positions, reasons, broken, found)
+        _act(action, split, path, column.name, positions, reasons, broken, found, "conflictingLabels: quarantine")
         found.results.append(
             RuleResult(
                 split=split,
@@ -119,9 +119,13 @@ def _check_conflicts(
 
 
 class _Case(NamedTuple):
-    """Rows, by their place among all, that break one rule, and the row that each of all rows is held against."""
+    """Rows, by their place among all, that break one rule, and the row that each of all rows is held against.
+
+    `setting` is what says in a contract how it acts.
+    """
 
     rule: str
+    setting: str
     what: str
     action: Action
     rows: Rows
@@ -142,14 +146,14 @@ def _check_duplicates(
     before = together.first_in_split(twins.first)
     again = np.flatnonzero(before != np.arange(len(before)))
     cases = [
-        _Case("once in its split", "the same text", rules.within, again, before),
-        _Case("in no split that is judged on", "the same text", rules.across, rows[leaks & exact], twins.of),
+        _Case("once in its split", "within", "the same text", rules.within, again, before),
+        _Case("in no split that is judged on", "across", "the same text", rules.across, rows[leaks & exact], twins.of),
     ]
     if rules.similarity is not None:
-        near, leak = rows[same & ~exact], rows[leaks & ~exact]
+        near, leak, what = rows[same & ~exact], rows[leaks & ~exact], "nearly the same text"
         cases += [
-            _Case("nearly once in its split", "nearly the same text", rules.near_within, near, twins.of),
-            _Case("nearly in no split that is judged on", "nearly the same text", rules.near_across, leak, twins.of),
+            _Case("nearly once in its split", "nearWithin", what, rules.near_within, near, twins.of),
+            _Case("nearly in no split that is judged on", "nearAcross", what, rules.near_across, leak, twins.of),
         ]
     for case in cases:
         for number in range(len(together.names)):
@@ -176,7 +180,8 @@ def _apply(
         for action, rows in divided:
             reasons = together.told(case.what, case.others[rows])
             positions = rows - together.starts[number]
-            texts += _act(action, name, path, column, positions, reasons, broken[name], found)[:EXAMPLES]
+            remedy = f"duplicates: {{{case.setting}: quarantine}}"
+            texts += _act(action, name, path, column, positions, reasons, broken[name], found, remedy)[:EXAMPLES]
     found.results.append(
         RuleResult(
             split=name,
@@ -239,8 +244,10 @@ def _act(
     reasons: Sequence[str],
     broken: NDArray[np.bool_],
     found: Across,
+    remedy: str,
 ) -> list[str]:
-    """Quarantines the rows, or says that the whole cannot be used; the column's values, as people are told of them."""
+    """Quarantines the rows, or says that the whole cannot be used, and by which rule of the contract it can; the
+    column's values, as people are told of them."""
     if len(positions) == 0:
         return []
     given = pq.read_table(path, columns=[column]).column(0).take(pa.array(positions)).to_pylist()
@@ -257,7 +264,10 @@ def _act(
     else:
         first = itertools.islice(findings, 3)
         told = "; ".join(f"row {f['row']} ({f['value'][:60]!r}) {f['rule']}" for f in first)
-        found.failures.append(f"{split}, {column}: {len(positions)} rows of {len(broken)}, for example {told}")
+        found.failures.append(
+            f"{split}, {column}: {len(positions)} rows of {len(broken)}, for example {told}. Mend them, or "
+            f"say `{remedy}` in the contract, which leaves such rows out"
+        )
     return values
 
 

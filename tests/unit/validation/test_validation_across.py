@@ -137,8 +137,28 @@ def test_leakage_is_refused_where_the_contract_says_nothing(check: Check, contra
     assert checks.verdict(contract) == "FAIL"
     assert checks.rows == {"train": 2, "test": 1}
     assert checks.failures == (
-        "train, text: 1 rows of 2, for example row 1 ('a text') the same text stands in test, row 1",
+        "train, text: 1 rows of 2, for example row 1 ('a text') the same text stands in test, row 1. Mend them, or "
+        "say `duplicates: {across: quarantine}` in the contract, which leaves such rows out",
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "remedy"),
+    [
+        ({"duplicates": {"within": "fail"}, "conflictingLabels": "allow"}, "duplicates: {within: quarantine}"),
+        ({"duplicates": {"similarity": 0.5, "nearWithin": "fail"}}, "duplicates: {nearWithin: quarantine}"),
+        ({"conflictingLabels": "fail"}, "conflictingLabels: quarantine"),
+    ],
+)
+def test_a_refusal_names_the_rule_by_which_such_rows_are_left_out(
+    check: Check, contract_of: Make, rules: dict[str, object], remedy: str
+) -> None:
+    second = f"{LONG} today" if "nearWithin" in remedy else LONG
+    contract = contract_of(text(**rules), label(), budget=1.0)
+    checked = check(contract, train=[{"text": LONG, "label": "good"}, {"text": second, "label": "bad"}])
+    failures = [failure for failure in checked.checks.failures if "for example row" in failure]
+    assert len(failures) == 1
+    assert failures[0].endswith(f". Mend them, or say `{remedy}` in the contract, which leaves such rows out")
 
 
 def test_near_duplicates_are_looked_for_only_where_the_contract_asks(check: Check, contract_of: Make) -> None:
