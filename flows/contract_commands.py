@@ -30,6 +30,10 @@ SETTINGS = Annotated[
     list[str] | None,
     typer.Option("--set-source", help="A setting of the source, as in --set-source delimiter=';'. Repeatable."),
 ]
+LABEL_HELP = (
+    "A column to learn. Repeatable. Others whose texts look like classes, few and often repeated, are drafted as "
+    "labels all the same; take the role out of those that are known beforehand."
+)
 SPLIT_AND_FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
 SHOWN = 10
 
@@ -40,7 +44,7 @@ def init(
     name: Annotated[str | None, typer.Option(help="Name of the contract; the file's, if not given.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where the YAML goes; the terminal, if not given.")] = None,
     kind: KIND = None,
-    labels: Annotated[list[str] | None, typer.Option("--label", help="A column to learn. Repeatable.")] = None,
+    labels: Annotated[list[str] | None, typer.Option("--label", help=LABEL_HELP)] = None,
     text: Annotated[str | None, typer.Option(help="The column of text that is learned from.")] = None,
     settings: SETTINGS = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,

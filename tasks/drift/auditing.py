@@ -39,6 +39,20 @@ def count_wrong(reference: Frozen, found: Mapping[str, Numbers], tolerated: floa
     return counts
 
 
+def labels_in_words(reference: Frozen, found: Mapping[str, Numbers]) -> list[str]:
+    """What all labels of the window show, beside those of the reference, whether or not it is harm."""
+    said = []
+    for task, count in count_wrong(reference, found, tolerated=0.0).items():
+        known = labelled(reference.seen.tasks[task])
+        assert known is not None, "or it would not be counted"
+        right = count.rows - count.bad
+        said.append(
+            f"labels: {right:,} of {count.rows:,} rows are answered rightly as to {task} ({right / count.rows:.0%}), "
+            f"of the reference {known[1].mean():.0%}"
+        )
+    return said
+
+
 def not_counted_yet(counts: Mapping[str, Count], before: Sequence[DriftDecision]) -> dict[str, Count]:
     """What labels add to those of the same window that earlier decisions have counted: labels may come bit by bit."""
     found = {}

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import binom
 
 from data_contracts.drift import Decided, DriftDecision, DriftEntry, DriftVerdict, Finished, Happening, TakenUp
-from tasks.drift.auditing import count_wrong
+from tasks.drift.auditing import count_wrong, labels_in_words
 from tasks.drift.decision import triage
 from tasks.drift.delivery import governed
 from tasks.drift.history import decisions_of
@@ -110,7 +110,7 @@ def replay(
             model_version=version,
             verdict=found.verdict,
             retrain=False,
-            reasons=found.reasons,
+            reasons=(*found.reasons, *labels_in_words(current, window.rights)),
             shift=measured.shift,
             monitors=found.monitors,
             estimates=dict(measured.estimates),

@@ -138,7 +138,7 @@ def decide(
     if on_it:
         measured = replace(measured, shift=on_it[-1].shift, counts={})
     told = raised_by(watched.source, before, policy)
-    labels, duels = _audited(audit, reference, on_it, champion, policy) if audit else ({}, ())
+    labels, duels, shown = _audited(audit, reference, on_it, champion, policy) if audit else ({}, (), [])
 
     def find(known: Sequence[DriftEntry]) -> DriftDecision:
         unlearned = _unlearned(watched, known)
@@ -152,7 +152,7 @@ def decide(
             model_version=champion.version,
             verdict=found.verdict,
             retrain=False,
-            reasons=found.reasons,
+            reasons=(*found.reasons, *shown),
             shift=measured.shift,
             monitors=found.monitors,
             duels=duels,
@@ -199,9 +199,9 @@ def _unlearned(watched: WatchedWindow, entries: Sequence[DriftEntry]) -> int:
 
 def _audited(
     audit: Audit, reference: "Frozen", on_it: list[DriftDecision], champion: ModelVersion, policy: DriftPolicy
-) -> "tuple[dict[str, Count], tuple[Duel, ...]]":
-    """What the labels add, and how the champion does beside the version that it replaced."""
-    from tasks.drift.auditing import audited_rights, count_wrong, duels_of, not_counted_yet
+) -> "tuple[dict[str, Count], tuple[Duel, ...], list[str]]":
+    """What the labels add, how the champion does beside the version that it replaced, and what all labels show."""
+    from tasks.drift.auditing import audited_rights, count_wrong, duels_of, labels_in_words, not_counted_yet
 
     store = open_store()
     checked = store.directory(audit.checked.digest)
@@ -215,7 +215,8 @@ def _audited(
     if audit.replaced is not None and audit.replaced_answers is not None:
         before = rights_of(audit.replaced.version, audit.replaced_answers)
         duels = duels_of(found, before, audit.replaced.promotion)
-    return not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it), duels
+    added = not_counted_yet(count_wrong(reference, found, policy.tolerated_drop), on_it)
+    return added, duels, labels_in_words(reference, found)
 
 
 @task(cache_policy=NO_CACHE)

@@ -142,9 +142,15 @@ def take_for_normal(name: str, window: str, by: str, reason: str, *, dry_run: bo
         raise InputError(f"window {window!r} of {name} was not watched yet: `graft watch {name} --window {window}`")
     decision, report = DriftDecision.model_validate(note["decision"]), DriftReport.model_validate(note["report"])
     if decision.verdict != "BENIGN":
+        remedy = f"`graft drift {name}` lists the windows"
+        if decision.verdict == "UNKNOWN":
+            remedy = (
+                f"Label rows (`graft label {name} --window {window} --output FILE`), then watch it again: `graft watch "
+                f"{name} --window {window}`"
+            )
         raise InputError(
             f"window {window!r} was found {decision.verdict}; only a BENIGN one, which shifted and harmed nothing, can "
-            f"be taken for normal. `graft drift {name}` lists the windows."
+            f"be taken for normal. {remedy}."
         )
     drawn, answers, reference, model = (store.directory(digest) for digest in report.parents[:4])
     entries = ledger.entries()

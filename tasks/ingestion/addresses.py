@@ -45,7 +45,7 @@ def matching_files(path: str) -> list[str]:
         folder = full_address(files, folder)
         with readable_read_errors(folder):
             files.ls(folder)
-        raise InputError(f"nothing in {folder} matches {path}. Correct the pattern in the pipeline, or add the files.")
+        raise InputError(f"nothing in {folder} matches {path}. Correct the pattern, or add the files.")
     return sorted(full_address(files, name) for name in found)
 
 
@@ -87,9 +87,7 @@ def readable_read_errors(path: str) -> Iterator[None]:
             raise _refused(path, refusal) from error
         # An object store says of a bucket that it is not there; a file system's own message only repeats the path.
         bucket = " (its bucket neither)" if "bucket does not exist" in str(error) else ""
-        raise InputError(
-            f"{path} does not exist{bucket}. Correct `path` in the pipeline, or create the file."
-        ) from error
+        raise InputError(f"{path} does not exist{bucket}. Correct the path, or create the file.") from error
     except IsADirectoryError as error:
         raise InputError(f"{path} is a folder, not a file of rows. Name a file, or end the path with /*.") from error
     except Exception as error:

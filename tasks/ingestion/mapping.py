@@ -163,5 +163,5 @@ def _refuse_unknown(seen: Iterable[str], made: dict[str, Made], dropped: Sequenc
         raise complain(
             f"{path} has no such column",
             problems,
-            f"Its columns are {', '.join(map(repr, sorted(has)))}. Correct the source in the pipeline.",
+            f"Its columns are {', '.join(map(repr, sorted(has)))}. Correct the settings of the source.",
         )

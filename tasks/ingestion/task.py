@@ -17,7 +17,7 @@ from tasks.ingestion.plan import DataSettings, PlannedFile, no_windows, past_win
 from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.splits import Splits
-from tasks.storage.caching import cached_task
+from tasks.storage.caching import cached_task, steps
 from tasks.storage.home import open_store
 from tasks.storage.store import digest_of
 
@@ -44,6 +44,9 @@ LINES, CORRECTED = "lines.json", "corrected.json"
 @task(cache_policy=NO_CACHE)
 def locate_sources(data: DataSettings, fresh_windows: tuple[str, ...] = (), window: str | None = None) -> SourceFiles:
     """Every file the run will read, with the digest of its bytes."""
+    if window is not None:
+        # What follows is told step by step, for each of many windows the same.
+        steps.info("locate_sources: window %s", window)
     return _located(planned_files(data, fresh_windows, window))
 
 

@@ -3,9 +3,9 @@
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from data_contracts.dataset import Property
 from data_contracts.labelling import label_in_words
 from tasks.ingestion.answers import ANSWERS, answer_of
+from tasks.ingestion.answers import EXPECTED as ANSWER
 
+T = TypeVar("T")
 Values: TypeAlias = "Sequence[Any] | pa.Array"
 TAGGED = pa.struct([("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -37,6 +39,15 @@ AS_A_WHOLE: dict[str, set[type]] = {
     "object": {dict},
 }
 TRUTHS = {"true": True, "false": False}
+EXPECTED = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "timestamp": "a moment in ISO 8601, as 2026-08-10T09:30:00Z is one",
+    "array": "a list of text",
+    "object": "an object with the lists `tokens` and `tags`",
+}
 
 
 def arrow_type(column: Property) -> pa.DataType:
@@ -68,7 +79,8 @@ def typed_column(values: Values, column: Property) -> tuple[pa.Array, dict[int, 
 def convert(value: Any, column: Property) -> Any:
     """The value in the column's type; None and NaN are None. Labels may be whole numbers and truths, too.
 
-    Raises ValueError, saying what was expected, and OverflowError for a moment that no calendar has.
+    Raises ValueError, saying what was expected; what was found is told beside it. A moment that no calendar has is an
+    OverflowError.
     """
     if column.logical_type == "string" and column.labels is not None:
         value = label_in_words(value)
@@ -81,24 +93,26 @@ def convert(value: Any, column: Property) -> Any:
             # Python would read it as 1_000 in a program.
             raise ValueError(f"expected {column.logical_type}, found an underscore between digits")
         case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
-            return _number(float(value))
+            return _number(_parsed(value, float, column))
         case "integer" if isinstance(value, int | str) and not isinstance(value, bool):
-            return _integer(int(value))
+            return _integer(_parsed(value, int, column))
         case "boolean" if isinstance(value, bool):
             return value
         case "boolean" if isinstance(value, str) and value.lower() in TRUTHS:
             return TRUTHS[value.lower()]
+        case "boolean" if isinstance(value, str):
+            raise _expected(column)
         case "timestamp" if isinstance(value, str | datetime):
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            moment = _parsed(value, datetime.fromisoformat, column) if isinstance(value, str) else value
             # In UTC, as all are kept, a moment may lie in a year that there is no value for.
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         case "array":
-            return _texts(_parsed(value), are_labels=column.labels is not None)
+            return _texts(_from_json(value, column), are_labels=column.labels is not None)
         case "object" if column.rules.answers_in:
-            return answer_of(_parsed(value))
+            return answer_of(_from_json(value, column))
         case "object":
-            return _tagged_tokens(_parsed(value))
-    raise ValueError(f"expected {column.logical_type}, found {type(value).__name__}")
+            return _tagged_tokens(_from_json(value, column))
+    raise ValueError(f"expected {EXPECTED[column.logical_type]}, not {type(value).__name__}")
 
 
 def are_in_calendar(moments: pa.Array) -> bool:
@@ -107,11 +121,27 @@ def are_in_calendar(moments: pa.Array) -> bool:
     return years["min"] is None or MINYEAR <= years["min"] <= years["max"] <= MAXYEAR
 
 
-def _parsed(value: Any) -> Any:
+def _parsed(value: Any, parse: Callable[[Any], T], column: Property) -> T:
+    """What a value stands for. Python's own words of what is none are those of its functions."""
+    try:
+        return parse(value)
+    except ValueError:
+        raise _expected(column) from None
+
+
+def _expected(column: Property, form: str = "") -> ValueError:
+    wanted = ANSWER if column.rules.answers_in else f"expected {EXPECTED[column.logical_type]}"
+    return ValueError(f"{wanted}{form}")
+
+
+def _from_json(value: Any, column: Property) -> Any:
     """What the JSON of a cell says; other values as they are."""
     if not isinstance(value, str):
         return value
-    found = json.loads(value)
+    try:
+        found = json.loads(value)
+    except ValueError:
+        raise _expected(column, ", in JSON where the file holds text") from None
     if "\\u" in value:
         # Half of a surrogate pair can be escaped in JSON but is no text: nothing could write it down again.
         json.dumps(found, ensure_ascii=False).encode("utf-8")
@@ -208,13 +238,13 @@ def _texts(value: Any, *, are_labels: bool) -> list[str]:
     if are_labels and isinstance(value, list):
         value = [label_in_words(entry) for entry in value]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("expected a list of text")
+        raise ValueError(f"expected {EXPECTED['array']}")
     return value
 
 
 def _tagged_tokens(value: Any) -> dict[str, list[str]]:
     if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in ("tokens", "tags")):
-        raise ValueError("expected an object with the lists `tokens` and `tags`")
+        raise ValueError(f"expected {EXPECTED['object']}")
     if not all(isinstance(item, str) for key in ("tokens", "tags") for item in value[key]):
         raise ValueError("tokens and tags have to be text")
     return {"tokens": value["tokens"], "tags": value["tags"]}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data_contracts.drift import DriftDecision, Duel, Monitor
-from tasks.drift.auditing import audited_rights, count_wrong, duels_of, not_counted_yet, why_roll_back
+from tasks.drift.auditing import audited_rights, count_wrong, duels_of, labels_in_words, not_counted_yet, why_roll_back
 from tasks.drift.measuring import Count
 from tasks.drift.monitors import allowed_share
 from tasks.modeling.heads import AnyHead, RegressionHead, SingleLabelHead
@@ -44,6 +44,14 @@ def test_wrong_answers_are_held_against_what_the_reference_allows() -> None:
 def test_a_task_without_any_label_in_the_audit_is_not_counted() -> None:
     reference = frozen(seen(np.zeros((4, 2)), right=[1, 1, 0, 1]))
     assert count_wrong(reference, {"intent": np.array([NAN, NAN])}, tolerated=0.0) == {}
+
+
+def test_labels_are_told_beside_those_of_the_reference_whether_or_not_they_show_harm() -> None:
+    reference = frozen(seen(np.zeros((11, 2)), right=[1] * 9 + [0, NAN]))
+    found = {"intent": np.array([1.0] * 17 + [0.0] * 28 + [NAN]), "tone": np.array([0.0])}
+    assert labels_in_words(reference, found) == [
+        "labels: 17 of 45 rows are answered rightly as to intent (38%), of the reference 90%"
+    ]
 
 
 @pytest.mark.parametrize(

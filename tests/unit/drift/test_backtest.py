@@ -89,6 +89,10 @@ def test_labels_are_evidence_in_a_back_test_too() -> None:
     found = played(DriftPolicy(), windows)
     assert [decision.verdict for decision in found.decisions] == ["QUIET", "HARMFUL"]
     assert found.decisions[1].reasons[0] == "labels show that intent became worse"
+    assert (
+        "labels: 90 of 100 rows are answered rightly as to intent (90%), of the reference"
+        in found.decisions[0].reasons[-1]
+    )
     assert windows[1].accuracy(found.decisions[1]) == {"intent": 0.3}
     assert past("1").accuracy(found.decisions[0])["intent"] == found.decisions[0].estimates["intent"].by_threshold
 

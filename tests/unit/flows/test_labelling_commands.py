@@ -286,7 +286,20 @@ def test_a_benign_window_becomes_part_of_what_is_normal_when_somebody_says_so(
     assert said.startswith("graft: window 'week_9' of support was taken for normal before")
 
 
-def test_a_window_that_harms_is_never_what_is_normal(
+@pytest.mark.parametrize(
+    ("verdict", "remedy"),
+    [
+        ("HARMFUL", "`graft drift support` lists the windows."),
+        (
+            "UNKNOWN",
+            "Label rows (`graft label support --window week_9 --output FILE`), then watch it again: `graft watch "
+            "support --window week_9`.",
+        ),
+    ],
+)
+def test_a_window_that_harms_or_may_is_never_what_is_normal(
+    verdict: DriftVerdict,
+    remedy: str,
     graft: Callable[..., list[str]],
     tmp_path: Path,
     writers: Callable[[Path], tuple[Write, Write]],
@@ -294,7 +307,8 @@ def test_a_window_that_harms_is_never_what_is_normal(
 ) -> None:
     ask = ("rebaseline", "support", "--window", "week_9", "--reason", "why not")
     assert graft(*ask)[0].startswith("graft: window 'week_9' of support was not watched yet")
-    watched(tmp_path, writers, trained_model, "week_9", ["one"], "HARMFUL")
+    watched(tmp_path, writers, trained_model, "week_9", ["one"], verdict)
     (said,) = graft(*ask)
-    assert said.startswith("graft: window 'week_9' was found HARMFUL; only a BENIGN one")
+    assert said.startswith(f"graft: window 'week_9' was found {verdict}; only a BENIGN one")
+    assert said.endswith(remedy)
     assert DriftLedger(open_store(), "support").entries() == []

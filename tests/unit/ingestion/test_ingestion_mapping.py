@@ -108,7 +108,7 @@ def test_a_column_that_the_file_lacks_is_shown_with_those_it_has(mapped: Mapped)
         "  - `columns` makes 'body' of 'txt'",
         "  - `columns` makes 'entities' of 'tag'",
         "  - `drop` leaves out 'source'",
-        "Its columns are 'id', 'ner', 'text', 'words'. Correct the source in the pipeline.",
+        "Its columns are 'id', 'ner', 'text', 'words'. Correct the settings of the source.",
     ]
 
 

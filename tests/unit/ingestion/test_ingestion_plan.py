@@ -63,6 +63,13 @@ def test_a_watched_window_is_read_alone(data: DataSettings) -> None:
     assert [(file.split, Path(file.source.path).stem) for file in files] == [("window", "week_1")]
 
 
+def test_the_steps_say_which_window_they_are_about(data: DataSettings, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="graft.steps"):
+        locate_sources.fn(data)
+        locate_sources.fn(data, window="week_1")
+    assert [record.getMessage() for record in caplog.records] == ["locate_sources: window week_1"]
+
+
 def test_an_unknown_window_is_answered_with_those_there_are(data: DataSettings) -> None:
     with pytest.raises(InputError, match=r"no window 'week_9': .*week_9\.jsonl .*; windows there are: week_1, week_2$"):
         planned_files(data, (), "week_9")

@@ -126,7 +126,7 @@ def test_an_unreadable_line_and_a_wrong_type_are_problems_with_their_row(
         (3, "urgency", "high"),
         (3, "created_at", "yesterday"),
     ]
-    assert problems[1]["rule"].startswith("type: could not convert string to float")
+    assert problems[1]["rule"] == "type: expected a number"
 
 
 def test_a_value_that_no_file_could_hold_is_a_problem_of_its_row(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
@@ -322,6 +322,25 @@ def test_labels_are_nothing_else_in_the_file(logical_type: str, value: object) -
 def test_a_moment_without_zone_is_in_utc() -> None:
     found = convert("2026-01-05T08:00", Property(name="x", logical_type="timestamp"))
     assert found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("logical_type", "value", "said"),
+    [
+        ("number", "abc", "expected a number"),
+        ("number", [1], "expected a number, not list"),
+        ("integer", "1.5", "expected a whole number"),
+        ("integer", "9" * 5000, "expected a whole number"),
+        ("boolean", "maybe", "expected true or false"),
+        ("timestamp", "05.01.2026", "expected a moment in ISO 8601, as 2026-08-10T09:30:00Z is one"),
+        ("array", "a, b", "expected a list of text, in JSON where the file holds text"),
+        ("object", "{", "expected an object with the lists `tokens` and `tags`, in JSON where the file holds text"),
+        ("object", "[]", "expected an object with the lists `tokens` and `tags`"),
+    ],
+)
+def test_a_mistake_says_what_was_expected(logical_type: str, value: object, said: str) -> None:
+    _, mistakes = typed_column([value], Property.model_validate({"name": "x", "logicalType": logical_type}))
+    assert mistakes == {0: said}
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,8 @@ def refusals(source: JsonLines, folder: Path) -> list[str]:
 def test_a_bucket_or_object_that_does_not_exist_is_named(s3_bucket: str, tmp_path: Path) -> None:
     put(s3_bucket, "folder/a.jsonl", LINES)
     for path, said in (
-        (f"s3://{s3_bucket}/rows.jsonl", "does not exist. Correct `path`"),
-        ("s3://no-such-bucket/rows.jsonl", "does not exist (its bucket neither). Correct `path`"),
+        (f"s3://{s3_bucket}/rows.jsonl", "does not exist. Correct the path"),
+        ("s3://no-such-bucket/rows.jsonl", "does not exist (its bucket neither). Correct the path"),
         (f"s3://{s3_bucket}/folder", "is a folder, not a file of rows."),
     ):
         assert all(message.startswith(f"{path} {said}") for message in refusals(JsonLines(path=path), tmp_path / "to"))
@@ -227,7 +227,7 @@ def test_what_a_web_server_refuses_is_named(
     boto3.client("s3").put_object(Bucket=s3_bucket, Key="private.jsonl", Body=LINES)
     place = f"{s3_server}/{s3_bucket}"
     for path, messages in (
-        (f"{place}/none.jsonl", ["does not exist. Correct `path`"] * 2),
+        (f"{place}/none.jsonl", ["does not exist. Correct the path"] * 2),
         (f"{place}/private.jsonl", ["may not be read: 403"] * 2),
         ("http://127.0.0.1:9/rows.jsonl", ["cannot be read: ClientConnectorError", "broke off 3 times, at last with"]),
     ):

@@ -306,7 +306,7 @@ def test_files_without_rows_give_none(rows_of: Rows) -> None:
 
 def test_a_file_or_folder_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> None:
     for source, message in (
-        (JsonLines(path=str(tmp_path / "rows.jsonl")), r"rows\.jsonl does not exist\. Correct `path` in the pipeline"),
+        (JsonLines(path=str(tmp_path / "rows.jsonl")), r"rows\.jsonl does not exist\. Correct the path, or"),
         (JsonLines(path=str(tmp_path)), r"is a folder, not a file of rows\. Name a file, or end the path with"),
         (JsonLines(path="ftq://host/rows"), r"^ftq://host/rows cannot be read: .* Check address"),
     ):

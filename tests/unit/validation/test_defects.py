@@ -176,8 +176,11 @@ QUARANTINED: dict[str, tuple[Callable[[Data], None], str]] = {
     "NaN as target": (changed(score=float("nan")), "score: required"),
     "infinite target": (changed(score=float("inf")), "expected a finite number"),
     "target out of range": (changed(score=1.5), "between 0.0 and 1.0, found 1.5"),
-    "wrong type": (changed(score="a lot"), "type: could not convert string to float"),
-    "no moment": (changed(at="yesterday"), "type: Invalid isoformat string"),
+    "wrong type": (changed(score="a lot"), "type: expected a number, found a lot"),
+    "no moment": (
+        changed(at="yesterday"),
+        "type: expected a moment in ISO 8601, as 2026-08-10T09:30:00Z is one, found yesterday",
+    ),
     "UTF-8 read as Latin-1": (changed(text="Ich mÃ¶chte mein Geld zurÃ¼ck", tags=None), "UTF-8 read as"),
     "replacement character": (changed(text="the k\ufffdttle leaks", tags=None), "undamaged text"),
     "control character": (changed(text="the kettle\u0007 leaks", tags=None), "undamaged text"),
@@ -205,7 +208,7 @@ def test_a_wrong_type_is_found_in_row_17(data: Data) -> None:
     found = data.outcome()
     assert found.refused == ""
     assert found.quarantined == [
-        f"{data.folder / 'train.jsonl'}, row 17, score: type: expected number, found list, found [0.5]"
+        f"{data.folder / 'train.jsonl'}, row 17, score: type: expected a number, not list, found [0.5]"
     ]
 
 

@@ -86,7 +86,7 @@ def test_rows_that_break_a_rule_go_to_quarantine_and_the_others_pass(ticket: Row
         9: [("urgency", "required", "None")],
         10: [("sentiment", "required", "None")],
         11: [("urgency", "between 0.0 and 1.0", "1.01")],
-        12: [("urgency", "type: could not convert", "high")],
+        12: [("urgency", "type: expected a number", "high")],
         13: [("language", "one of en, vi", "fr"), ("urgency", "between 0.0 and 1.0", "-1.0")],
     }
     for number, wanted in expected.items():
