@@ -135,6 +135,8 @@ def _seen(column: DraftColumn) -> Iterator[str]:
     elif column.logical_type in NUMBERS:
         yield f"{_number(facts.minimum)} to {_number(facts.maximum)}."
         if not column.role and not column.is_id:
+            limits = in_yaml(_range(facts))
+            yield f"Later rows may well go beyond. A limit would be said so: logicalTypeOptions: {limits}"
             yield "An answer to learn? Then add customProperties: [{property: role, value: label}]"
         if column.role == "label" and (classes := _classes(column)):
             yield "Learnt as a number. If these are classes, say logicalType: string, without the limits, and add"
@@ -176,13 +178,18 @@ def _seen_of_counts(column: DraftColumn) -> Iterator[str]:
 
 
 def _limits(column: DraftColumn) -> dict[str, float]:
-    """Limits rounded outwards."""
+    """Limits rounded outwards, of the text and of numbers to learn: what others may grow to, as the numbers of
+    customers do, one delivery cannot tell."""
     facts = column.facts
     if column.role == "text":
         shortest = {"minLength": round_down(int(facts.shortest))} if facts.shortest else {}
         return {**shortest, "maxLength": round_up(max(facts.longest, 1))}
-    if column.logical_type not in NUMBERS or not facts.present:
+    if column.role != "label" or column.logical_type not in NUMBERS or not facts.present:
         return {}
+    return _range(facts)
+
+
+def _range(facts: ColumnFacts) -> dict[str, float]:
     low, high = outwards(facts.minimum, facts.maximum)
     return {"minimum": low, "maximum": high}
 

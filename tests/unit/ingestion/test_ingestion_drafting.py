@@ -181,9 +181,20 @@ def test_a_text_that_is_named_is_no_label_though_it_repeats() -> None:
     assert column.rules.role == "text"
 
 
-def test_numbers_are_limited_to_the_range_that_was_seen_rounded_outwards() -> None:
-    limits = only([-3.875, 0.5, 3.94]).logical_type_options
+def test_numbers_to_learn_are_limited_to_the_range_that_was_seen_rounded_outwards() -> None:
+    limits = only([-3.875, 0.5, 3.94], labels=["column"]).logical_type_options
     assert (limits.minimum, limits.maximum) == (-4, 4)
+
+
+def test_other_numbers_may_grow_and_a_comment_says_what_was_seen_of_them() -> None:
+    draft = draft_contract("r", [batch(text=texts(60), customer=[1 + row % 30 for row in range(60)])])
+    limits = parsed(draft).column("customer").logical_type_options
+    assert (limits.minimum, limits.maximum) == (None, None)
+    assert "# 1 to 30." in draft
+    assert (
+        "# Later rows may well go beyond. A limit would be said so: logicalTypeOptions: {minimum: 0, maximum: 30}"
+        in draft
+    )
 
 
 @pytest.mark.parametrize(
