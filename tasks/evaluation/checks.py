@@ -1,12 +1,17 @@
 """Checks: what the gate looked at, what it found, what was asked, and what follows where that is not so."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data_contracts.artifacts import Verdict
 
+WHAT_HELPS = (
+    "there are too few rows to tell; more labelled rows to judge on help (a larger share for `test` in `data.splits`, "
+    "or more data), `graft cross-validate PIPELINE` judges every row in domain once, to look at, and `graft promote "
+    "PIPELINE N --reason TEXT` is a person's word over the gate's"
+)
 STRICTEST_FIRST: tuple[Verdict, ...] = ("REJECT", "INCONCLUSIVE", "HOLD", "PROMOTE")
 
 
@@ -47,9 +52,14 @@ def ranked(checks: Iterable[Check]) -> list[Check]:
     return sorted(checks, key=place)
 
 
-def reasons_of(checks: Iterable[Check]) -> list[str]:
-    """A sentence for every check, in that order."""
-    return [check.in_words for check in ranked(checks)]
+def reasons_of(checks: Sequence[Check]) -> list[str]:
+    """A sentence for every check, in that order, and what helps where too few rows leave the verdict open."""
+    return [*(check.in_words for check in ranked(checks)), *what_helps(checks)]
+
+
+def what_helps(checks: Iterable[Check]) -> list[str]:
+    """One sentence where the verdict is INCONCLUSIVE, none elsewhere."""
+    return [WHAT_HELPS] if verdict_of(checks) == "INCONCLUSIVE" else []
 
 
 def write_checks(path: Path, checks: list[Check]) -> None:

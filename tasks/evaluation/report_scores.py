@@ -5,7 +5,7 @@ from typing import Any
 
 from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
-from tasks.evaluation.checks import Check, ranked
+from tasks.evaluation.checks import Check, ranked, what_helps
 from tasks.evaluation.differences import Difference
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import IN_DOMAIN, Score
@@ -59,7 +59,7 @@ def checks(found: Sequence[Check]) -> Section:
         rows.append((check.name, check.found, check.limit, Cell(word, tone)))
     failed = [check.in_words for check in ranked(found) if check.passed is False]
     count = sum(check.passed is True for check in found)
-    sentences = failed or [f"All {count} checks passed."]
+    sentences = [*failed, *what_helps(found)] or [f"All {count} checks passed."]
     columns = (Column("check", "text"), Column("found"), Column("asked"), Column(""))
     title = f"All {len(found)} checks"
     return Section("gate", "The gate", "", sentences, [Table(columns, rows, title, folded=True)])

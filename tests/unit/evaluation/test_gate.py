@@ -8,7 +8,8 @@ import pytest
 
 from data_contracts.artifacts import VERDICT_FILE, Verdict
 from data_contracts.errors import InputError
-from tasks.evaluation.checks import Check, read_checks, reasons_of, verdict_of, write_checks
+from tasks.evaluation import report_scores
+from tasks.evaluation.checks import WHAT_HELPS, Check, read_checks, reasons_of, verdict_of, write_checks
 from tasks.evaluation.differences import read_evidence
 from tasks.evaluation.gate import Measured, Ruling, judge, write_ruling
 from tasks.evaluation.latency import Latency, ModelCost, write_cost
@@ -70,6 +71,16 @@ def test_reasons_name_all_checks_those_that_decided_first() -> None:
     # Of what passed, that it is better comes before a limit that it keeps: the first reason is what a list shows.
     passed = [Check("limit", "1", "2", True, "REJECT"), Check("better", "1", "0", True, "HOLD")]
     assert [reason.split(":")[0] for reason in reasons_of(passed)] == ["better", "limit"]
+
+
+def test_what_helps_is_said_once_and_only_where_too_few_rows_leave_the_verdict_open() -> None:
+    few = [Check(task, "+0.1", "above 0", False, "INCONCLUSIVE") for task in ("intent", "tone")]
+    assert reasons_of(few).count(WHAT_HELPS) == 1
+    assert reasons_of(few)[-1] == WHAT_HELPS
+    assert report_scores.checks(few).sentences == reasons_of(few)
+    decided = [*few, Check("floor", "0.1", "0.6 at least", False, "REJECT")]
+    assert WHAT_HELPS not in [*reasons_of(decided), *report_scores.checks(decided).sentences]
+    assert WHAT_HELPS not in reasons_of([Check("better", "no", "yes", False, "HOLD")])
 
 
 def test_checks_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
