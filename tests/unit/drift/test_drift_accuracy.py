@@ -1,5 +1,7 @@
 """Accuracy where nobody has said what is right, by hand and on rows that are calibrated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,15 @@ def test_of_the_reference_itself_both_estimates_are_its_accuracy() -> None:
     found = estimate(of_task(TENTHS, RIGHT), of_task(TENTHS))
     assert found.by_threshold == pytest.approx(0.8)
     assert found.by_confidence == pytest.approx(0.8)
+
+
+def test_doubt_is_counted_on_rows_whose_nearest_one_has_a_label_as_it_is_in_windows() -> None:
+    reference = of_task([0.9, 0.8, 0.7, 0.6, 0.1, 0.1], [1, 1, 1, 0, NOTHING, NOTHING])
+    doubt = doubt_about(replace(reference, nearest=np.array([1, 0, 3, 2, 0, 4])), "intent")
+    assert doubt is not None
+    # The fifth row lies beside a labelled one, the sixth beside the fifth. That of four labelled ones which is answered
+    # wrongly is doubted, and so is the fifth.
+    assert (doubt.doubted, doubt.rows, doubt.accuracy) == (2, 5, 0.75)
 
 
 def test_rows_without_a_label_are_no_mistakes() -> None:
