@@ -123,6 +123,13 @@ class Shop:
         return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives each test here time: the first of a session waits for a training and for the services, besides all else."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A pipeline on a part of the sample data: week_2 is Vietnamese, of which its training holds next to nothing."""

@@ -12,7 +12,6 @@ import yaml
 from tests.flows.conftest import SAMPLES, Outcome, Shop
 
 # Two runs come before the first test.
-pytestmark = pytest.mark.timeout(1800)
 ROWS = {"train": 160, "validation": 60, "test": 80, "noisy": 40}
 FILES = {name: {"kind": "json_lines", "path": f"data/{name}.jsonl"} for name in ROWS}
 

@@ -23,7 +23,6 @@ from flows.server import free_port
 from tests.flows.conftest import PIPELINE, SAMPLES, Outcome
 
 SECONDS = 400
-pytestmark = pytest.mark.timeout(1500)
 UNTAUGHT = ("--set", "training.epochs=1", "--set", "training.encoder_learning_rate=1e-7")
 WITH_APPROVAL = ("--set", "release.approval=person")
 

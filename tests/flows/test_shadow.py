@@ -8,7 +8,6 @@ import yaml
 
 from tests.flows.conftest import PIPELINE, SAMPLES, Shop
 
-pytestmark = pytest.mark.timeout(1500)
 ROWS = {"train": 400, "validation": 100, "test": 120, "noisy": 40}
 
 

@@ -9,7 +9,6 @@ import re
 import signal
 import time
 
-import pytest
 import yaml
 
 from data_contracts.drift import Decided, DriftDecision, Finished
@@ -23,7 +22,6 @@ QUIET_SECONDS = 15
 SENT_AGAIN = 5
 
 
-@pytest.mark.timeout(1800)
 def test_a_quiet_window_starts_nothing_and_a_harmful_one_starts_exactly_one_retraining(
     shop: Shop, services: Outcome
 ) -> None:
@@ -81,7 +79,6 @@ def test_a_quiet_window_starts_nothing_and_a_harmful_one_starts_exactly_one_retr
     assert len([r for r in shop.runs_of("fine-tune") if r["deployment_id"]]) == 1
 
 
-@pytest.mark.timeout(1800)
 def test_an_event_that_a_killed_server_never_got_is_delivered_once_when_there_is_one_again(
     shop: Shop, services: Outcome
 ) -> None:
