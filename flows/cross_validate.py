@@ -9,7 +9,7 @@ from flows.prepare_data import prepare_data
 from flows.score import score
 from tasks.evaluation.task import cross_scores
 from tasks.modeling.task import answer_columns, locate_encoder, tag_columns
-from tasks.preparation.task import cut_fold, prepared
+from tasks.preparation.task import Folding, cut_fold, prepared
 from tasks.tokenization.task import tokenize
 
 WITHOUT_PREPARATION = "preparation={}"
@@ -29,7 +29,14 @@ def cross_validate(pipeline: str = "support", folds: int = 5, overrides: list[st
     plan = load_pipeline(pipeline, overrides)
     # Variants of a row must not stand in another fold than the row, so they come after the cut.
     checked, _ = prepare_data(pipeline, [*(overrides or []), WITHOUT_PREPARATION])
-    assessments = [_assess_fold(plan, checked, fold, folds, pipeline, overrides) for fold in range(folds)]
+    folding = Folding(
+        folds=folds,
+        texts=plan.tokenization.columns,
+        group_column=plan.group_column,
+        strata=plan.fold_strata,
+        seed=plan.training.seed,
+    )
+    assessments = [_assess_fold(plan, checked, fold, folding, pipeline, overrides) for fold in range(folds)]
     return cross_scores(plan.name, assessments)
 
 
@@ -37,13 +44,12 @@ def _assess_fold(
     plan: Pipeline,
     checked: ValidatedSnapshot,
     fold: int,
-    folds: int,
+    folding: Folding,
     pipeline: str,
     overrides: list[str] | None,
 ) -> Assessment:
     texts, tags, answers = plan.tokenization, tag_columns(plan.heads), answer_columns(plan.heads)
-    seed = plan.training.seed
-    cut = cut_fold(checked, fold, folds, texts.columns, plan.group_column, plan.fold_strata, seed)
+    cut = cut_fold(checked, fold, folding)
     rows = prepared(cut, plan.preparation, texts.text_column, tags, texts.pair_column, answers)
     tokens = tokenize(rows, locate_encoder(plan.encoder), texts, tags, answers)
     model = fine_tune(rows, tokens, pipeline, overrides)

@@ -7,6 +7,22 @@ from tasks.preparation.balancing import Balance
 from tasks.preparation.translation import Translator
 
 
+class Folding(BaseModel):
+    """How rows in domain are cut into folds.
+
+    Rows of one group stay together, those without a group where the words of their `texts` are the same; each fold has
+    about the same share of every value of the column `strata`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folds: int
+    texts: tuple[str, ...]
+    group_column: str | None
+    strata: str | None
+    seed: int
+
+
 class Preparation(BaseModel):
     """What is done to training rows alone, once they are known to be good; by default nothing.
 

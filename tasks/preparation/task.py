@@ -2,11 +2,11 @@
 
 from data_contracts.artifacts import ValidatedSnapshot
 from tasks.modeling.encoder import encoder_digest
-from tasks.preparation.settings import Preparation
+from tasks.preparation.settings import Folding, Preparation
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
-__all__ = ["Preparation", "cut_fold", "prepare", "prepared"]
+__all__ = ["Folding", "Preparation", "cut_fold", "prepare", "prepared"]
 
 
 def prepared(
@@ -28,22 +28,13 @@ def prepared(
 
 
 @cached_task("preparation")
-def cut_fold(
-    snapshot: ValidatedSnapshot,
-    fold: int,
-    folds: int,
-    texts: tuple[str, ...],
-    group_column: str | None,
-    strata: str | None,
-    seed: int,
-) -> ValidatedSnapshot:
+def cut_fold(snapshot: ValidatedSnapshot, fold: int, folding: Folding) -> ValidatedSnapshot:
     """The rows in domain divided anew: one part is the test, the next one the validation, the others train."""
     from tasks.preparation.folds import cut_folds
 
     store = open_store()
     with store.draft() as draft:
-        folder = store.directory(snapshot.digest)
-        rows = cut_folds(folder, fold, folds, texts, group_column, strata, seed, output=draft)
+        rows = cut_folds(store.directory(snapshot.digest), fold, folding, output=draft)
         return snapshot.model_copy(update={"digest": store.publish(draft), "parents": (snapshot.digest,), "rows": rows})
 
 

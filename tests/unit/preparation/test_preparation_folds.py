@@ -10,6 +10,7 @@ import pytest
 
 from data_contracts.errors import InputError
 from tasks.preparation.folds import cut_folds
+from tasks.preparation.settings import Folding
 
 FOLDS = 4
 MOODS = ["good"] * 12 + ["bad"] * 8
@@ -34,7 +35,7 @@ def cut(snapshot: Path, fold: int, **changed: Any) -> tuple[Path, dict[str, int]
     settings = {"folds": FOLDS, "texts": ("text",), "group_column": None, "strata": "mood", "seed": 1} | changed
     output = snapshot.parent / f"fold-{fold}-{len(list(snapshot.parent.iterdir()))}"
     output.mkdir()
-    return output, cut_folds(snapshot, fold, output=output, **settings)
+    return output, cut_folds(snapshot, fold, Folding.model_validate(settings), output)
 
 
 def ids(folder: Path, split: str) -> list[str]:
