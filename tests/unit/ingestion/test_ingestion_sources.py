@@ -345,6 +345,11 @@ def test_a_file_or_folder_without_read_permission_is_named(tmp_path: Path) -> No
         source.shards()
     with somebody_else(), pytest.raises(InputError, match=r"\*\*/\*\.jsonl may not be read: .* Check its permissions"):
         JsonLines(path=f"{tmp_path}/**/*.jsonl").shards()
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "may").symlink_to(folder)
+    with somebody_else(), pytest.raises(InputError, match=r"\*/\*\.jsonl may not be read: .* Check its permissions"):
+        JsonLines(path=f"{links}/*/*.jsonl").shards()
     folder.chmod(0o755)
 
 
