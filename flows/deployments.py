@@ -4,7 +4,7 @@ import copy
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from flows.processes import ROOT
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import DeploymentSchedule
+    from prefect.client.schemas.responses import DeploymentResponse
 
 WATCHING = "watch-windows"
 
@@ -76,13 +77,16 @@ def scheduled_already(content: dict[str, Any]) -> list[Scheduled]:
         ) from error
 
 
-def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path) -> list[str]:
-    """Deploys what prefect.yaml says, scheduled for these pipelines and no others; says what runs by itself.
+def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path) -> tuple[list[str], list[str]]:
+    """Deploys what prefect.yaml says, scheduled for these pipelines and no others.
 
-    `folder` keeps the file that was deployed.
+    Gives what runs by itself, and what does not because people switched it off: `prefect deploy` alone would switch
+    it on again. `folder` keeps the file that was deployed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted, path = with_schedules(content, pipelines), folder / "prefect.yaml"
+    with _client() as client:
+        off = [line for entry in wanted["deployments"] for line in _leave_off(client, entry)]
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -98,7 +102,26 @@ def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path
                     client.delete_deployment_schedule(schedule.deployment_id, schedule.id)
             of = ", ".join(schedule["parameters"]["pipeline"] for schedule in entry["schedules"])
             lines.append(f"{entry['name']} of {of or 'none, for none names `data.windows`'}")
-    return lines
+    return lines, off
+
+
+def _leave_off(client: "SyncPrefectClient", entry: dict[str, Any]) -> Iterator[str]:
+    """Switches off in the entry what is off at the server, a line for each."""
+    if (deployment := _deployed(client, entry)) is None:
+        return
+    if deployment.paused:
+        entry["paused"] = True
+        yield f"deployment {entry['name']}"
+    inactive = {schedule.slug for schedule in deployment.schedules if not schedule.active}
+    for schedule in entry.get("schedules", []):
+        if schedule["slug"] in inactive:
+            schedule["active"] = False
+            yield f"schedule {schedule['slug']}"
+    for trigger in entry.get("triggers", []):
+        found = client.read_automations_by_name(trigger["name"])
+        if found and not any(automation.enabled for automation in found):
+            trigger["enabled"] = False
+            yield f"automation {trigger['name']}"
 
 
 def _of_a_pipeline(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,15 +131,20 @@ def _of_a_pipeline(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _schedules_of(client: "SyncPrefectClient", entry: dict[str, Any]) -> "list[DeploymentSchedule]":
     """The server's schedules of an entry of prefect.yaml, of whatever pipeline; those that people made are others."""
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        deployment = client.read_deployment_by_name(f"{entry['name']}/{entry['name']}")
-    except ObjectNotFound:
+    if (deployment := _deployed(client, entry)) is None:
         return []
     # Of a pipeline, or as `prefect deploy` makes them of prefect.yaml itself.
     own = re.compile("|".join(f"{re.escape(schedule['slug'])}(-.*)?" for schedule in entry["schedules"]))
     return [schedule for schedule in deployment.schedules if own.fullmatch(schedule.slug or "")]
+
+
+def _deployed(client: "SyncPrefectClient", entry: dict[str, Any]) -> "DeploymentResponse | None":
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return client.read_deployment_by_name(f"{entry['name']}/{entry['name']}")
+    except ObjectNotFound:
+        return None
 
 
 def _client() -> "SyncPrefectClient":

@@ -66,7 +66,10 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
     say(f"pools: cpu ({CPU_RUNS} runs at once on this machine), gpu ({max(1, gpus)})")
     say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
     chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
-    say(f"schedules: {'; '.join(deploy(content, chosen, home.services))}")
+    scheduled_now, off = deploy(content, chosen, home.services)
+    say(f"schedules: {'; '.join(scheduled_now)}")
+    if off:
+        say(f"switched off in the pages, and left so: {', '.join(off)}")
     wanted: dict[str, tuple[str, int, str | None]] = {"worker-cpu": ("cpu", CPU_RUNS, None)}
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")

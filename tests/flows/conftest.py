@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +106,16 @@ class Shop:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                # So the server says that its database is busy.
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                time.sleep(1)
 
     def send_event(self, event: str, resource: str, payload: dict[str, Any], occurred: datetime | None = None) -> None:
         """An event about a resource, at the server as if a process had sent it."""
@@ -115,6 +124,12 @@ class Shop:
         self.api(
             "events", [{"event": event, "resource": about, "payload": payload, "occurred": at, "id": str(uuid.uuid4())}]
         )
+
+    def switch_schedules(self, on: bool) -> None:
+        """Whether the server starts what is due; a run that it has planned and not started goes with `on=False`."""
+        for deployment in self.api("deployments/filter", {}):
+            if deployment["schedules"]:
+                self.api(f"deployments/{deployment['id']}/{'resume' if on else 'pause'}_deployment", {})
 
     def runs_of(self, flow: str) -> list[dict[str, Any]]:
         """Flow runs of a flow, oldest first."""
@@ -163,7 +178,10 @@ def first_run(shop: Shop) -> Outcome:
 @pytest.fixture(scope="session")
 def services(shop: Shop, first_run: Outcome) -> Iterator[Outcome]:
     """Server, pools, deployments and workers, from the first run's database on."""
-    yield shop.graft("up", "--port", str(shop.port))
+    up = shop.graft("up", "--port", str(shop.port))
+    # What the clock says is not part of a test.
+    shop.switch_schedules(on=False)
+    yield up
     shop.graft("down")
 
 

@@ -128,4 +128,34 @@ def test_the_server_plans_the_runs_of_every_schedule(shop: Shop, services: Outco
         return {scheduled[run["deployment_id"]] for run in runs if run["auto_scheduled"]}
 
     assert {"data-to-model", "watch-windows", "reconcile"} <= set(scheduled.values())
+    shop.switch_schedules(on=True)
     wait_for(planned, set(scheduled.values()).__le__, "planned", seconds=120)
+    shop.switch_schedules(on=False)
+
+
+def test_what_people_switched_off_in_the_pages_stays_off(shop: Shop, services: Outcome) -> None:
+    deployment = shop.api("deployments/name/reconcile/reconcile", None, "GET")
+    (schedule,) = deployment["schedules"]
+    (automation,) = (a for a in shop.api("automations/filter", {}) if a["name"] == "retrain on confirmed drift")
+
+    def switch(on: bool) -> None:
+        shop.api(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": on}, "PATCH")
+        shop.api(f"automations/{automation['id']}", {"enabled": on}, "PATCH")
+
+    def automations() -> dict[str, bool]:
+        return {a["name"]: a["enabled"] for a in shop.api("automations/filter", {})}
+
+    switch(on=False)
+    up = shop.graft("up", "--port", str(shop.port))
+    off = "deployment data-to-model, deployment watch-windows, automation retrain on confirmed drift, "
+    off += "deployment reconcile, schedule every-ten-minutes"
+    assert f"switched off in the pages, and left so: {off}\n" in up.text
+    found = {d["name"]: d for d in shop.api("deployments/filter", {})}
+    assert {name for name, d in found.items() if d["paused"]} == {"data-to-model", "watch-windows", "reconcile"}
+    assert [s["active"] for d in found.values() for s in d["schedules"]].count(False) == 1
+    assert automations() == {"retrain on confirmed drift": False, "report failed actions": True}
+    (automation,) = (a for a in shop.api("automations/filter", {}) if a["name"] == "retrain on confirmed drift")
+    deployment = shop.api("deployments/name/reconcile/reconcile", None, "GET")
+    (schedule,) = deployment["schedules"]
+    switch(on=True)
+    assert all(automations().values())

@@ -104,7 +104,6 @@ def test_an_event_that_a_killed_server_never_got_is_delivered_once_when_there_is
 
     up = shop.graft("up", "--port", str(shop.port))
     assert up.code == 0, up.text
-    # The schedule of `reconcile` may be first.
     done = shop.graft("reconcile", pipeline)
     assert done.code == 0, done.text
     assert "announced" in kinds(ledger)
