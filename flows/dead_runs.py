@@ -1,8 +1,11 @@
 """Runs whose process is gone without a word, which the server takes for running until somebody tells it."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from flows.processes import RUN_OF_A_WORKER
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -22,7 +25,7 @@ def close_dead_runs(why: str, states: Sequence[str] = AT_WORK) -> list[str]:
 
     with get_client(sync_client=True) as client:
         of_workers = _find(client, states, deployment_id={"is_null_": False})
-        dead = [run for run in of_workers if not _lives(run.infrastructure_pid)]
+        dead = [run for run in of_workers if not _lives(str(run.id), run.infrastructure_pid)]
         for run in dead:
             _close(client, run, why)
         return [f"{client.read_flow(run.flow_id).name} of {run.name}" for run in dead]
@@ -45,14 +48,14 @@ def _find(client: "SyncPrefectClient", states: Sequence[str], **wanted: Any) -> 
     return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
 
 
-def _lives(pid: str | None) -> bool:
+def _lives(run: str, pid: str | None) -> bool:
+    """Whether the process of that number is one of this run: after a reboot it may be anybody's."""
     if pid is None or not pid.isdigit():
         return False
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        return psutil.Process(int(pid)).environ().get(RUN_OF_A_WORKER) == run
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        # Somebody else's worker started it.
+    except psutil.AccessDenied:
+        # Somebody else's worker may have started it.
         return True
-    return True

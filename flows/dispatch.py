@@ -12,10 +12,9 @@ from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 from pydantic import BaseModel
 
+from flows.processes import RUN_OF_A_WORKER
+
 R = TypeVar("R")
-# Prefect's workers set it in the process of a run, and prefect.runtime.flow_run reads it. To ask
-# prefect.runtime.deployment instead costs a run by hand a call to the server each time.
-RUN_OF_A_WORKER = "PREFECT__FLOW_RUN_ID"
 
 
 def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
@@ -58,4 +57,5 @@ def _run_of(deployment: str, parameters: dict[str, Any], key: str, **how: Any) -
 
 def started_by_a_worker() -> bool:
     """Whether this process works off a run of a deployment."""
+    # To ask prefect.runtime.deployment instead costs a run by hand a call to the server each time.
     return RUN_OF_A_WORKER in os.environ

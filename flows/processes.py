@@ -20,6 +20,8 @@ from tasks.storage.home import Home
 ROOT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
+# Prefect's workers set it in the process of a run, and prefect.runtime.flow_run reads it.
+RUN_OF_A_WORKER = "PREFECT__FLOW_RUN_ID"
 
 
 @dataclass(frozen=True)
