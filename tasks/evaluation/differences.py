@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.clusters import Clusters, sums_of_clusters
 from tasks.evaluation.policy import SKILL, GatePolicy
-from tasks.evaluation.resampling import resampled_sums
+from tasks.evaluation.resampling import DRAWS, INTERVAL, resampled_sums
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.heads import AnyHead
 
@@ -106,6 +106,13 @@ def differences(opponent: str, split: str, tasks: Mapping[str, PairedRows], poli
     rows = len(next(iter(tasks.values())).known)
     mean = float(np.mean(list(values.values())))
     return [*found, _difference(opponent, SKILL, split, mean, np.mean(list(drawn.values()), axis=0), rows, policy)]
+
+
+def interval_of_difference(paired: PairedRows) -> tuple[float, float]:
+    """Two-sided 95% interval of the candidate's score less the opponent's, where no gate asks for another."""
+    (drawn,) = _draws([paired], DRAWS)
+    low, high = np.quantile(drawn, INTERVAL)
+    return float(low), float(high)
 
 
 def write_evidence(path: Path, evidence: list[Difference]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.evaluation.clusters import read_clusters
-from tasks.evaluation.resampling import paired_interval
+from tasks.evaluation.differences import PairedRows, interval_of_difference
 from tasks.evaluation.scoring import SCORES, Score, read_scores
 from tasks.modeling.answers import read_answers, read_ids, read_labels
 from tasks.modeling.heads import AnyHead
@@ -85,7 +85,8 @@ def _paired(
     if clusters is not None:
         of_row = dict(zip(read_ids(after.snapshot, split), clusters, strict=True))
         clusters = np.array([of_row[row] for row in sorted(rows[1])], dtype=np.int64)
-    return paired_interval(heads[1].score_of_sums, tables[1], tables[0], clusters)
+    known = np.ones(len(tables[1]), dtype=bool)
+    return interval_of_difference(PairedRows(heads[1].score_of_sums, tables[1], tables[0], known, clusters))
 
 
 def _labelled(scored: Scored, task: str, split: str) -> dict[str, tuple[Any, Any]]:

@@ -42,19 +42,6 @@ def score_interval(
     return float(low), float(high)
 
 
-def paired_interval(
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    clusters: Clusters | None = None,
-) -> tuple[float, float]:
-    """95% interval of how far the first table's score is above the second's; a draw takes the same rows of both."""
-    sums = resampled_sums(sums_of_clusters(np.concatenate([first, second], axis=1), clusters), DRAWS)
-    width = first.shape[1]
-    low, high = np.quantile(score(sums[:, :width]) - score(sums[:, width:]), INTERVAL)
-    return float(low), float(high)
-
-
 def _fingerprints(table: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
     """(rows,) the rows' places on one random line, which rows that differ share once in 2^50."""
     places = np.zeros(len(table))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.evaluation.clusters import read_clusters
-from tasks.evaluation.resampling import paired_interval
+from tasks.evaluation.differences import interval_of_difference, paired_rows
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead
@@ -64,20 +64,13 @@ def measure_transfer(
         for task, folder in alone.items():
             head = {task: heads[task]}
             labels = read_labels(snapshot, split, head)[task]
-            known = [row for row, label in enumerate(labels) if label is not None]
-            if not known:
+            first, second = (read_answers(of / f"{split}.parquet", head).answers[task] for of in (together, folder))
+            paired = paired_rows(heads[task], labels, first, second, clusters)
+            if not paired.known.any():
                 continue
-            tables = [
-                heads[task].statistics(
-                    [read_answers(of / f"{split}.parquet", head).answers[task][row] for row in known],
-                    [labels[row] for row in known],
-                )
-                for of in (together, folder)
-            ]
-            values = [float(heads[task].score_of_sums(table.sum(axis=0)[None])[0]) for table in tables]
-            of_known = None if clusters is None else clusters[known]
-            low, high = paired_interval(heads[task].score_of_sums, tables[0], tables[1], of_known)
-            found.append(Transfer(task, split, values[0], values[1], low, high, len(known)))
+            values = [float(paired.score(of.sum(axis=0)[None])[0]) for of in (paired.candidate, paired.opponent)]
+            low, high = interval_of_difference(paired)
+            found.append(Transfer(task, split, values[0], values[1], low, high, int(paired.known.sum())))
     return found
 
 

@@ -85,7 +85,8 @@ def test_so_is_that_of_a_slice_of_a_change_and_of_what_is_gained_together(
         assert moved.high is not None
         (effect,) = measure_transfer(snapshot, HEADS, after, {"intent": before}, ["test"], column)
         widths.append([moved.high - moved.low, effect.high - effect.low])
-    assert np.divide(widths[1], widths[0]) == pytest.approx([WIDER] * 2, rel=0.1)
+    # Two whole clusters are added to few, and two rows to many.
+    assert np.divide(widths[1], widths[0]) == pytest.approx([WIDER * 1.12] * 2, rel=0.05)
     # Each customer has as many rows in either half, and all are right or all wrong: drawn whole, the halves are alike.
     half = {
         c: score_slices(snapshot, after, HEADS, ["test"], ["customer"], group_column=c)[0] for c in (None, "customer")

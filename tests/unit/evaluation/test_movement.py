@@ -20,11 +20,17 @@ def scored(snapshot: Path, answers: Path, heads: dict[str, AnyHead] = HEADS) -> 
     return Scored(scores=answers, answers=answers, snapshot=snapshot, heads=heads)
 
 
-def test_a_model_that_answers_the_same_has_not_moved_at_all(write_rows: Write, write_model_answers: Write) -> None:
+# What the gate would say of two models that answer each of 40 rows alike: of 42 rows, each is right in one more.
+ALIKE = (pytest.approx(-0.07, abs=0.01), pytest.approx(0.07, abs=0.01))
+
+
+def test_a_model_that_answers_the_same_has_moved_no_more_than_the_gate_would_say(
+    write_rows: Write, write_model_answers: Write
+) -> None:
     snapshot = write_rows("test", intent=LABELS)
     same = scored(snapshot, write_model_answers("m", "test", {"intent": ["refund"] * 40}))
     (moved,) = movements(same, same)
-    assert (moved.before, moved.after, moved.change, moved.low, moved.high) == (0.5, 0.5, 0.0, 0.0, 0.0)
+    assert (moved.before, moved.after, moved.change, moved.low, moved.high) == (0.5, 0.5, 0.0, *ALIKE)
 
 
 def test_the_interval_is_that_of_the_difference_on_the_same_rows(write_rows: Write, write_model_answers: Write) -> None:
@@ -86,4 +92,4 @@ def test_the_same_rows_in_another_order_are_compared_row_by_row(
         table = pq.read_table(source / "test.parquet")
         pq.write_table(table.take(list(range(len(table)))[::-1]), target / "test.parquet")
     (moved,) = movements(first, scored(turned, answers))
-    assert (moved.change, moved.low, moved.high) == (0.0, 0.0, 0.0)
+    assert (moved.change, moved.low, moved.high) == (0.0, *ALIKE)
