@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from data_contracts.drift import Decided, Finished, TakenUp
-from flows.processes import ROOT
+from flows.processes import ROOT, RUN_OF_A_WORKER
 from tasks.drift.ledger import DriftLedger
+from tasks.drift.task_retraining import HEARTBEAT
 from tasks.storage.store import Store
 from tests.flows.conftest import Outcome, Shop, wait_for
 from tests.unit.drift.ledgers import judged
@@ -22,7 +22,11 @@ def run_in_state(shop: Shop, state: str, heartbeat: timedelta | None = None) -> 
     flow = shop.api("flows/", {"name": "stand-in"})["id"]
     run: str = shop.api("flow_runs/", {"flow_id": flow, "state": {"type": state}})["id"]
     if heartbeat is not None:
-        shop.send_event("prefect.flow-run.heartbeat", f"prefect.flow-run.{run}", {}, datetime.now(UTC) - heartbeat)
+        resource = f"prefect.flow-run.{run}"
+        shop.send_event(HEARTBEAT, resource, {}, datetime.now(UTC) - heartbeat)
+        # Events are written to the server's database in batches.
+        wanted = {"filter": {"event": {"name": [HEARTBEAT]}, "resource": {"id": [resource]}}}
+        wait_for(lambda: shop.api("events/filter", wanted)["total"], bool, "written", SECONDS)
     return run
 
 
@@ -45,8 +49,6 @@ def test_a_retraining_is_closed_where_its_run_is_over_gone_or_silent_and_let_be_
         keys = {"window_digest": decision.window_digest, "model_version": 1}
         for happening in (Decided(decision=decision), TakenUp(window=window, flow_run=run, **keys)):
             ledger.append(lambda _, happening=happening: happening, datetime.now(UTC))
-    # Events are written to the server's database in batches.
-    time.sleep(10)
     done = shop.graft("reconcile")
     assert done.code == 0, done.text
     ends = [e.happening for e in ledger.entries() if isinstance(e.happening, Finished)]
@@ -120,15 +122,20 @@ def test_runs_of_workers_whose_process_is_gone_are_closed_with_their_parts_and_n
     # A release that waits for a person.
     dead.append(run("RUNNING", None, None, parent=dead[0]))
     dead.append(run("PAUSED", None, None, parent=dead[-1]))
+    # A process that has the number of one from before a reboot.
+    dead.append(run("RUNNING", os.getpid(), of_workers["fine-tune"]))
     others = [
-        run("RUNNING", os.getpid(), of_workers["fine-tune"]),
+        run("RUNNING", None, of_workers["fine-tune"]),
         run("SCHEDULED", None, of_workers["fine-tune"]),
         run("COMPLETED", gone.pid, of_workers["fine-tune"]),
         run("RUNNING", None, None),
     ]
+    alive = subprocess.Popen(["sleep", "600"], env={**os.environ, RUN_OF_A_WORKER: others[0]})
+    shop.api(f"flow_runs/{others[0]}", {"infrastructure_pid": str(alive.pid)}, "PATCH")
     close = "from flows.dead_runs import close_dead_runs; print(*close_dead_runs('the power failed'))"
     server = {"PREFECT_API_URL": f"http://127.0.0.1:{shop.port}/api", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", close], env=shop.environment | server, check=True, timeout=SECONDS)
+    alive.kill()
     states = {r["id"]: r["state"] for r in shop.runs_of("stand-in")}
     assert [(states[of]["type"], states[of]["message"]) for of in dead] == [("CRASHED", "the power failed")] * len(dead)
     assert [states[of]["type"] for of in others] == ["RUNNING", "SCHEDULED", "COMPLETED", "RUNNING"]
