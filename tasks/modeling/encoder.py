@@ -146,7 +146,9 @@ def load_encoder(folder: Path, *, pretrained: bool = True) -> "nn.Module":
 def freeze(encoder: "nn.Module", layers: int) -> None:
     """Excludes the embeddings and the first `layers` layers from training, and from dropout: they always say the same.
 
-    Raises InputError where the encoder's layers cannot be told apart or are fewer.
+    So does all that those layers hang on, such as embeddings of distances, which all layers share (DeBERTa, MPNet), or
+    what widens the embeddings (ELECTRA, ALBERT). Raises InputError where the encoder's layers cannot be told apart or
+    are fewer.
     """
     embeddings = getattr(encoder, "embeddings", None)
     _, stack = layer_stack(encoder)
@@ -158,6 +160,8 @@ def freeze(encoder: "nn.Module", layers: int) -> None:
     for part in (embeddings, *stack[:layers]):
         part.requires_grad_(False)
         set_dropout(part, 0.0)
+    for weight in _weights_behind(encoder, stack[layers - 1]) if layers else ():
+        weight.requires_grad_(False)
 
 
 def layer_stack(encoder: "nn.Module") -> tuple[str, "nn.ModuleList"]:
@@ -184,6 +188,29 @@ def set_dropout(encoder: "nn.Module", share: float) -> None:
         for name in OF_ATTENTION:
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
+
+
+def _weights_behind(encoder: "nn.Module", layer: "nn.Module") -> list["nn.Parameter"]:
+    """Weights that learn and that what the layer gives hangs on, as the gradient for two tokens shows."""
+    import torch
+
+    given: list[Any] = []
+    hook = layer.register_forward_hook(lambda _, __, output: given.append(output))
+    was_training = encoder.training
+    # Nothing is drawn at random, which would change what the training draws.
+    encoder.eval()
+    tokens = torch.ones(1, 2, dtype=torch.long, device=next(encoder.parameters()).device)
+    try:
+        encoder(input_ids=tokens, attention_mask=tokens)
+    finally:
+        hook.remove()
+        encoder.train(was_training)
+    states = given[-1][0] if isinstance(given[-1], tuple) else given[-1]
+    if not states.requires_grad:
+        return []
+    learning = [weight for weight in encoder.parameters() if weight.requires_grad]
+    gradients = torch.autograd.grad(states.sum(), learning, allow_unused=True)
+    return [weight for weight, gradient in zip(learning, gradients, strict=True) if gradient is not None]
 
 
 def _of_attention(module: "nn.Module", name: str) -> bool:

@@ -19,6 +19,8 @@ from transformers import (
     BertModel,
     DistilBertConfig,
     DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
     MPNetConfig,
     MPNetModel,
 )
@@ -245,6 +247,21 @@ def test_freezing_spares_the_embeddings_and_the_first_layers(
     assert trained_parts(encoder) == {"embeddings", "encoder.layer.0", "encoder.layer.1"}
     freeze(encoder, layers)
     assert trained_parts(encoder) == trained
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_frozen_layers_are_given_is_frozen_too_and_nothing_is_drawn_for_it(training: bool) -> None:
+    width = {"vocab_size": 200, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    electra = ElectraModel(ElectraConfig(**width, num_hidden_layers=2, embedding_size=16)).train(training)
+    albert = AlbertModel(AlbertConfig(**width, embedding_size=16), add_pooling_layer=False)
+    random = torch.get_rng_state()
+    freeze(electra, 1)
+    freeze(albert, 1)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert electra.training == training
+    # Between the embeddings and the layers lies what widens them, and all of ALBERT's layers are one.
+    assert trained_parts(electra) == {"encoder.layer.1"}
+    assert trained_parts(albert) == set()
 
 
 def test_more_layers_than_there_are_cannot_be_frozen(tiny_encoder: Path) -> None:

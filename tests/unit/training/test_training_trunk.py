@@ -9,12 +9,16 @@ from torch import Tensor, nn
 from transformers import (
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
     ElectraConfig,
     ElectraModel,
     ModernBertConfig,
     ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
 )
 
 from tasks.modeling.encoder import freeze, set_dropout
@@ -33,10 +37,13 @@ def encoders() -> dict[str, nn.Module]:
     torch.manual_seed(0)
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
     distil = DistilBertConfig(vocab_size=500, dim=32, n_layers=3, n_heads=2, hidden_dim=64)
+    distances = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8}
     return {
         "bert": BertModel(BertConfig(**WIDTH, num_hidden_layers=3), add_pooling_layer=False),
         "distilbert": DistilBertModel(distil),
         "modernbert": ModernBertModel(ModernBertConfig(**WIDTH, **special, num_hidden_layers=3)),
+        "deberta": DebertaV2Model(DebertaV2Config(**WIDTH, num_hidden_layers=3, type_vocab_size=0, **distances)),
+        "mpnet": MPNetModel(MPNetConfig(**WIDTH, num_hidden_layers=3, pad_token_id=0), add_pooling_layer=False),
     }
 
 
@@ -80,6 +87,22 @@ def test_states_and_gradients_are_those_of_the_whole_encoder(
         assert (wanted is None) == (given is None)
         if wanted is not None and given is not None:
             assert torch.allclose(given, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["deberta", "mpnet"])
+def test_whatever_is_learnt_frozen_layers_say_the_same_where_all_layers_share_distances(
+    name: str, tmp_path: Path
+) -> None:
+    encoder = prepared(encoders()[name], 1)
+    trunk = trunk_of(encoder, 1, IDS, 0, 64, bf16=False, packed=False, folder=tmp_path)
+    assert trunk is not None
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight))
+    batch, mask, whole = states(encoder, BATCH)
+    kept = trunk.states(BATCH, batch, mask)
+    assert torch.allclose(kept[mask.bool()], whole[mask.bool()], rtol=0, atol=1e-4)
 
 
 def test_frozen_layers_are_not_computed_again(tmp_path: Path) -> None:
