@@ -72,7 +72,8 @@ def pair_frame_of(tokenizer: "Tokenizer") -> PairFrame:
     """The special tokens of the tokenizer's template for pairs."""
     sequences = tokenizer.encode("a", "a").sequence_ids
     first, second = sequences.index(0), sequences.index(1)
-    return PairFrame(first, second - first - 1, len(sequences) - second - 1)
+    # Counted, for a small vocabulary has two pieces for the letter, one of them the space before it.
+    return PairFrame(first, sequences[first:second].count(None), sequences[second:].count(None))
 
 
 def is_pair(whole: "Sequence[Encoding]") -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
 from tokenizers.processors import TemplateProcessing
 
 from tasks.modeling.limits import TokenLimit
@@ -59,6 +61,20 @@ def two_closing(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture(scope="module")
+def letter_by_letter(two_closing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer whose vocabulary is a space and letters, so that a word of one letter has two pieces."""
+    folder = shutil.copytree(two_closing, tmp_path_factory.mktemp("letters") / "encoder")
+    pieces = [("<s>", 0.0), ("</s>", 0.0), ("\u2581", -1.0), *((letter, -1.0) for letter in "abcdefghij")]
+    library = Tokenizer(Unigram(pieces, unk_id=0))
+    library.pre_tokenizer = Metaspace()
+    library.post_processor = TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    library.save(str(folder / "tokenizer.json"))
+    return folder
+
+
 def test_a_pair_is_framed_by_the_tokenizers_template_and_a_missing_second_text_makes_a_single_one(
     tiny_encoder: Path,
 ) -> None:
@@ -70,6 +86,15 @@ def test_a_pair_is_framed_by_the_tokenizers_template_and_a_missing_second_text_m
     ]
     assert found.segments is not None
     assert found.segments.lists() == [[0, 0, 0, 0, 1, 1], [0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_special_tokens_are_told_from_the_pieces_of_a_word(letter_by_letter: Path) -> None:
+    (whole,) = cutting(letter_by_letter, 64).encode([("bcdef", "ghij")]).input_ids.lists()
+    assert whole == [0, 2, 4, 5, 6, 7, 8, 1, 1, 2, 9, 10, 11, 12, 1]
+    (cut,) = cutting(letter_by_letter, 10).encode([("bcdef", "ghij")]).input_ids.lists()
+    assert cut == [0, 2, 4, 5, 1, 1, 2, 9, 10, 1]
+    windows = sliding(letter_by_letter, 20, 4).encode([("bcdef", "ghij" * 3)]).input_ids.lists()
+    assert [(ids[:9], ids[-1]) for ids in windows] == [(whole[:9], 1)] * len(windows)
 
 
 def test_an_encoder_without_segments_is_given_none(tiny_encoder: Path, two_closing: Path) -> None:
