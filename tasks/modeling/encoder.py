@@ -19,8 +19,13 @@ PACKAGE = "package:"
 WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 POOLER = "pooler."
 FEW_WEIGHTS = 5
-# These count positions from behind the padding id on, so that the first two are no token's.
-POSITIONS_FROM_TWO = ("roberta", "xlm-roberta", "camembert", "mpnet")
+# These count positions from behind the padding id on, so that the first ones are no token's.
+POSITIONS_BEHIND_PADDING = (
+    *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert", "data2vec-text"),
+    *("ibert", "longformer", "luke", "mpnet"),
+)
+# Whatever its configuration says.
+PADDING_OF_MPNET = 1
 # Where encoders keep the share of dropout of attention's weights: a module, or a number.
 OF_ATTENTION = ("attention_dropout", "attn_dropout")
 WANTED = ("*.json", "*.txt", "*.model", "*.spm", "*.safetensors", "*.bin")
@@ -76,12 +81,16 @@ def token_positions(folder: Path) -> int | None:
     """The longest text, in tokens, that the encoder has positions for; None where its configuration sets no limit."""
     config = _configuration(folder)
     positions: int | None = getattr(config, "max_position_embeddings", None)
-    return positions if positions is None else positions - first_position(config)
+    # XLNet, whose positions are distances, says -1.
+    return None if positions is None or positions < 0 else positions - first_position(config)
 
 
 def first_position(config: Any) -> int:
     """The position of a text's first token, by the encoder's configuration."""
-    return 2 if config.model_type in POSITIONS_FROM_TWO else 0
+    if config.model_type not in POSITIONS_BEHIND_PADDING:
+        return 0
+    padding: int = PADDING_OF_MPNET if config.model_type == "mpnet" else config.pad_token_id
+    return padding + 1
 
 
 def reads_segments(folder: Path) -> bool:
@@ -185,8 +194,8 @@ def set_dropout(encoder: "nn.Module", share: float) -> None:
         for name, part in [*module.named_children()]:
             if isinstance(part, nn.Dropout):
                 setattr(module, name, Dropout(0.0 if _of_attention(module, name) else share).train(part.training))
-        for name in OF_ATTENTION:
-            if isinstance(getattr(module, name, None), float):
+        for name in (*OF_ATTENTION, "dropout"):
+            if _of_attention(module, name) and isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
 
 

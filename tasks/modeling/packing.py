@@ -79,13 +79,19 @@ def pack(encoder: nn.Module) -> bool:
     if not getattr(encoder, "_can_set_attn_implementation", bool)():
         return False
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
-    return bool(encoder.config._attn_implementation == ATTENTION)  # type: ignore[union-attr]
+    return attention_of(encoder) == ATTENTION
 
 
-def unpack(encoder: nn.Module) -> None:
-    """Takes that back."""
-    if encoder.config._attn_implementation == ATTENTION:  # type: ignore[union-attr]
-        encoder.set_attn_implementation("sdpa")  # type: ignore[operator]
+def attention_of(encoder: nn.Module) -> str:
+    """What transformers calls the encoder's attention."""
+    found: str = encoder.config._attn_implementation  # type: ignore[union-attr, assignment]
+    return found
+
+
+def unpack(encoder: nn.Module, attention: str) -> None:
+    """Takes that back: gives the encoder the attention that it had."""
+    if attention_of(encoder) == ATTENTION:
+        encoder.set_attn_implementation(attention)  # type: ignore[operator]
 
 
 def _mask_of_padding(*arguments: Any, attention_mask: Tensor | None = None, **others: Any) -> Tensor | None:

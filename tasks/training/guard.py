@@ -9,7 +9,7 @@ from torch import Tensor
 from data_contracts.errors import InputError
 from tasks.modeling.inference import lower_precision, mask_of, pad
 from tasks.modeling.network import MultiTaskNetwork
-from tasks.modeling.packing import pack, unpack
+from tasks.modeling.packing import attention_of, pack, unpack
 
 logger = logging.getLogger(__name__)
 ROWS_COMPARED = 8
@@ -20,11 +20,11 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 def choose_packing(network: MultiTaskNetwork, input_ids: Sequence[Sequence[int]], pad_id: int, *, bf16: bool) -> None:
     """Has the network read rows end to end where the encoder takes them so, and pad them otherwise.
 
-    Eight rows from the shortest to the longest are compared. Raises InputError where they come out otherwise in a
-    padded batch, too, for then the encoder takes padding for text.
+    Eight rows from the shortest to the longest are compared. Raises InputError for an encoder that asks for more than
+    tokens, and where rows come out otherwise in a padded batch, too, for then it takes padding for text.
     """
     name, rows = type(network.encoder).__name__, _spread(input_ids)
-    was_training = network.training
+    was_training, attention = network.training, attention_of(network.encoder)
     network.eval()
     try:
         alone = _alone(network, rows, pad_id, bf16=bf16)
@@ -32,7 +32,7 @@ def choose_packing(network: MultiTaskNetwork, input_ids: Sequence[Sequence[int]]
         if network.packed and (problem := _problem(network, rows, alone, pad_id, bf16=bf16)):
             logger.warning("%s reads padded batches, which takes longer: end to end, %s", name, problem)
             network.packed = False
-            unpack(network.encoder)
+            unpack(network.encoder, attention)
         if not network.packed and (problem := _problem(network, rows, alone, pad_id, bf16=bf16)):
             raise InputError(
                 f"encoder {name} cannot be trained in batches: of {len(rows)} training rows, {problem} between a row "
@@ -56,7 +56,13 @@ def _spread(input_ids: Sequence[Sequence[int]]) -> list[Sequence[int]]:
 
 
 def _alone(network: MultiTaskNetwork, rows: Sequence[Sequence[int]], pad_id: int, *, bf16: bool) -> Tensor:
-    return torch.cat([_states(network, [row], pad_id, bf16=bf16) for row in rows])
+    try:
+        return torch.cat([_states(network, [row], pad_id, bf16=bf16) for row in rows])
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"encoder {type(network.encoder).__name__} gives no states of tokens and their mask alone: {error}. Choose "
+            "an encoder of texts, such as a BERT, RoBERTa, DeBERTa or ModernBERT."
+        ) from error
 
 
 def _problem(

@@ -21,6 +21,8 @@ from transformers import (
     DistilBertModel,
     ElectraConfig,
     ElectraModel,
+    LongformerConfig,
+    LongformerModel,
     MPNetConfig,
     MPNetModel,
 )
@@ -33,7 +35,6 @@ from tasks.modeling.encoder import (
     freeze,
     load_encoder,
     set_dropout,
-    token_positions,
 )
 
 IDS = torch.tensor([[101, 7592, 2088, 102]])
@@ -310,11 +311,10 @@ def test_dropout_is_of_states_and_not_of_attention(name: str, of_states: int) ->
         assert not torch.equal(encoder(IDS).last_hidden_state, encoder(IDS).last_hidden_state)
 
 
-def test_positions_limit_a_text_and_roberta_keeps_two_of_them(tiny_encoder: Path, tmp_path: Path) -> None:
-    from transformers import RobertaConfig, T5Config
-
-    assert token_positions(tiny_encoder) == 128
-    RobertaConfig(max_position_embeddings=514).save_pretrained(tmp_path / "roberta")
-    assert token_positions(tmp_path / "roberta") == 512
-    T5Config().save_pretrained(tmp_path / "t5")
-    assert token_positions(tmp_path / "t5") is None
+def test_a_number_that_attention_drops_its_weights_by_is_0_too() -> None:
+    layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    encoder = LongformerModel(LongformerConfig(**layers, attention_window=8), add_pooling_layer=False)
+    numbers = [part for part in encoder.modules() if isinstance(getattr(part, "dropout", None), float)]
+    assert {part.dropout for part in numbers} == {0.1}
+    set_dropout(encoder, 0.3)
+    assert {part.dropout for part in numbers} == {0.0}

@@ -23,7 +23,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tasks.modeling import packing
 from tasks.modeling.encoder import set_dropout
 from tasks.modeling.inference import mask_of, pad
-from tasks.modeling.packing import Layout, attend, layout_of, pack, packed_states, unpack
+from tasks.modeling.packing import Layout, attend, attention_of, layout_of, pack, packed_states, unpack
 
 WIDTH = {"vocab_size": 500, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
@@ -112,8 +112,8 @@ def test_a_padded_batch_is_still_read_as_such() -> None:
     assert pack(encoder)
     found = encoder(input_ids=pad(IDS, 0), attention_mask=mask_of(IDS)).last_hidden_state
     assert torch.equal(found, expected)
-    unpack(encoder)
-    assert encoder.config._attn_implementation == "sdpa"  # type: ignore[union-attr]
+    unpack(encoder, "eager")
+    assert attention_of(encoder) == "eager"
 
 
 def test_no_layer_sees_padding() -> None:

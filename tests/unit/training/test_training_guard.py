@@ -5,7 +5,18 @@ import logging
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, MPNetConfig, MPNetModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    FNetConfig,
+    FNetModel,
+    GPT2Config,
+    GPT2Model,
+    MPNetConfig,
+    MPNetModel,
+    T5Config,
+    T5Model,
+)
 
 from data_contracts.errors import InputError
 from tasks.modeling import packing
@@ -97,6 +108,21 @@ def test_an_encoder_that_takes_padding_for_text_is_refused() -> None:
     with pytest.raises(
         InputError, match=r"TakesPaddingForText cannot be trained in batches: of 8 training rows, a sta"
     ):
+        choose_packing(network, IDS, 0, bf16=False)
+
+
+def test_an_encoder_that_mixes_tokens_without_attention_is_refused_and_has_no_other_attention() -> None:
+    layers = {"vocab_size": 500, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
+    network = network_of(FNetModel(FNetConfig(**layers), add_pooling_layer=False))
+    before = packing.attention_of(network.encoder)
+    with pytest.raises(InputError, match="encoder FNetModel cannot be trained in batches"):
+        choose_packing(network, IDS, 0, bf16=False)
+    assert packing.attention_of(network.encoder) == before
+
+
+def test_an_encoder_that_asks_for_more_than_tokens_is_refused() -> None:
+    network = network_of(T5Model(T5Config(vocab_size=500, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2)))
+    with pytest.raises(InputError, match=r"encoder T5Model gives no states of tokens and their mask alone: You must s"):
         choose_packing(network, IDS, 0, bf16=False)
 
 
