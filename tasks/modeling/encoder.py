@@ -85,6 +85,11 @@ def token_positions(folder: Path) -> int | None:
     return None if positions is None or positions < 0 else positions - first_position(config)
 
 
+def known_tokens(folder: Path) -> int | None:
+    """How many tokens the encoder has embeddings for, with ids from 0 on; None where its configuration says none."""
+    return getattr(_configuration(folder), "vocab_size", None)
+
+
 def first_position(config: Any) -> int:
     """The position of a text's first token, by the encoder's configuration."""
     if config.model_type not in POSITIONS_BEHIND_PADDING:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import InputError
 from tasks.modeling.alignment import Spans, first_pieces
-from tasks.modeling.encoder import reading, reads_segments, token_positions
+from tasks.modeling.encoder import known_tokens, reading, reads_segments, token_positions
 from tasks.modeling.limits import TokenLimit
 from tasks.modeling.pairs import Arrangement, Input, arranged, pair_frame_of
 from tasks.modeling.ragged import Ragged, ragged
@@ -91,6 +91,8 @@ class TextEncoder:
         self._frame = _frame_of(self._tokenizer)
         self._pair_frame = pair_frame_of(self._tokenizer)
         self._limit = limit
+        self._folder, self._known = folder, known_tokens(folder)
+        self._check_is_known(self.pad_id)
         self.reads_segments = reads_segments(folder)
 
     def encode(self, inputs: Sequence[Input]) -> EncodedTexts:
@@ -133,11 +135,22 @@ class TextEncoder:
     def _cut(self, whole: "Sequence[Encoding]") -> tuple[EncodedTexts, Arrangement]:
         # Whole first, cut here: the tokenizer's own truncation does not say where in the text a window begins.
         ids = ragged(of_text.ids for of_text in whole)
+        self._check_is_known(int(ids.values.max(initial=0)))
         found = arranged(whole, ids, self._frame, self._pair_frame, self._limit)
         cut = int((ids.lengths > self._limit.max_tokens).sum()) if self._limit.beyond == "cut" else 0
         asked = self.reads_segments and found.pairs
         segments = found.of(ragged(of_text.type_ids for of_text in whole)) if asked else None
         return EncodedTexts(found.of(ids), found.windows.rows, cut, segments), found
+
+    def _check_is_known(self, token: int) -> None:
+        """Raises InputError for a token that the encoder has no embedding for, as where one was added afterwards."""
+        if self._known is not None and token >= self._known:
+            raise InputError(
+                f"the tokenizer in {self._folder} has {self._tokenizer.id_to_token(token)!r} as its token {token}, and "
+                f"the encoder there embeddings for {self._known} tokens, 0 to {self._known - 1}. Put the tokenizer and "
+                "the weights of one encoder there, or give the encoder embeddings for the tokens that were added "
+                "(`resize_token_embeddings`)."
+            )
 
 
 def _load(folder: Path) -> "tuple[Tokenizer, int]":

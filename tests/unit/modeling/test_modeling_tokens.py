@@ -234,3 +234,24 @@ def test_a_vocabulary_of_special_tokens_alone_is_refused(tiny_encoder: Path, tmp
 def test_a_tokenizer_that_cannot_be_read_is_refused_by_its_folder(tiny_encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"the tokenizer of the encoder in {tmp_path} cannot be read"):
         cutting(of_files(tiny_encoder, tmp_path, library='{"half": '), 8)
+
+
+def test_a_token_that_was_added_behind_the_encoders_embeddings_is_an_error_that_names_it(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_encoder, tmp_path / "added")
+    library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    library.add_tokens(["<person>"])
+    library.save(str(folder / "tokenizer.json"))
+    encoder = cutting(folder, 8)
+    assert encoder.encode(["hello world"]).input_ids.lists() == [[CLS, 7592, 2088, SEP]]
+    with pytest.raises(InputError, match=r"'<person>' as its token 30522, and the encoder there embeddings for 30522"):
+        encoder.encode(["hello world", "hello <person>"])
+    library.add_special_tokens(["<blank>"])
+    library.save(str(folder / "tokenizer.json"))
+    (folder / "special_tokens_map.json").unlink()
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<blank>"}'
+    )
+    with pytest.raises(InputError, match=r"'<blank>' as its token 30523"):
+        cutting(folder, 8)
