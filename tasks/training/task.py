@@ -48,7 +48,8 @@ def train(snapshot: ValidatedSnapshot, tokens: TokenizedDataset, lesson: Lesson)
     # A checkpoint is taken up only by the code that wrote it, but on any number of devices of any size.
     learnt = lesson.model_dump(mode="json", exclude={"recipe": WITHOUT_CONSEQUENCE})
     made_of = [snapshot.digest, tokens.digest, learnt, code_components("training")]
-    name = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
+    # In the order of the heads, by which the optimiser in a checkpoint knows whose weights are whose.
+    name = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     progress = TrainingProgress(name)
     with working_in(home.scratch / name), store.draft() as draft:
         job = Job(

@@ -78,11 +78,14 @@ def test_a_model_is_published_answers_and_leaves_no_checkpoint(
 
     # The pipeline of today may have other heads than a champion of yesterday.
     assert tag_columns_of(model) == ("places",)
-    # A checkpoint, which is called as the curves are, is taken up whatever the devices hold, and not by other code.
+    # A checkpoint, which is called as the curves are, is taken up whatever the devices hold, and not by other code,
+    # nor where heads stand in another order, for the optimiser knows their weights by their place.
     elsewhere = recipe.model_copy(update={"tokens_per_batch": 64, "rows_per_batch": 4, "processes": 1})
     assert train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=elsewhere)).curves == model.curves
     longer = recipe.model_copy(update={"epochs": 2})
     assert train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=longer)).curves != model.curves
+    turned = dict(reversed(toy_heads.items()))
+    assert train.fn(snapshot, tokens, Lesson(heads=turned, recipe=recipe)).curves != model.curves
     monkeypatch.setattr(task, "code_components", lambda stage: {"code of": stage})
     assert train.fn(snapshot, tokens, Lesson(heads=toy_heads, recipe=recipe)).curves != model.curves
 
