@@ -166,7 +166,10 @@ def reconcile(
 def backtest(
     pipeline: PIPELINE = "support",
     windows: Annotated[
-        str | None, typer.Option(help="Folder of JSON Lines files, one a window; by default `data.windows`.")
+        str | None,
+        typer.Option(
+            help="Folder of files, one a window, like those of `data.windows`, or .jsonl; by default `data.windows`."
+        ),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Folder of labelled rows of those windows; by default `data.audit`, if any.")
@@ -198,8 +201,12 @@ def backtest(
 
 @app.command()
 def predict(
-    input_path: Annotated[str, typer.Option("--input", help="JSON Lines file with the pipeline's text column.")],
-    output_path: Annotated[str, typer.Option("--output", help="Where the rows go, with `predictions` added.")],
+    input_path: Annotated[
+        str, typer.Option("--input", help="Rows with the pipeline's texts, read like its own files that end alike.")
+    ],
+    output_path: Annotated[
+        str, typer.Option("--output", help="Where the rows go as JSON Lines, with `predictions` added.")
+    ],
     pipeline: PIPELINE = "support",
     force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
     debug: DEBUG = False,

@@ -23,7 +23,8 @@ def backtest(
 
     Args:
         pipeline: Name of a pipeline in flows/pipelines, or the path of a YAML file.
-        windows: Folder of JSON Lines files, one a window, in the order of their names; by default `data.windows`.
+        windows: Folder of files, one a window, in the order of their names, like those of `data.windows`, or JSON
+            Lines; by default `data.windows` itself.
         labels: Folder of labelled rows of those windows, under the same names; by default `data.audit`, if any.
         policies: YAML files that each hold what a pipeline's `drift` may; by default the pipeline's own alone.
         days: Time from one window to the next.

@@ -19,7 +19,7 @@ def check_prediction(plan: Pipeline, input_path: str, output_path: str, force: b
     """Raises InputError where texts cannot be read, answers cannot be written, or there is no champion."""
     if _is_local(input_path) and (not Path(input_path).exists() or Path(input_path).is_dir()):
         found = "is a folder" if Path(input_path).exists() else "does not exist"
-        raise InputError(f"{input_path} {found}. Give a JSON Lines file with --input.")
+        raise InputError(f"{input_path} {found}. Give a file of rows with --input.")
     _check_output(output_path)
     if _is_local(output_path) and Path(output_path).exists():
         if _is_local(input_path) and Path(output_path).samefile(input_path):
@@ -44,7 +44,7 @@ def check_backtest(
     """Raises InputError where windows, labels or policies cannot be read, or the page cannot be written."""
     for folder in filter(None, (windows, labels)):
         if _is_local(folder) and not Path(folder).is_dir():
-            raise InputError(f"{folder} is no folder. Give one of JSON Lines files, one a window.")
+            raise InputError(f"{folder} is no folder. Give one of files, one a window.")
     past_windows(plan.data, windows, labels)
     for policy in policies:
         parse_yaml(Path(policy), type(plan.drift))

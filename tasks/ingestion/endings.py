@@ -16,13 +16,18 @@ KINDS: dict[str, str] = {
 }
 
 
+def ending_of(address: str) -> str:
+    """The ending of a file's name in small letters, that of a compressed one without what says so."""
+    name = name_of(address)
+    return (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix
+
+
 def source_of(address: str, kind: str | None = None, settings: Mapping[str, Any] | None = None) -> Source:
     """The source that reads a file, of the kind that its ending speaks for unless `kind` is given.
 
     Raises InputError for an ending that speaks for none, and for settings that the kind does not have.
     """
-    name = name_of(address)
-    ending = (name.with_suffix("") if name.suffix in COMPRESSED else name).suffix
+    ending = ending_of(address)
     if kind is None and ending not in KINDS:
         raise InputError(
             f"{address}: the ending {ending!r} does not say what kind of file it is; those that do are "

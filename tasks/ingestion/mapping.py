@@ -64,12 +64,13 @@ def map_batches(
     for batch in batches:
         seen.update(dict.fromkeys(batch.columns))
         _refuse_clashes(seen, made, dropped, path)
-        yield replace(batch, columns=_mapped(batch, made, dropped))
+        yield replace(batch, columns=mapped(batch, made, dropped))
     if seen:
         _refuse_unknown(seen, made, dropped, path)
 
 
-def _mapped(batch: RawRows, made: dict[str, Made], dropped: Sequence[str]) -> dict[str, Any]:
+def mapped(batch: RawRows, made: dict[str, Made], dropped: Sequence[str]) -> dict[str, Any]:
+    """The columns of a batch under the contract's names; one of which the batch has no part is left out."""
     gone = {*dropped, *(name for rule in made.values() for name in _needs(rule))}
     kept = {name: column for name, column in batch.columns.items() if name not in gone}
     rules = {name: rule for name, rule in made.items() if any(need in batch.columns for need in _needs(rule))}

@@ -3,6 +3,7 @@
 import glob
 import logging
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import fsspec
@@ -12,6 +13,7 @@ from data_contracts.cleaning import Cleaning
 from data_contracts.errors import InputError
 from data_contracts.splits import AUDIT, FRESH, OWN_SPLITS, TEST, TRAIN, VALIDATION, WINDOW
 from tasks.ingestion.addresses import readable_read_errors
+from tasks.ingestion.lines import COMPRESSED
 from tasks.ingestion.sources import JsonLines, Source
 from tasks.ingestion.splits import ByShare, Splits
 
@@ -141,15 +143,26 @@ class PlannedFile(BaseModel):
 
 
 def with_windows(data: DataSettings, folder: str | None, labels: str | None) -> DataSettings:
-    """The same with windows, and labelled rows of them, from folders of JSON Lines files, where these are given."""
+    """The same with windows, and labelled rows of them, from folders, where these are given.
 
-    def source_in(place: str) -> WindowSource:
-        return WindowSource(source=JsonLines(path=f"{place.rstrip('/')}/{{window}}.jsonl"))
-
-    changes = {} if folder is None else {"windows": source_in(folder)}
+    Their files are like those of the pipeline's own, if such are there, and else JSON Lines.
+    """
+    changes = {} if folder is None else {"windows": _windows_in(folder, data.windows)}
     if labels is not None:
-        changes |= {"audit": source_in(labels), "fresh": source_in(labels)}
+        rows = _windows_in(labels, data.audit or data.fresh)
+        changes |= {"audit": rows, "fresh": rows}
     return data.model_copy(update=changes)
+
+
+def _windows_in(place: str, own: WindowSource | None) -> WindowSource:
+    folder = f"{place.rstrip('/')}/{{window}}"
+    if own is not None:
+        suffixes = PurePosixPath(own.source.path).suffixes
+        ending = "".join(suffixes[-2 if own.source.path.endswith(tuple(COMPRESSED)) else -1 :])
+        alike = WindowSource(source=own.source.at(folder + ending))
+        if alike.known():
+            return alike
+    return WindowSource(source=JsonLines(path=f"{folder}.jsonl"))
 
 
 def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> tuple[DataSettings, list[str]]:
@@ -158,7 +171,10 @@ def past_windows(data: DataSettings, folder: str | None, labels: str | None) -> 
     names = chosen.windows.known() if chosen.windows is not None else []
     if not names:
         place = folder or "`data.windows` of the pipeline"
-        raise InputError(f"{place} holds no window. Give a folder of JSON Lines files, one a window, with --windows.")
+        raise InputError(
+            f"{place} holds no window. Give a folder of files, one a window, with --windows: "
+            "like those of `data.windows`, or .jsonl."
+        )
     return chosen, names
 
 

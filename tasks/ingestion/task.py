@@ -13,6 +13,7 @@ from data_contracts.artifacts import Corrections, Snapshot, SourceFile, SourceFi
 from data_contracts.cleaning import Cleaning
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError
+from tasks.ingestion.new_files import reader_of
 from tasks.ingestion.plan import DataSettings, PlannedFile, no_windows, past_windows, planned_audit, planned_files
 from tasks.ingestion.rows import count_labelled
 from tasks.ingestion.sources import JsonLines
@@ -37,6 +38,7 @@ __all__ = [
     "past_windows",
     "plan_splits",
     "read_once",
+    "reader_of",
 ]
 LINES, CORRECTED = "lines.json", "corrected.json"
 

@@ -14,7 +14,7 @@ from tasks.modeling.network import load_network
 from tasks.modeling.pairs import NoRoomError, inputs_of
 from tasks.modeling.pieces import Pieces
 from tasks.modeling.ragged import Ragged, ragged
-from tasks.modeling.row_files import check_folder, read_rows, write_rows
+from tasks.modeling.row_files import ReadRows, check_folder, read_rows, write_rows
 from tasks.modeling.tokenized import TokenizedRows, Words
 from tasks.modeling.tokens import TextEncoder
 from tasks.modeling.words import shapes_in, spans_of, words_of
@@ -36,6 +36,7 @@ def answer_rows(
     text_column: str,
     cleaning: Cleaning = WITHOUT_CLEANING,
     pair_column: str | None = None,
+    read: ReadRows | None = None,
 ) -> int:
     """Writes each row of `input_path` with `predictions` added to `output_path`; returns how many there are.
 
@@ -44,10 +45,11 @@ def answer_rows(
     answer in the text (of a pair the second one), null where there is none; positions are in characters. A
     confidence is the probability that the whole answer is right. The model reads texts as `cleaning` leaves them; where
     that is another text, the row has it as `cleaned_<text_column>`, and positions are those in it. A row that has text
-    in `pair_column`, too, is read as a pair. Raises InputError naming file and line.
+    in `pair_column`, too, is read as a pair. What is no JSON Lines is read by `read`. Raises InputError naming file and
+    line.
     """
     check_folder(output_path)
-    rows = read_rows(input_path, text_column, pair_column)
+    rows = read_rows(input_path, text_column, pair_column, read)
     answered = answer(model, rows, input_path, text_column, cleaning, pair_column)
     write_rows([row | seen for row, seen in zip(rows.values(), answered.seen, strict=True)], output_path)
     return len(rows)

@@ -1,9 +1,9 @@
-"""Files of rows: JSON Lines in and out."""
+"""Files of rows: JSON Lines in and out, other formats in by what reads them."""
 
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,17 @@ import fsspec
 
 from data_contracts.errors import InputError
 
+ReadRows = Callable[[str], dict[int, dict[str, Any]]]
 
-def read_rows(path: str, text_column: str, pair_column: str | None) -> dict[int, dict[str, Any]]:
-    """The rows of a JSON Lines file of texts by line number. Raises InputError naming file and line."""
-    rows = read_objects(path)
+
+def read_rows(
+    path: str, text_column: str, pair_column: str | None, read: ReadRows | None = None
+) -> dict[int, dict[str, Any]]:
+    """The rows of a file of texts by line number, read by `read` where it is no JSON Lines.
+
+    Raises InputError naming file and line.
+    """
+    rows = (read or read_objects)(path)
     for number, row in rows.items():
         _check_texts(path, number, row, text_column, pair_column)
     return rows

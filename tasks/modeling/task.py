@@ -15,6 +15,7 @@ from data_contracts.artifacts import (
 from data_contracts.splits import TRAIN
 from tasks.modeling.encoder import EncoderSettings, encoder_digest, encoder_folder
 from tasks.modeling.heads import answer_columns, heads_of, tag_columns
+from tasks.modeling.row_files import ReadRows
 from tasks.storage.caching import cached_task
 from tasks.storage.home import open_store
 
@@ -67,12 +68,14 @@ def predict_rows(model: TrainedModel, snapshot: ValidatedSnapshot, tokens: Token
 
 
 @task(cache_policy=NO_CACHE)
-def answer_file(model: TrainedModel, input_path: str, output_path: str, text_column: str) -> int:
-    """Rows of a JSON Lines file with the model's answers added; returns how many there were."""
+def answer_file(
+    model: TrainedModel, input_path: str, output_path: str, text_column: str, read: ReadRows | None = None
+) -> int:
+    """Rows of a file, as JSON Lines with the model's answers added; returns how many there were."""
     from tasks.modeling.answering import answer_rows
 
     folder = open_store().directory(model.digest)
-    return answer_rows(folder, input_path, output_path, text_column, model.cleaning, model.pair_column)
+    return answer_rows(folder, input_path, output_path, text_column, model.cleaning, model.pair_column, read)
 
 
 def answer_once(model: Path, snapshot: str, tokens: str, output: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from data_contracts.cleaning import Cleaning
 from tasks.modeling.answering import answer
 from tasks.modeling.answers import write_answers
-from tasks.modeling.row_files import check_folder, read_rows, write_rows
+from tasks.modeling.row_files import ReadRows, check_folder, read_rows, write_rows
 from tasks.shadow.serving import CHALLENGER, CHAMPION, Serving, is_served_by_challenger
 
 ROLES = (CHAMPION, CHALLENGER)
@@ -34,6 +34,7 @@ def answer_twice(
     serving: Serving,
     trial: str,
     output: Path,
+    read: ReadRows | None = None,
 ) -> tuple[int, int]:
     """Writes the rows as `answer_rows` does, answered by the version that serves each; returns rows, and challenger's.
 
@@ -42,7 +43,7 @@ def answer_twice(
     `challenger.parquet`, the answers of each to all rows. Raises InputError naming file and line.
     """
     check_folder(output_path)
-    rows = read_rows(input_path, text_column, champion.pair_column or challenger.pair_column)
+    rows = read_rows(input_path, text_column, champion.pair_column or challenger.pair_column, read)
     of_challenger = {
         number
         for number, row in rows.items()

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.artifacts import ModelVersion, ShadowAnswers, TrainedModel
 from tasks.modeling.heads import heads_of
+from tasks.modeling.row_files import ReadRows
 from tasks.shadow.serving import Serving
 from tasks.storage.home import open_store
 
@@ -22,6 +23,7 @@ def answer_file_twice(
     output_path: str,
     text_column: str,
     serving: Serving,
+    read: ReadRows | None = None,
 ) -> ShadowAnswers:
     """Rows of a file with answers of champion or challenger, whichever serves each, and both kept for a comparison."""
     from tasks.shadow.both_versions import Version, answer_twice
@@ -33,7 +35,7 @@ def answer_file_twice(
     )
     trial = f"{champion.pipeline}/{champion.version}/{challenger.version}"
     with store.draft() as draft:
-        rows, served = answer_twice(first, second, input_path, output_path, text_column, serving, trial, draft)
+        rows, served = answer_twice(first, second, input_path, output_path, text_column, serving, trial, draft, read)
         return ShadowAnswers(
             digest=store.publish(draft),
             parents=(champion.model.digest, challenger.model.digest),

@@ -72,7 +72,7 @@ def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
     ("given", "to", "said"),
     [
         ("gone.jsonl", "new.jsonl", "gone.jsonl does not exist"),
-        ("empty", "new.jsonl", "empty is a folder. Give a JSON Lines file with --input"),
+        ("empty", "new.jsonl", "empty is a folder. Give a file of rows with --input"),
         ("texts.jsonl", "empty", "empty is a folder. Give a file with --output"),
         ("texts.jsonl", "gone/new.jsonl", "gone does not exist, so new.jsonl cannot be written there"),
         ("texts.jsonl", "./texts.jsonl", "texts.jsonl is the input itself"),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from data_contracts.dataset import load_contract
 from data_contracts.errors import InputError
-from tasks.ingestion.plan import DataSettings, WindowSource, planned_files
+from tasks.ingestion.plan import DataSettings, WindowSource, past_windows, planned_files
 from tasks.ingestion.reading import Reading, read_sources
 from tasks.ingestion.sources import JsonLines
 from tasks.ingestion.task import count_fresh_rows, locate_sources
@@ -170,3 +170,25 @@ def test_neither_names_nor_order_of_shards_are_part_of_what_was_read(
 def test_a_window_is_one_file() -> None:
     with pytest.raises(ValidationError, match="a window is one file"):
         WindowSource.model_validate({"source": json_lines("windows/{window}/*.jsonl")})
+
+
+def test_past_windows_in_a_folder_are_read_like_the_pipelines_own_or_as_json_lines(
+    data: DataSettings, tmp_path: Path
+) -> None:
+    own = {"kind": "csv", "path": str(tmp_path / "now" / "week_{window}.csv.gz"), "delimiter": ";"}
+    data = data.model_copy(update={"windows": WindowSource.model_validate({"source": own})})
+    (tmp_path / "past").mkdir()
+    for name in ("a.jsonl", "b.csv.gz", "c.csv.gz"):
+        (tmp_path / "past" / name).touch()
+    chosen, names = past_windows(data, str(tmp_path / "past"), str(tmp_path / "fresh"))
+    assert names == ["b", "c"]
+    assert chosen.windows is not None
+    assert chosen.audit is not None
+    assert chosen.windows.at("b").model_dump() == data.windows.source.model_dump() | {
+        "path": str(tmp_path / "past" / "b.csv.gz")
+    }
+    assert chosen.audit == chosen.fresh
+    assert isinstance(chosen.audit.source, JsonLines)
+    for name in ("b.csv.gz", "c.csv.gz"):
+        (tmp_path / "past" / name).unlink()
+    assert past_windows(data, str(tmp_path / "past"), None)[1] == ["a"]

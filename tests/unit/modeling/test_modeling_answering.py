@@ -261,3 +261,11 @@ def test_a_file_that_cannot_be_read_is_named(saved_network: Path, tmp_path: Path
 def test_an_output_folder_that_does_not_exist_is_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere does not exist"):
         answer_rows(tmp_path / "no_model", "no_input.jsonl", str(tmp_path / "nowhere" / "out.jsonl"), "text")
+
+
+def test_rows_of_another_format_come_from_what_reads_them(saved_network: Path, tmp_path: Path) -> None:
+    output, rows = tmp_path / "out.jsonl", {7: {"text": TEXTS[0], "n": 1}, 9: {"text": " "}}
+    assert answer_rows(saved_network, "new.csv", str(output), "text", read=lambda _: {7: rows[7]}) == 1
+    assert read(output)[0].keys() == {"text", "n", "predictions"}
+    with pytest.raises(InputError, match=r"new\.csv, line 9: expected an object with text"):
+        answer_rows(saved_network, "new.csv", str(output), "text", read=lambda _: rows)
