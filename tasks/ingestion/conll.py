@@ -27,6 +27,7 @@ class Layout:
     token: int
     tag: int
     scheme: Scheme
+    joined_by: str = " "
 
     def cells(self, line: bytes) -> list[bytes]:
         """The line's cells. White space is ASCII's: a token may hold a no-break space."""
@@ -109,7 +110,7 @@ def _row(number: int, table: list[list[bytes]], layout: Layout) -> TableRow | No
         tags = [sys.intern(cells[layout.tag].decode("utf-8")) for cells in table]
     except UnicodeDecodeError:
         return None
-    row = (tokens, to_bio(tags) if layout.scheme == "iob1" else tags, " ".join(tokens))
+    row = (tokens, to_bio(tags) if layout.scheme == "iob1" else tags, layout.joined_by.join(tokens))
     return number, row, BYTES_A_TOKEN * len(tokens)
 
 

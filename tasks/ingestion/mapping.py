@@ -20,11 +20,12 @@ class Tagged(BaseModel):
 
 
 class Joined(BaseModel):
-    """Text of a column of lists of tokens, joined by single spaces."""
+    """Text of a column of lists of tokens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     join: str = Field(description="column in the file that holds each row's list of tokens")
+    by: str = Field(" ", description="what stands between them in the text; nothing, of Chinese or Thai")
 
 
 class Answered(BaseModel):
@@ -94,7 +95,7 @@ def _make(rule: Made, batch: RawRows) -> Any:
         case Tagged():
             return _tagged(found[0], found[1])
         case Joined():
-            return _joined(found[0])
+            return _joined(found[0], rule.by)
         case Answered():
             keys = tuple(rule.parts)
             return [_answer(dict(zip(keys, of_row, strict=True))) for of_row in zip(*map(_as_list, found), strict=True)]
@@ -116,20 +117,20 @@ def _answer(parts: dict[str, Any]) -> dict[str, Any] | None:
     return parts if any(part is not None for part in parts.values()) else None
 
 
-def _joined(column: Any) -> Any:
+def _joined(column: Any, by: str) -> Any:
     if not _is_python(column):
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
-            return pc.binary_join(column, " ")
-    return [_joined_tokens(value) for value in _as_list(column)]
+            return pc.binary_join(column, by)
+    return [_joined_tokens(value, by) for value in _as_list(column)]
 
 
-def _joined_tokens(value: Any) -> Any:
+def _joined_tokens(value: Any, by: str) -> Any:
     """Text, or the value itself where it is no list of text: the contract's check says what is wrong with it."""
     if isinstance(value, list | tuple) and all(isinstance(token, str) for token in value):
-        return " ".join(value)
+        return by.join(value)
     return value
 
 

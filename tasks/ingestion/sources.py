@@ -163,8 +163,8 @@ class Parquet(FileSource):
 class Conll(FileSource):
     """A token a line with its columns, sentences separated by blank lines, UTF-8, plain or compressed.
 
-    Its columns are `tokens`, `tags` and `text`, the tokens joined by spaces. A row's number is the line of its first
-    token. Lines of `-DOCSTART-`, and comments (`# `) before a sentence's first token, are skipped.
+    Its columns are `tokens`, `tags` and `text`, the tokens joined by `joined_by`. A row's number is the line of its
+    first token. Lines of `-DOCSTART-`, and comments (`# `) before a sentence's first token, are skipped.
     """
 
     kind: Literal["conll"] = "conll"
@@ -173,6 +173,7 @@ class Conll(FileSource):
     token_column: int = Field(0, description="from 0; negative numbers count from the end")
     tag_column: int = -1
     scheme: conll.Scheme = Field("bio", description="how tags are written; iob1 is turned into bio")
+    joined_by: str = Field(" ", description="what stands between tokens in the text; nothing, of Chinese or Thai")
 
     @model_validator(mode="after")
     def _token_and_tag_are_two_columns(self) -> Self:
@@ -181,7 +182,7 @@ class Conll(FileSource):
         return self
 
     def _read(self, file: Path) -> Iterator[RawRows]:
-        layout = conll.Layout(self.delimiter, self.token_column, self.tag_column, self.scheme)
+        layout = conll.Layout(self.delimiter, self.token_column, self.tag_column, self.scheme, self.joined_by)
         return table_batches(conll.COLUMNS, conll.sentence_rows(file, self.path, layout))
 
 

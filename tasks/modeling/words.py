@@ -19,10 +19,17 @@ def _marks() -> str:
     return VARIANTS + "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(firsts, lasts, strict=True))
 
 
+# Scripts that set no space between words, so that only a dictionary tells where one ends: Thai and Lao, Burmese, Khmer,
+# kana and Chinese characters. Of these, each character is a word.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
 # Vowel signs of Hindi, Thai or Arabic, and accents by themselves, as in decomposed Vietnamese, belong to the letter
 # before them, and so do the invisible characters that join letters or keep them apart. That most characters are none of
 # those is told by their number alone, which is twice as fast.
-WORD = re.compile(rf"\w+(?:(?![\0-\u02ff])[{_marks()}{JOINERS}]+\w*)*|[^\w\s]")
+LETTERS, SIGNS = rf"[^\W{UNSPACED}]", rf"(?![\0-\u02ff])[{_marks()}{JOINERS}]+"
+WORD = re.compile(rf"{LETTERS}+(?:{SIGNS}{LETTERS}*)*|[{UNSPACED}](?:{SIGNS})?|[^\w\s]")
 # Marks of punctuation, but not those inside of 3.50, 10:30 or example.com; those of Chinese, Arabic, Urdu and Hindi are
 # inside of nothing.
 MARKS = re.compile(r"[.,;:!?…]+(?=[\s\"'”’)\]]|$)|[。，！？；：、،؛؟۔।॥]+")
@@ -31,7 +38,7 @@ CAPITAL = re.compile(r"(?<!\S)[^\w\s]*([^\W\d_])")
 
 
 def words_of(text: str) -> list[str]:
-    """Runs of letters and digits, and single marks: the tokens that tags are given for."""
+    """Runs of letters and digits, single characters of scripts without spaces, and single marks: what is tagged."""
     return WORD.findall(text)
 
 

@@ -54,6 +54,11 @@ def test_white_space_in_a_token_that_is_not_ascii_does_not_end_it(rows_of: Rows)
     assert row["tokens"] == ["10\u00a0000"]
 
 
+def test_the_text_of_a_script_without_spaces_has_none(rows_of: Rows) -> None:
+    ((_, row),) = rows_of(Conll(path="a", joined_by=""), "北 B-LOC\n京 I-LOC\n！ O\n".encode())
+    assert (row["tokens"], row["text"]) == (["北", "京", "！"], "北京！")
+
+
 def test_a_tab_delimiter_keeps_tokens_with_spaces(rows_of: Rows) -> None:
     ((_, row),) = rows_of(Conll(path="a", delimiter="\t"), b"New York\tB-LOC\n")
     assert row["tokens"] == ["New York"]

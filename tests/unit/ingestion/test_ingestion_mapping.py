@@ -53,6 +53,13 @@ def test_a_column_is_read_under_the_contracts_name(mapped: Mapped) -> None:
     assert mapped([{"body": "x", "id": 1}], {"text": "body"}) == [{"text": "x", "id": 1}]
 
 
+def test_tokens_of_a_script_without_spaces_are_joined_by_none(mapped: Mapped) -> None:
+    assert mapped([{"words": ["北", "京"]}, {"words": None}], {"text": {"join": "words", "by": ""}}) == [
+        {"text": "北京"},
+        {"text": None},
+    ]
+
+
 def test_one_column_may_feed_two(mapped: Mapped) -> None:
     assert mapped([{"body": "x"}], {"text": "body", "title": "body"}) == [{"text": "x", "title": "x"}]
 

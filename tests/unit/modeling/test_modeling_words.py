@@ -27,7 +27,6 @@ def test_vietnamese_words_are_the_same_however_their_accents_are_encoded() -> No
         "हिन्दी में दिल्ली",
         "বাংলায় সাহায্য",
         "தமிழ் மொழி",
-        "สวัสดีครับ ที่นี่",
         "مُحَمَّد رَسُول",
         "می\u200cخواهم رفت",  # joined by a character without width
         "ක්\u200dරි ලංකා",
@@ -36,6 +35,21 @@ def test_vietnamese_words_are_the_same_however_their_accents_are_encoded() -> No
 )
 def test_vowel_signs_and_joiners_are_part_of_their_word_in_every_script(text: str) -> None:
     assert words_of(f"{text}, (7)") == [*text.split(), ",", "(", "7", ")"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("王小明去了2024年的HSK考试。", [*"王小明去了", "2024", *"年的", "HSK", *"考试。"]),
+        ("東京タワーへ行く", [*"東京タワーへ行く"]),
+        ("ไปภูเก็ต", ["ไ", "ป", "ภู", "เ", "ก็", "ต"]),
+        ("ទៅភ្នំពេញ", ["ទៅ", "ភ្", "នំ", "ពេ", "ញ"]),
+        ("서울에 간다", ["서울에", "간다"]),
+    ],
+)
+def test_of_scripts_without_spaces_each_character_with_its_signs_is_a_word(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+    assert [text[start:end] for start, end in spans_of(words, text)] == words
 
 
 def test_every_mark_of_unicode_is_part_of_a_word() -> None:
