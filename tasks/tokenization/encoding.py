@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FACTS = ("rows", "windows", "tokens", "truncated")
 WORDS_REMEMBERED = 1 << 16
+MOST_UNKNOWN = 0.1  # of the tokens
 INTEGERS = pa.list_(pa.int32())
 T = TypeVar("T")
 R = TypeVar("R")
@@ -65,9 +66,17 @@ def encode_splits(
                 for rows, encoded, columns in _encoded(texts, text_encoder, settings.pair_column, answers):
                     writer.write_table(_table(encoded, columns, rows.first, segments))
                     counts.update(_facts(rows, encoded))
+                    counts["unknown"] += int(np.count_nonzero(encoded.input_ids.values == text_encoder.unknown_id))
                     bar.update(len(rows.texts))
             for fact in FACTS:
                 facts[fact][split] = counts[fact]
+            if counts["unknown"] > MOST_UNKNOWN * counts["tokens"]:
+                logger.warning(
+                    "%s: the encoder's vocabulary has nothing for %.0f%% of the pieces of text, which it cannot tell "
+                    "apart; choose an encoder that knows their language",
+                    split,
+                    100 * counts["unknown"] / counts["tokens"],
+                )
     write_limit(output, settings.limit)
     cut = {split: count for split, count in facts["truncated"].items() if count}
     if cut:

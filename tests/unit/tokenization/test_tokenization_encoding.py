@@ -302,3 +302,12 @@ def test_of_single_texts_tokens_have_their_place_in_the_only_one(tiny_encoder: P
     found = tokens(tmp_path, "train")
     assert (found["piece_starts"], found["piece_ends"]) == ([[-1, 0, 3, -1]], [[-1, 2, 7, -1]])
     assert found["answered_text"] == ["in Oslo"]
+
+
+def test_a_language_that_the_vocabulary_does_not_hold_is_warned_about_by_split(
+    tiny_encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        encode(tmp_path, tiny_encoder, {"train": [{"text": "hello world"}], "test": [{"text": "娜 hello"}]})
+    assert "test: the encoder's vocabulary has nothing for 25% of the pieces of text" in caplog.text
+    assert "train:" not in caplog.text
