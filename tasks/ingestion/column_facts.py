@@ -18,6 +18,8 @@ MOST_IDS = 1_000_000
 TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", datetime: "timestamp"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:.*)?")
 INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
+# With a comma before decimals, or for thousands; a point is then what parts thousands.
+COMMA_NUMBER = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)*")
 BIO_TAG = re.compile(r"O|[BI]-.+")
 
 
@@ -42,6 +44,10 @@ class ColumnFacts:
     moments: int = 0
     no_number: str | None = None
     no_moment: str | None = None
+    # Whether all texts are COMMA_NUMBERs, and the first that holds a comma, or else a point.
+    may_hold_commas: bool = True
+    with_comma: str | None = None
+    with_point: str | None = None
     tag_kinds: set[str] = field(default_factory=set)
     holds_answers: bool = False
 
@@ -89,6 +95,16 @@ class ColumnFacts:
         return self.hashes is not None and self.present > 1
 
     @property
+    def comma_number(self) -> str | None:
+        """The first text with a comma, where all are numbers in which one may stand."""
+        return self.with_comma if self.may_hold_commas else None
+
+    @property
+    def point_number(self) -> str | None:
+        """The first text with a point, where it may part thousands in all that hold any, and none has a comma."""
+        return self.with_point if self.may_hold_commas and self.with_comma is None else None
+
+    @property
     def are_bio_tags(self) -> bool:
         """Whether the column lists tags of tokens."""
         return bool(self.counts) and "O" in (self.counts or ()) and all(map(BIO_TAG.fullmatch, self.counts or ()))
@@ -112,6 +128,7 @@ class ColumnFacts:
         self.characters += sum(lengths)
         self.spaced += sum(1 for text in texts if " " in text)
         self.are_integers = self.are_integers and all(map(INTEGER.fullmatch, texts))
+        self._note_commas(texts)
         moments, numbers = list(map(_is_moment, texts)), list(map(_is_number, texts))
         self.moments, self.numbers = self.moments + sum(moments), self.numbers + sum(numbers)
         if self.no_moment is None and not all(moments):
@@ -120,6 +137,12 @@ class ColumnFacts:
             self.no_number = texts[numbers.index(False)]
         if self.no_number is None:
             self._note_numbers(list(map(float, texts)))
+
+    def _note_commas(self, texts: Sequence[str]) -> None:
+        self.may_hold_commas = self.may_hold_commas and all(map(COMMA_NUMBER.fullmatch, texts))
+        if self.may_hold_commas:
+            self.with_comma = self.with_comma or next((text for text in texts if "," in text), None)
+            self.with_point = self.with_point or next((text for text in texts if "." in text), None)
 
     def _note_numbers(self, numbers: Sequence[float]) -> None:
         if numbers:

@@ -126,6 +126,10 @@ def _seen(column: DraftColumn) -> Iterator[str]:
     elif column.logical_type == "array" and facts.are_bio_tags:
         yield "BIO tags of tokens. A head for tags needs both in one column, which the source makes by its setting"
         yield "columns: {entities: {tokens: COLUMN, tags: COLUMN}}."
+    elif facts.comma_number:
+        yield f"Numbers with commas, as {in_yaml(facts.comma_number)}. To have them as numbers, draft it of a source"
+        yield f"with the setting {_read_as_number(column)}, which takes the comma for the decimal mark;"
+        yield 'with `decimal: "."` beside `number`, for that of thousands.'
     elif column.counts:
         yield from _seen_of_counts(column)
     elif column.logical_type == "string":
@@ -134,6 +138,9 @@ def _seen(column: DraftColumn) -> Iterator[str]:
         yield "An answer to learn? Then draft it with --label."
     elif column.logical_type in NUMBERS:
         yield f"{_number(facts.minimum)} to {_number(facts.maximum)}."
+        if facts.point_number:
+            yield f"If the point parts thousands, {facts.point_number} is read wrongly: then draft it of a source with"
+            yield f"the setting {_read_as_number(column)}."
         if not column.role and not column.is_id:
             limits = in_yaml(_range(facts))
             yield f"Later rows may well go beyond. A limit would be said so: logicalTypeOptions: {limits}"
@@ -143,6 +150,10 @@ def _seen(column: DraftColumn) -> Iterator[str]:
             yield f"{{property: labels, value: {in_yaml(classes)}}}; numbers in files are then read as text."
     if column.logical_type == "string" and column.role != "text":
         yield from _nearly_another_type(facts)
+
+
+def _read_as_number(column: DraftColumn) -> str:
+    return f"columns: {in_yaml({column.name: {'number': column.name}})}"
 
 
 def _classes(column: DraftColumn) -> list[str]:

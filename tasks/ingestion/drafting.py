@@ -64,7 +64,7 @@ def draft_of_source(name: str, source: Source, labels: Sequence[str] = (), text:
 
 def is_label(facts: ColumnFacts, logical_type: str) -> bool:
     """Whether the column has few different values that repeat, and so is a class rather than a text or an id."""
-    if logical_type not in ("string", "array") or not facts.counts or facts.are_bio_tags:
+    if logical_type not in ("string", "array") or not facts.counts or facts.are_bio_tags or facts.comma_number:
         return False
     different = len(facts.counts)
     if different < 2 or max(map(len, facts.counts)) > LONGEST_LABEL:

@@ -1,13 +1,17 @@
 """From a file's columns to those of the contract."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.errors import InputError, complain
 from tasks.ingestion.rows import RawRows
+
+# Besides point and comma, what parts thousands: spaces, also those that lines do not break at, and apostrophes.
+THOUSANDS = " \u00a0\u202f'\u2019"
 
 
 class Tagged(BaseModel):
@@ -49,7 +53,27 @@ class Answered(BaseModel):
         return {key: name for key in ("text", "start", "end") if (name := getattr(self, key)) is not None}
 
 
-Made = str | Tagged | Joined | Answered
+class Number(BaseModel):
+    """A number of a column of texts that write it as people do, with a decimal comma, and thousands apart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: str = Field(description="column in the file that holds each row's number as text")
+    decimal: Literal[",", "."] = Field(",", description="what stands before its decimals; the other may part thousands")
+
+    def of(self, value: Any) -> Any:
+        """The number as programs write it; what is none as it is: the contract's check says what is wrong with it."""
+        if not isinstance(value, str):
+            return value
+        parting = THOUSANDS + {",": ".", ".": ","}[self.decimal]
+        form = rf"\s*([+-]?)(\d+|\d{{1,3}}(?:[{parting}]\d{{3}})+)(?:{re.escape(self.decimal)}(\d+))?\s*"
+        if (found := re.fullmatch(form, value)) is None:
+            return value
+        sign, whole, decimals = found.groups()
+        return sign + re.sub(rf"[{parting}]", "", whole) + (f".{decimals}" if decimals else "")
+
+
+Made = str | Tagged | Joined | Answered | Number
 
 
 def map_batches(
@@ -86,6 +110,8 @@ def _needs(rule: Made) -> tuple[str, ...]:
             return (rule.join,)
         case Answered():
             return tuple(rule.parts.values())
+        case Number():
+            return (rule.number,)
     return (rule,)
 
 
@@ -99,6 +125,8 @@ def _make(rule: Made, batch: RawRows) -> Any:
         case Answered():
             keys = tuple(rule.parts)
             return [_answer(dict(zip(keys, of_row, strict=True))) for of_row in zip(*map(_as_list, found), strict=True)]
+        case Number():
+            return [rule.of(value) for value in _as_list(found[0])]
     return found[0]
 
 

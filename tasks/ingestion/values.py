@@ -92,6 +92,8 @@ def convert(value: Any, column: Property) -> Any:
         case "number" | "integer" if isinstance(value, str) and "_" in value:
             # Python would read it as 1_000 in a program.
             raise _expected(column, ", without an underscore between digits")
+        case "number" | "integer" if isinstance(value, str) and "," in value:
+            raise _expected(column, " without commas, which `number` under the source's `columns` can read")
         case "number" if isinstance(value, int | float | str) and not isinstance(value, bool):
             return _number(_parsed(value, float, column))
         case "integer" if isinstance(value, int | str) and not isinstance(value, bool):

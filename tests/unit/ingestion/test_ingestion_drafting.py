@@ -116,6 +116,20 @@ def test_a_column_of_texts_says_which_one_keeps_it_from_being_numbers_or_times(
     assert (said in draft) if said else ("values are each a" not in draft)
 
 
+def test_numbers_with_commas_are_no_labels_and_the_setting_that_reads_them_is_named() -> None:
+    given = ["0,5", "1.200,5", "3"] * 20
+    assert only(given).labels is None
+    setting = "columns: {column: {number: column}}"
+    draft = draft_contract("c", [batch(text=texts(60), column=given)], typed=False)
+    assert "Numbers with commas, as '0,5'." in draft
+    assert setting in draft
+    draft = draft_contract("c", [batch(text=texts(60), column=["999", "1.590", "12.400"] * 20)], typed=False)
+    assert "If the point parts thousands, 1.590 is read wrongly" in draft
+    assert setting in draft
+    for values in (["0.125", "1"], ["1.59", "2"], ["7", "8"]):
+        assert setting not in draft_contract("c", [batch(text=texts(60), column=values * 30)], typed=False)
+
+
 def test_few_values_that_repeat_are_a_label_and_the_rarest_tells_the_support() -> None:
     moods = ["good"] * 40 + ["bad"] * 11 + ["mixed"] * 9
     column = only(moods)

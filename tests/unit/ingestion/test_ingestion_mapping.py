@@ -60,6 +60,20 @@ def test_tokens_of_a_script_without_spaces_are_joined_by_none(mapped: Mapped) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("decimal", "given", "read"),
+    [
+        (",", ["0,85", "1.234,5", "-1 234 567,25", "1.590", "7", "12.5", "", None], "0.85 1234.5 -1234567.25 1590 7"),
+        (".", ["0.85", "1,234.5", "-1'234'567.25", "1,590", "7", "12,5", "", None], "0.85 1234.5 -1234567.25 1590 7"),
+    ],
+)
+def test_numbers_are_read_as_people_write_them_and_what_is_none_stays(
+    mapped: Mapped, decimal: str, given: list[str | None], read: str
+) -> None:
+    found = mapped([{"n": value} for value in given], {"price": {"number": "n", "decimal": decimal}})
+    assert [row["price"] for row in found] == [*read.split(), *given[5:]]
+
+
 def test_one_column_may_feed_two(mapped: Mapped) -> None:
     assert mapped([{"body": "x"}], {"text": "body", "title": "body"}) == [{"text": "x", "title": "x"}]
 

@@ -104,6 +104,7 @@ def test_a_mistake_says_what_was_expected(logical_type: str, value: object, said
         ("integer", 2**63),
         ("integer", "1_000"),
         ("number", "1_000"),
+        ("number", "1,5"),
         ("boolean", "yes"),
         ("array", "a"),
         ("array", ["a", 1]),
