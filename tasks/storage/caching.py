@@ -22,6 +22,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from pydantic import BaseModel
 
 from data_contracts.artifacts import Handle
+from data_contracts.yaml_files import read_yaml
 from tasks.storage.home import open_store
 
 P = ParamSpec("P")
@@ -73,7 +74,7 @@ class SameInputsAndCode(CachePolicy):
         name = task_ctx.task.name
         components = {**code_components(self.stage), **input_components(inputs)}
         key = hashlib.sha256(json.dumps([name, components], sort_keys=True).encode()).hexdigest()
-        note = f"steps/{Path(str(flow_parameters.get('pipeline', 'none'))).stem}/{_name_of_flow()}/{name}"
+        note = f"steps/{_name_of_pipeline(str(flow_parameters.get('pipeline', 'none')))}/{_name_of_flow()}/{name}"
         kept, store, lost = task_ctx.result_store, open_store(), None
         # What Prefect keeps under a key may be the handle of a directory that this store does not hold.
         while kept.exists(key) and (digest := _digest_of(kept.read(key).result)) and not store.holds(digest):
@@ -162,6 +163,15 @@ def _name_of_flow() -> str:
     return context.flow.name if context and context.flow else "none"
 
 
+@cache
+def _name_of_pipeline(given: str) -> str:
+    """What the YAML calls itself, by which it may be given the next time, and which no other does."""
+    path = Path(given)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return str(read_yaml(path).get("name", path.stem))
+    return path.stem
+
+
 def _digest_of(result: Any) -> str | None:
     return result.digest if isinstance(result, Handle) else None
 
@@ -182,7 +192,7 @@ def _flatten(name: str, value: Any) -> Iterable[tuple[str, str]]:
         for position, item in enumerate(value):
             yield from _flatten(f"{name}.{position}", item)
     else:
-        yield name, json.dumps(value, default=str, sort_keys=True)
+        yield name, json.dumps(value, default=str, sort_keys=True, ensure_ascii=False)
 
 
 def _differences(now: dict[str, str], before: dict[str, str]) -> list[str]:

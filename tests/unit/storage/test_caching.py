@@ -261,14 +261,14 @@ class Step:
         self.results = ResultStore(result_storage=LocalFileSystem(basepath=str(results)), cache_result_in_memory=False)
         self.runs = 0
 
-    def run(self, flow: str = "prepare-data", **inputs: Any) -> str:
+    def run(self, flow: str = "prepare-data", pipeline: str = "support", **inputs: Any) -> str:
         """Digest of the step's result, which is made anew only where nothing is kept under its key."""
         context: Any = SimpleNamespace(
             task=SimpleNamespace(name="tokenize"), task_run=SimpleNamespace(id=uuid4()), result_store=self.results
         )
         asking: Any = FlowRunContext
         with asking.model_construct(flow=SimpleNamespace(name=flow)):
-            key = SameInputsAndCode(stage="tokenization").compute_key(context, inputs, {"pipeline": "support"})
+            key = SameInputsAndCode(stage="tokenization").compute_key(context, inputs, {"pipeline": pipeline})
         assert key is not None
         if not self.results.exists(key):
             self.runs += 1
@@ -285,6 +285,22 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
     monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GRAFT_STORE", raising=False)
     return Step(tmp_path / "results")
+
+
+def test_a_step_is_compared_with_those_of_its_own_pipeline_however_that_is_given(
+    step: Step, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="graft.steps")
+    for name in ("pairs", "topics"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pipeline.yaml").write_text(f"name: {name}\n", encoding="utf-8")
+        step.run(pipeline=str(tmp_path / name / "pipeline.yaml"), column=f"the Prämisse of {name}")
+    step.run(pipeline="topics", column="Satz")
+    assert [record.getMessage().removeprefix("tokenize: running, because ") for record in caplog.records] == [
+        "it has not run before",
+        "it has not run before",
+        'column changed from "the Prämisse of topics" to "Satz"',
+    ]
 
 
 def test_a_step_runs_again_only_when_an_input_changes(step: Step, caplog: pytest.LogCaptureFixture) -> None:
