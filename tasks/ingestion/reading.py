@@ -25,7 +25,7 @@ from data_contracts.cleaning import Cleaning, clean_tagged, clean_texts
 from data_contracts.dataset import DatasetContract
 from data_contracts.errors import InputError, complain
 from data_contracts.labelling import AT_RANDOM, CHOSEN
-from data_contracts.splits import OWN_SPLITS, TRAIN
+from data_contracts.splits import OWN_SPLITS, TRAIN, WINDOW
 from tasks.ingestion.answers import carried, with_texts
 from tasks.ingestion.identity import file_digest, raw_id, row_ids
 from tasks.ingestion.rows import RawRows
@@ -110,7 +110,7 @@ def read_file(file: SourceFile, reading: Reading, log: TextIO) -> Iterator[pa.Ta
     if not columns:
         unread = f" that can be read; the first, row {first['row']}, is {first['rule']}" if first else ""
         raise InputError(f"{file.address} holds no rows{unread}; split {split!r} needs some. Fill it or take it out.")
-    _check_columns(columns - {CHOSEN} if file.labelled_since else columns, reading.contract, file.address)
+    _check_columns(columns - {CHOSEN} if file.labelled_since else columns, reading.contract, file)
 
 
 def labelled_rows(table: pa.Table, contract: DatasetContract) -> pa.Table:
@@ -301,13 +301,15 @@ def _refuse_empty_splits(rows: Mapping[str, int]) -> None:
         )
 
 
-def _check_columns(found: set[str], contract: DatasetContract, address: str) -> None:
+def _check_columns(found: set[str], contract: DatasetContract, file: SourceFile) -> None:
     wanted = {column.name for column in contract.columns}
+    # Of a window the contract is read without its labels.
+    unknown = "is a label, which windows have none of, or not in" if file.split == WINDOW else "is not in"
     problems = [f"column {name!r} is missing" for name in sorted(wanted - found)]
-    problems += [f"column {name!r} is not in the contract" for name in sorted(found - wanted)]
+    problems += [f"column {name!r} {unknown} the contract" for name in sorted(found - wanted)]
     if problems:
         raise complain(
-            f"{address} does not have the columns of contract {contract.name}",
+            f"{file.address} does not have the columns of contract {contract.name}",
             problems,
             "Name the file's columns under `columns` of the source, `drop` some, or change the contract.",
         )

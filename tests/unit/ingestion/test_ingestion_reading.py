@@ -149,6 +149,13 @@ def test_missing_and_extra_columns_are_shown_together(ticket: Row, tmp_path: Pat
     ]
 
 
+def test_labels_in_a_window_are_said_to_be_what_windows_have_none_of(ticket: Row, tmp_path: Path) -> None:
+    contract = load_contract("support").without_labels()
+    file = located(written(tmp_path / "a.jsonl", [ticket]), split="window")
+    with pytest.raises(InputError, match="'urgency' is a label, which windows have none of, or not in the contract"):
+        read_sources([file], Reading(contract), tmp_path)
+
+
 def test_a_key_that_some_rows_leave_out_is_a_missing_value(ticket: Row, tmp_path: Path, snapshot: Read) -> None:
     without = {name: value for name, value in ticket.items() if name != "intent"}
     found = rows_of(snapshot(located(written(tmp_path / "a.jsonl", [ticket, without]))))
