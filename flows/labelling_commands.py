@@ -54,7 +54,8 @@ def label(
         if contract.endswith((".yaml", ".yml")):
             # Given from the pipeline's folder, which is not where the command is run.
             contract = str((pipeline_path(pipeline).parent / contract).resolve())
-        check = shlex.join(["graft", "contract", "check", contract, f"fresh_rows={output.resolve()}"])
+        read_so = ["--set-source", f"delimiter={json.dumps(delimiter)}"] if kind == "csv" and delimiter != "," else []
+        check = shlex.join(["graft", "contract", "check", contract, f"fresh_rows={output.resolve()}", *read_so])
         print(f"Look whether labels are right: {check}")
         there = ", behind those that are there already" if plan.data.fresh.has(window) else ""
         print(f"Then put the rows at {plan.data.fresh.address(window)}{there}")

@@ -66,7 +66,7 @@ class Number(BaseModel):
         if not isinstance(value, str):
             return value
         parting = THOUSANDS + {",": ".", ".": ","}[self.decimal]
-        form = rf"\s*([+-]?)(\d+|\d{{1,3}}(?:[{parting}]\d{{3}})+)(?:{re.escape(self.decimal)}(\d+))?\s*"
+        form = rf"\s*([+-]?)(\d+|[1-9]\d{{0,2}}(?:[{parting}]\d{{3}})+)(?:{re.escape(self.decimal)}(\d+))?\s*"
         if (found := re.fullmatch(form, value)) is None:
             return value
         sign, whole, decimals = found.groups()

@@ -291,4 +291,4 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, str | bool):
         return str(value)
     # What is missing is NaN or None by now, and lists are arrays.
-    return ", ".join(sorted(value)) if isinstance(value, list | np.ndarray) else None
+    return ", ".join(sorted(value)) or "no label" if isinstance(value, list | np.ndarray) else None

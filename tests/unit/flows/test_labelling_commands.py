@@ -185,6 +185,8 @@ def test_a_pipeline_of_csv_gets_its_rows_as_csv_and_is_told_where_the_form_is_an
     ask = ("label", str(tmp_path / "pipe.yaml"), "--window", "week_9", "--output")
     said = graft(*ask, str(tmp_path / "rows.csv"))
     assert not any("bring the rows" in line for line in said)
+    (check,) = (line.partition("graft ")[2] for line in said if line.startswith("Look whether labels are right"))
+    assert "has one column by the delimiter" not in " ".join(graft(*shlex.split(check)))
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     assert sorted(row["text"] for row in rows) == ['one; "two"', "three"]

@@ -195,6 +195,8 @@ def test_a_list_of_labels_in_another_order_is_no_contradiction(check: Check, con
     assert check(contract, train=[{"text": "so so", "label": both} for both in given]).accepted == {"train": 2}
     other = check(contract, train=[{"text": "so so", "label": some} for some in (["good", "bad"], ["good"])])
     assert {f["rule"] for f in other.findings} == {"one text, conflicting labels: bad, good, good"}
+    other = check(contract, train=[{"text": "so so", "label": some} for some in ([], ["good"])])
+    assert {f["rule"] for f in other.findings} == {"one text, conflicting labels: good, no label"}
 
 
 def test_tags_contradict_by_their_entities_and_not_by_the_cut_of_their_tokens(check: Check, contract_of: Make) -> None:
