@@ -5,7 +5,10 @@ from math import nan
 from data_contracts.drift import DriftDecision, Monitor
 from tasks.drift import pictures
 from tasks.drift.evidence import WindowEvidence
+from tasks.reporting.pictures import told
 from tasks.reporting.sections import Cell, Column, Picture, Section, Table, interval
+
+LOOKS_SHOWN = 40
 
 
 def why(decision: DriftDecision) -> Section:
@@ -67,7 +70,7 @@ def harm(evidence: WindowEvidence) -> Section | None:
         tables.append(
             Table(columns, [_of_monitor(monitor, evidence.levels.get(monitor.name)) for monitor in decision.monitors])
         )
-        drawn.append(Picture("monitors", "Evidence that the model became worse, by window", _over_time(evidence)))
+        drawn.append(_over_time(evidence))
     if decision.estimates:
         estimated = (
             *(Column("task"), Column("accuracy, reference", "number"), Column("by threshold", "number")),
@@ -114,12 +117,11 @@ def _change(change: float, error: float) -> Cell:
     return Cell(change, "bad" if change < -error else "good" if change > error else "")
 
 
-def _over_time(evidence: WindowEvidence) -> bytes:
-    looks = [decision for decision in (*evidence.earlier, evidence.decision) if decision.monitors]
+def _over_time(evidence: WindowEvidence) -> Picture:
+    looks = [decision for decision in (*evidence.earlier, evidence.decision) if decision.monitors][-LOOKS_SHOWN:]
+    windows = [decision.window for decision in looks]
     names = dict.fromkeys(monitor.name for decision in looks for monitor in decision.monitors)
     found = [{monitor.name: monitor.log_evidence for monitor in decision.monitors} for decision in looks]
-    return pictures.evidence_over_time(
-        [decision.window for decision in looks],
-        {name: [of.get(name, nan) for of in found] for name in names},
-        sorted(set(evidence.levels.values())),
-    )
+    values = {name: [of.get(name, nan) for of in found] for name in names}
+    drawn = pictures.evidence_over_time(windows, values, sorted(set(evidence.levels.values())))
+    return Picture("monitors", told("Evidence that the model became worse, by window", windows), drawn)

@@ -13,6 +13,7 @@ from tasks.drift.novelty import nearest_distances
 from tasks.drift.slices import length_quarters, moved_slices
 from tasks.drift.words import risen_words
 from tasks.modeling.heads import AnyHead
+from tasks.reporting.pictures import told
 from tasks.reporting.sections import Column, Picture, Section, Table, Value
 
 TEXTS_SHOWN = 12
@@ -32,7 +33,8 @@ def texts(evidence: WindowEvidence) -> Section | None:
     if window.texts and reference.texts:
         words = risen_words(window.shown, reference.shown)
         if words:
-            drawn.append(Picture("words", "Words that rose, and the texts that hold them", pictures.risen(words)))
+            caption = told("Words that rose, and the texts that hold them", [word.word for word in words])
+            drawn.append(Picture("words", caption, pictures.risen(words)))
         else:
             sentences.append("No word rose by more than chance explains.")
     return (
@@ -74,7 +76,7 @@ def answers(evidence: WindowEvidence) -> Section | None:
         most.sort(key=lambda label: -max(now.get(label, 0), before.get(label, 0)))
         picture = pictures.label_shares(before, {label: now.get(label, 0.0) for label in most}, estimated)
         rest = f", the {len(most)} of {len(moved)} that moved most" if len(moved) > len(most) else ""
-        drawn.append(Picture(f"labels_{task}", f"{task}{rest}", picture))
+        drawn.append(Picture(f"labels_{task}", told(f"{task}{rest}", most), picture))
     note = "Shares of what the model answers, which move with the texts and with its mistakes."
     note += " The estimate takes the mistakes out." if evidence.proportions else ""
     return Section("answers", "Label proportions", note, pictures=drawn) if drawn else None

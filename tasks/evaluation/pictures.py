@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from tasks.evaluation.calibration import Bin
 from tasks.evaluation.differences import Difference
+from tasks.evaluation.naming import opponent, place
 from tasks.evaluation.scoring import IN_DOMAIN, Score
-from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, is_drawable, new_figure, png
+from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png, told, written
 
 CONFUSED_LABELS = 24
-LETTERS_SHOWN = 30
+# As many as stay readable in the width of the page.
+PANELS_ABREAST = 3
 
 
 def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
@@ -23,14 +25,18 @@ def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
     own = next(iter(shown.values()))
     tasks = list(dict.fromkeys(score.task for score in own))
     splits = sorted({score.split for score in own}, key=lambda split: (split != IN_DOMAIN, split))
-    figure = new_figure(2.6 * len(tasks) + 1, 0.42 * len(splits) + 1.2)
-    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
-    styles = [("o", GOOD, 60), ("s", QUIET, 26), ("|", INK, 60)]
-    for panel, task in zip(panels, tasks, strict=True):
+    columns = min(len(tasks), PANELS_ABREAST)
+    lines = -(-len(tasks) // columns)
+    figure = new_figure(2.6 * columns + 1, (0.42 * len(splits) + 0.9) * lines + 0.3)
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    styles = [("o", GOOD, 60), ("s", QUIET, 26), ("|", INK, 60), ("x", INK, 22)]
+    for left in panels[len(tasks) :]:
+        left.remove()
+    for panel, task in zip(panels, tasks, strict=False):
         for (name, found), (marker, colour, size) in zip(shown.items(), styles, strict=False):
             points = [(s.value, splits.index(s.split), s) for s in found if s.task == task and s.split in splits]
             x, y = [p[0] for p in points], [p[1] for p in points]
-            panel.scatter(x, y, marker=marker, c=colour, s=size, label=name, zorder=3)
+            panel.scatter(x, y, marker=marker, c=colour, s=size, label=opponent(name), zorder=3)
             for value, height, score in points:
                 if colour == GOOD and score.low is not None and score.high is not None:
                     panel.plot(
@@ -39,13 +45,13 @@ def domain_gap(scores: Mapping[str, Sequence[Score]]) -> bytes:
                     panel.annotate(
                         f"{value:.2f}", (value, height), (0, 7), textcoords="offset points", ha="center", fontsize=8
                     )
-        panel.set_title(f"{task}\n{next(s.metric for s in own if s.task == task)}", fontsize=10, color=INK)
-        panel.set_yticks(range(len(splits)), splits)
+        panel.set_title(f"{task}\n{next(s.metric for s in own if s.task == task)}", fontsize=9, color=INK)
+        panel.set_yticks(range(len(splits)), list(map(place, splits)))
         panel.set_ylim(len(splits) - 0.4, -0.7)
         bare(panel)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
-    )
+    handles, models = panels[0].get_legend_handles_labels()
+    abreast = min(len(models), 2 * columns)
+    figure.legend(handles, models, loc="outside lower center", ncols=abreast, frameon=False, fontsize=9)
     return png(figure)
 
 
@@ -54,9 +60,9 @@ def changes(differences: Sequence[Difference], margins: Sequence[float]) -> byte
 
     The dashed line stands at each one's own of the `margins`.
     """
-    names = [f"{d.task}, {'in domain' if d.split == IN_DOMAIN else d.split}" for d in differences]
+    names = [f"{d.task}, {place(d.split)}" for d in differences]
     if len({d.opponent for d in differences}) > 1:
-        names = [f"{name}: {d.opponent}" for name, d in zip(names, differences, strict=True)]
+        names = [f"{name}: {opponent(d.opponent)}" for name, d in zip(names, differences, strict=True)]
     figure = new_figure(7.2, 0.3 * len(differences) + 1.0)
     panel = figure.subplots()
     panel.axvline(0, color=INK, lw=0.8)
@@ -80,20 +86,14 @@ def confused_labels(labels: Sequence[str], wanted: Sequence[str], given: Sequenc
     return [label for label in labels if len(labels) <= CONFUSED_LABELS or label in most]
 
 
-def written(chosen: Sequence[str]) -> list[str]:
-    """What stands for each label: its name on one line, or its number among them where no picture can write it."""
-    names = (" ".join(label.split()) for label in chosen)
-    return [_short(name) if is_drawable(name) else f"no. {number}" for number, name in enumerate(names, start=1)]
-
-
 def confusion(chosen: Sequence[str], wanted: Sequence[str], given: Sequence[str]) -> bytes:
     """Which of the chosen labels was given where another was wanted, row by row as shares of the wanted label."""
-    place = {label: position for position, label in enumerate(chosen)}
+    places = {label: position for position, label in enumerate(chosen)}
     counts: NDArray[np.float64] = np.zeros((len(chosen), len(chosen)))
     totals = np.array([list(wanted).count(label) for label in chosen])
     for want, give in zip(wanted, given, strict=True):
-        if want in place and give in place:
-            counts[place[want], place[give]] += 1
+        if want in places and give in places:
+            counts[places[want], places[give]] += 1
     shares = counts / np.maximum(totals[:, None], 1)
     names = written(chosen)
     # A dozen letters of this size take an inch.
@@ -111,6 +111,13 @@ def confusion(chosen: Sequence[str], wanted: Sequence[str], given: Sequence[str]
     return png(figure)
 
 
+def confusion_caption(task: str, chosen: Sequence[str], labels: Sequence[str]) -> str:
+    """The task, how many of its labels `confusion` leaves out, and what its numbers stand for."""
+    left_out = len(chosen) < len(labels)
+    shown = f", the {len(chosen)} of {len(labels)} labels that are confused most" if left_out else ""
+    return told(f"{task}{shown}", chosen)
+
+
 def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     """Accuracy against confidence, with 95% intervals; the size of a point is its share of the rows.
 
@@ -123,15 +130,11 @@ def reliability(before: Sequence[Bin], after: Sequence[Bin]) -> bytes:
     rows = max(1, sum(b.rows for b in after))
     for b in after:
         panel.plot([b.confidence] * 2, [b.low, b.high], color=GOOD, lw=1, alpha=0.6)
-        panel.scatter(b.confidence, b.accuracy, s=15 + 300 * b.rows / rows, color=GOOD, alpha=0.8)
+        panel.scatter(b.confidence, b.accuracy, s=15 + 300 * b.rows / rows, color=GOOD, alpha=0.8, clip_on=False)
     panel.set_xlim(0, 1.03)
     panel.set_ylim(0, 1.03)
     panel.set_xlabel("confidence")
     panel.set_ylabel("accuracy")
     panel.grid(color=FAINT, lw=0.6)
+    panel.set_axisbelow(True)
     return png(figure)
-
-
-def _short(name: str) -> str:
-    """Leaves room for what the name is of."""
-    return name if len(name) <= LETTERS_SHOWN else f"{name[: LETTERS_SHOWN - 1]}…"

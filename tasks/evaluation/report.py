@@ -20,6 +20,7 @@ from tasks.evaluation.differences import read_evidence
 from tasks.evaluation.gate import CHECKS, EVIDENCE
 from tasks.evaluation.label_errors import read_suspects
 from tasks.evaluation.latency import read_cost
+from tasks.evaluation.naming import place
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, SCORES, Score, read_scores, score_splits
@@ -29,7 +30,6 @@ from tasks.evaluation.zero_shot import ZERO_SHOT
 from tasks.modeling.answers import read_answers, read_labels
 from tasks.modeling.heads import AnyHead, heads_of
 from tasks.reporting.page import Page, write_page
-from tasks.reporting.pictures import is_drawable
 from tasks.reporting.sections import Picture, Section, Tone
 
 MISTAKES_SHOWN = 12
@@ -124,7 +124,7 @@ def results_table(scores: dict[str, list[Score]]) -> list[dict[str, Any]]:
     rows = [
         {
             "task": score.task,
-            "split": "in domain" if score.split == IN_DOMAIN else score.split,
+            "split": place(score.split),
             "metric": score.metric,
             "graft": score.value,
             "low": score.low,
@@ -150,15 +150,9 @@ def _confusion(evidence: Evidence, heads: dict[str, AnyHead]) -> Section | None:
             chosen = pictures.confused_labels(head.labels, wanted, given)
             if chosen:
                 picture = pictures.confusion(chosen, wanted, given)
-                drawn.append(Picture(f"confusion_{task}", _caption(task, chosen), picture))
+                caption = pictures.confusion_caption(task, chosen, head.labels)
+                drawn.append(Picture(f"confusion_{task}", caption, picture))
     return Section("confusion", "Confusion, in domain", pictures=drawn) if drawn else None
-
-
-def _caption(task: str, chosen: list[str]) -> str:
-    """The task, and the labels for which numbers stand in its picture."""
-    names = zip(pictures.written(chosen), chosen, strict=True)
-    told = [f"{name} is {label}" for name, label in names if not is_drawable(label)]
-    return f"{task}, where {', '.join(told)}" if told else task
 
 
 def _mistakes(evidence: Evidence, heads: dict[str, AnyHead], text_columns: list[str]) -> list[dict[str, Any]]:

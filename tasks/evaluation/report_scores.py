@@ -7,6 +7,7 @@ from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
 from tasks.evaluation.checks import Check, ranked, what_helps
 from tasks.evaluation.differences import Difference
+from tasks.evaluation.naming import opponent, place
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import IN_DOMAIN, Score
 from tasks.reporting.sections import Cell, Column, Picture, Section, Table, Tone, interval
@@ -31,7 +32,14 @@ def changes(judgement: Judgement, differences: Sequence[Difference], policy: Gat
     )
     margins = [policy.margin_of(d.task) for d in shown]
     rows = [
-        (d.task, place(d.split), d.opponent, Cell(d.value, tone_of(d, margin)), f"{d.low:+.3f} – {d.high:+.3f}", d.rows)
+        (
+            d.task,
+            place(d.split),
+            opponent(d.opponent),
+            Cell(d.value, tone_of(d, margin)),
+            f"{d.low:+.3f} – {d.high:+.3f}",
+            d.rows,
+        )
         for d, margin in zip(shown, margins, strict=True)
     ]
     drawn = [Picture("changes", since, pictures.changes(shown, margins))] if shown else []
@@ -70,7 +78,7 @@ def results(table: Sequence[Mapping[str, Any]], scores: Mapping[str, Sequence[Sc
     others = [name for name in scores if name != "graft"]
     columns = (
         *(Column("task"), Column("split"), Column("metric"), Column("graft", "number"), Column("95%", "number")),
-        *(Column(BASELINE_NAMES.get(name, name), "number") for name in others),
+        *(Column(opponent(name), "number") for name in others),
         Column("rows", "number"),
     )
     rows = [
@@ -102,14 +110,6 @@ def rows_of(counts: Mapping[str, int], quarantined: Mapping[str, int]) -> Sectio
     """Rows of each split."""
     columns = (Column("split"), Column("accepted", "number"), Column("quarantined", "number"))
     return Section("rows", "Rows", tables=[Table(columns, [(s, n, quarantined.get(s, 0)) for s, n in counts.items()])])
-
-
-BASELINE_NAMES = {"tfidf": "TF-IDF + LR", "majority": "majority", "zero_shot": "zero shot"}
-
-
-def place(split: str) -> str:
-    """A split, for people."""
-    return "in domain" if split == IN_DOMAIN else split
 
 
 def tone_of(difference: Difference, margin: float) -> Tone:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.evaluation.report_scores import place
+from tasks.evaluation.naming import place
 from tasks.evaluation.slices import GroupScore, worst_groups
 from tasks.reporting.sections import Cell, Column, Section, Table, Tone, interval
 

@@ -6,8 +6,8 @@ from typing import Any
 from tasks.evaluation import pictures
 from tasks.evaluation.calibration import Calibration
 from tasks.evaluation.label_errors import Suspect
+from tasks.evaluation.naming import place
 from tasks.evaluation.out_of_scope import Detection
-from tasks.evaluation.report_scores import place
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.evaluation.transfer import Transfer, transfer_in_words
 from tasks.reporting.sections import Cell, Column, Picture, Section, Table

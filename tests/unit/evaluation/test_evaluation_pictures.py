@@ -2,7 +2,7 @@ import warnings
 
 import pytest
 
-from tasks.evaluation.pictures import CONFUSED_LABELS, confused_labels, confusion, written
+from tasks.evaluation.pictures import CONFUSED_LABELS, confused_labels, confusion, confusion_caption
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -36,8 +36,12 @@ def test_of_many_labels_those_are_shown_that_are_confused() -> None:
     assert confused_labels(many[:-1], many[:-1], many[:-1]) == many[:-1]
 
 
-def test_labels_that_the_font_cannot_write_are_numbered() -> None:
-    labels = ["退款", "refund", "धनवापसी", "возврат", "एक\nदो", "W" * 31]
-    assert written(labels) == ["no. 1", "refund", "no. 3", "возврат", "no. 5", "W" * 29 + "…"]
+def test_a_caption_says_that_labels_are_left_out() -> None:
+    assert confusion_caption("mood", ["bad", "坏"], ["bad", "坏"]) == "mood, where no. 2 is 坏"
+    said = "mood, the 2 of 150 labels that are confused most, where no. 2 is 坏"
+    assert confusion_caption("mood", ["bad", "坏"], ["bad", "坏"] * 75) == said
+
+
+def test_labels_that_the_font_cannot_write_are_drawn_as_numbers() -> None:
     # A letter that is lacking would be a warning, and so an error.
-    assert drawn(labels).startswith(PNG)
+    assert drawn(["退款", "refund", "धनवापसी", "возврат", "एक\nदो", "W" * 31]).startswith(PNG)
