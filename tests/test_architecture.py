@@ -29,7 +29,7 @@ STAGES = {
 }
 # What other stages use, and no flow runs.
 WITHOUT_AN_EDGE = {"reporting", "storage"}
-USERS_OF_REPORTING = {"evaluation", "drift"}
+USERS_OF_REPORTING = {"evaluation", "drift", "validation"}
 USERS_OF_THE_MODEL = {
     "validation",
     "preparation",

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 from data_contracts.artifacts import DataVerdict
+from tasks.reporting.markdown import plain
 from tasks.validation.checks import SHOWN, Checks, count_by_rule, read_findings
 
 CELL = 120
@@ -13,7 +14,7 @@ def data_page(
     pipeline: str, verdict: DataVerdict, reasons: list[str], checks: Checks, folder: Path, documents: Path
 ) -> str:
     """Markdown of the run's artifact; `folder` holds the findings, `documents` is the first of the data docs."""
-    lines = [f"# Data of {pipeline}: {verdict}", "", *(f"- {_plain(reason)}" for reason in reasons), ""]
+    lines = [f"# Data of {pipeline}: {verdict}", "", *(f"- {_cell(reason)}" for reason in reasons), ""]
     lines += ["| split | accepted | quarantined |", "| --- | ---: | ---: |"]
     for split in sorted({*checks.rows, *checks.quarantined}):
         lines.append(f"| {split} | {checks.rows.get(split, 0)} | {checks.quarantined.get(split, 0)} |")
@@ -24,17 +25,12 @@ def data_page(
         lines += ["| file | row | column | rule | found |", "| --- | ---: | --- | --- | --- |"]
         for found in itertools.islice(read_findings(folder), SHOWN):
             cells = (found["address"], found["row"], found["column"], found["rule"], found["value"])
-            lines.append("| " + " | ".join(_plain(str(cell)) for cell in cells) + " |")
+            lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
         lines += ["", "| split | column | rule | findings |", "| --- | --- | --- | ---: |"]
-        lines += [f"| {split} | {column} | {_plain(rule)} | {count} |" for split, column, rule, count in rules]
-    return "\n".join([*lines, "", f"[Data docs]({documents.as_uri()}): every rule, and how each split fared", ""])
+        lines += [f"| {split} | {_cell(column)} | {_cell(rule)} | {count} |" for split, column, rule, count in rules]
+    # A page from a server may not lead to a file, and the server's own leaves such a link without its address.
+    return "\n".join([*lines, "", f"Data docs, every rule and how each split fared: `{documents}`", ""])
 
 
-def _plain(text: str) -> str:
-    """Text of a row as text: nothing in it is markup of the page, and no bar divides a cell."""
-    shown = text if len(text) <= CELL else f"{text[:CELL]}..."
-    for character in "\\`*_{}[]<>#|":
-        shown = shown.replace(
-            character, f"\\{character}" if character not in "<>" else {"<": "&lt;", ">": "&gt;"}[character]
-        )
-    return " ".join(shown.split())
+def _cell(text: str) -> str:
+    return plain(text if len(text) <= CELL else f"{text[:CELL]}...")

@@ -19,7 +19,7 @@ from tasks.validation.quarantine import read_mended, rows_to_mend
 Row = dict[str, Any]
 Check = Callable[..., Any]
 Make = Callable[..., DatasetContract]
-NASTY = "<script>alert('x')</script> | `code` **bold**"
+NASTY = "<script>alert('x')</script> | `code` **bold** ~~gone~~ &lt;"
 
 
 @pytest.fixture
@@ -91,11 +91,14 @@ def test_the_runs_page_says_what_was_kept_out_and_shows_markup_as_text(
     assert "| train | 2 | 4 |" in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+    assert r"\~\~gone\~\~ &amp;lt;" in page
     rows = [line for line in page.splitlines() if line.startswith("| ") and "jsonl" in line]
     assert len(rows) == 5
     assert all(line.replace("\\|", "").count("|") == 6 for line in rows)
     assert "graft quarantine show shop" in page
-    assert f"({(tmp_path / 'index.html').as_uri()})" in page
+    # A link to a file is none on a server's page.
+    assert f"`{tmp_path / 'index.html'}`" in page
+    assert "](" not in page
 
 
 def test_texts_that_repeat_others_are_counted_together_whichever_rows_they_repeat() -> None:
