@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,12 @@ def held_out_shares(
 
 def write_suspects(path: Path, found: dict[str, list[Suspect]]) -> None:
     """Writes each task's as JSON."""
-    entries = {task: [asdict(suspect) for suspect in of_task] for task, of_task in found.items()}
+    path.write_text(json.dumps(_entries(found), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_suspects_of_splits(path: Path, found: dict[str, dict[str, list[Suspect]]]) -> None:
+    """Writes each task's of each split as JSON, for people."""
+    entries = {split: _entries(of_split) for split, of_split in found.items()}
     path.write_text(json.dumps(entries, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -139,3 +145,7 @@ def read_suspects(path: Path) -> dict[str, list[Suspect]]:
     """What `write_suspects` wrote."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     return {task: [Suspect(**entry) for entry in of_task] for task, of_task in entries.items()}
+
+
+def _entries(found: dict[str, list[Suspect]]) -> dict[str, list[dict[str, Any]]]:
+    return {task: [asdict(suspect) for suspect in of_task] for task, of_task in found.items()}

@@ -1,8 +1,20 @@
-"""What a report calls splits and models."""
+"""What a report calls splits and models, and in which order it shows them."""
 
-from tasks.evaluation.scoring import IN_DOMAIN
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tasks.evaluation.calibration import Calibration
+from tasks.evaluation.scoring import IN_DOMAIN, Score
 
 BASELINES_BY_NAME = {"tfidf": "TF-IDF + LR", "majority": "majority", "zero_shot": "zero shot"}
+Measured = TypeVar("Measured", Score, Calibration)
+
+
+def by_task(found: Iterable[Measured]) -> list[Measured]:
+    """Task by task in the order in which they are there, each in domain first."""
+    shown = list(found)
+    order = {task: number for number, task in enumerate(dict.fromkeys(of.task for of in shown))}
+    return sorted(shown, key=lambda of: (order[of.task], of.split != IN_DOMAIN, of.split))
 
 
 def place(split: str) -> str:

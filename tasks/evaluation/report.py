@@ -18,9 +18,9 @@ from tasks.evaluation.case_results import read_findings
 from tasks.evaluation.checks import read_checks
 from tasks.evaluation.differences import read_evidence
 from tasks.evaluation.gate import CHECKS, EVIDENCE
-from tasks.evaluation.label_errors import read_suspects
+from tasks.evaluation.label_errors import Suspect, read_suspects, write_suspects_of_splits
 from tasks.evaluation.latency import read_cost
-from tasks.evaluation.naming import place
+from tasks.evaluation.naming import by_task, place
 from tasks.evaluation.out_of_scope import read_detections
 from tasks.evaluation.pages import ReportFacts
 from tasks.evaluation.scoring import IN_DOMAIN, SCORES, Score, read_scores, score_splits
@@ -53,13 +53,16 @@ class Evidence:
 
 
 def make_report(facts: ReportFacts, evidence: Evidence, judgement: Judgement, output: Path) -> None:
-    """Writes `report.html`, its pictures, `report.md`, and `table.json`, the rows of the results table."""
+    """Writes the page with its pictures, `table.json`, the rows of its results table, and all suspected labels."""
     heads = heads_of(evidence.model)
     own = read_scores(evidence.assessment / SCORES)
     scores = {"graft": own, **_baseline_scores(evidence, heads, list(dict.fromkeys(score.split for score in own)))}
     table = results_table(scores)
     (output / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
-    sections = [section for section in _sections(facts, evidence, judgement, heads, scores, table) if section]
+    found = {IN_DOMAIN: evidence.assessment / LABEL_ERRORS, TRAIN: evidence.label_errors}
+    suspects = {split: read_suspects(path) for split, path in found.items() if path}
+    write_suspects_of_splits(output / LABEL_ERRORS, suspects)
+    sections = [section for section in _sections(facts, evidence, judgement, heads, scores, table, suspects) if section]
     page = Page(facts.pipeline, judgement.verdict, TONES[judgement.verdict], _said_of(facts, judgement), sections)
     write_page(page, output, in_markdown=("changes", "gap"))
 
@@ -71,6 +74,7 @@ def _sections(
     heads: dict[str, AnyHead],
     scores: dict[str, list[Score]],
     table: list[dict[str, Any]],
+    suspects: dict[str, dict[str, list[Suspect]]],
 ) -> Iterator[Section | None]:
     """In the order of the page."""
     assessment = evidence.assessment
@@ -89,8 +93,7 @@ def _sections(
         yield report_trust.transfer(read_transfers(evidence.transfers))
     texts = [name for name in (facts.text_column, facts.pair_column) if name]
     yield report_trust.mistakes(_mistakes(evidence, heads, texts))
-    suspected = {IN_DOMAIN: assessment / LABEL_ERRORS, TRAIN: evidence.label_errors}
-    yield report_trust.label_errors({split: read_suspects(path) for split, path in suspected.items() if path})
+    yield report_trust.label_errors(suspects)
     if evidence.cost:
         yield report_behaviour.speed(read_cost(evidence.cost))
     yield report_scores.all_metrics(scores["graft"])
@@ -121,7 +124,7 @@ def results_table(scores: dict[str, list[Score]]) -> list[dict[str, Any]]:
         for name, found in scores.items()
         if name != "graft"
     }
-    rows = [
+    return [
         {
             "task": score.task,
             "split": place(score.split),
@@ -132,11 +135,8 @@ def results_table(scores: dict[str, list[Score]]) -> list[dict[str, Any]]:
             **{name: values.get((score.task, score.split)) for name, values in others.items()},
             "rows": score.rows,
         }
-        for score in scores["graft"]
-        if score.primary
+        for score in by_task(score for score in scores["graft"] if score.primary)
     ]
-    order = {task: number for number, task in enumerate(dict.fromkeys(row["task"] for row in rows))}
-    return sorted(rows, key=lambda row: (order[row["task"]], row["split"] != "in domain", row["split"]))
 
 
 def _confusion(evidence: Evidence, heads: dict[str, AnyHead]) -> Section | None:

@@ -7,7 +7,7 @@ from data_contracts.artifacts import Judgement
 from tasks.evaluation import pictures
 from tasks.evaluation.checks import Check, ranked, what_helps
 from tasks.evaluation.differences import Difference
-from tasks.evaluation.naming import opponent, place
+from tasks.evaluation.naming import by_task, opponent, place
 from tasks.evaluation.policy import SKILL, GatePolicy
 from tasks.evaluation.scoring import IN_DOMAIN, Score
 from tasks.reporting.sections import Cell, Column, Picture, Section, Table, Tone, interval
@@ -102,7 +102,7 @@ def results(table: Sequence[Mapping[str, Any]], scores: Mapping[str, Sequence[Sc
 def all_metrics(scores: Sequence[Score]) -> Section:
     """All metrics, folded."""
     columns = (Column("task"), Column("split"), Column("metric"), Column("value", "number"), Column("rows", "number"))
-    rows = [(s.task, place(s.split), s.metric, s.value, s.rows) for s in scores]
+    rows = [(s.task, place(s.split), s.metric, s.value, s.rows) for s in by_task(scores)]
     return Section("metrics", "All metrics", tables=[Table(columns, rows, f"{len(rows)} numbers", folded=True)])
 
 

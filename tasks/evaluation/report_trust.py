@@ -6,7 +6,7 @@ from typing import Any
 from tasks.evaluation import pictures
 from tasks.evaluation.calibration import Calibration
 from tasks.evaluation.label_errors import Suspect
-from tasks.evaluation.naming import place
+from tasks.evaluation.naming import by_task, place
 from tasks.evaluation.out_of_scope import Detection
 from tasks.evaluation.scoring import IN_DOMAIN
 from tasks.evaluation.transfer import Transfer, transfer_in_words
@@ -104,7 +104,7 @@ def label_errors(found: Mapping[str, Mapping[str, Sequence[Suspect]]]) -> Sectio
         return None
     note = (
         "Rows whose label is likely another one, by confident learning: for a person to look at, and not errors until "
-        "then. `label_errors.json` beside this page holds all of them."
+        "then. The file label_errors.json beside this page holds all of them."
     )
     return Section("labels", "Labels to look at", note, tables=tables)
 
@@ -145,7 +145,7 @@ def transfer(found: Sequence[Transfer]) -> Section | None:
 
 def _final(found: Sequence[Calibration]) -> list[Calibration]:
     """Of each task and split the last measurement, which is the one after the temperature where there is one."""
-    return list({(c.task, c.split): c for c in found}.values())
+    return by_task({(c.task, c.split): c for c in found}.values())
 
 
 def _before(final: Calibration, found: Sequence[Calibration]) -> Any:

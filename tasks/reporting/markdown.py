@@ -3,10 +3,12 @@
 import re
 from collections.abc import Collection, Sequence
 
-from tasks.reporting.sections import Section, Table
+from tasks.reporting.sections import Section, Table, Tone
 
 ROWS_SHOWN = 15
 MARKS = re.compile(r"([\\`*_{}\[\]#|~])")
+# A page has colours for these.
+MARKED: dict[Tone, str] = {"bad": "**", "strong": "**", "doubt": "*"}
 ENTITIES = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
 
@@ -40,6 +42,7 @@ def _table(table: Table) -> str:
     return "\n".join([*([f"**{plain(table.title)}**\n"] if table.title else []), *lines, *more])
 
 
-def _cell(shown: str, tone: str) -> str:
+def _cell(shown: str, tone: Tone) -> str:
     text = plain(shown)
-    return f"**{text}**" if text and tone in ("bad", "strong") else text
+    mark = MARKED.get(tone, "")
+    return f"{mark}{text}{mark}" if text else text

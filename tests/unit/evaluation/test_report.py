@@ -218,6 +218,11 @@ def test_a_task_that_is_beyond_its_own_margin_is_marked_so_and_the_margin_is_tol
     assert "the margin, -0.02, of intent -0.005: what lies" in section.note
 
 
+def test_all_suspected_labels_lie_beside_the_page_that_shows_the_first(folder: Path) -> None:
+    found = json.loads((folder / "label_errors.json").read_text(encoding="utf-8"))
+    assert [(split, suspect["id"]) for split, of in found.items() for suspect in of["intent"]] == [("test", "r7")]
+
+
 def test_a_group_that_is_better_than_the_whole_is_no_worst_one() -> None:
     gaps = {"a": 0.1, "b": -0.1}
     groups = [
@@ -321,7 +326,7 @@ def test_every_kind_of_head_has_its_pictures_and_its_mistakes_in_words(
     }  # fmt: skip
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "haste, where no. 4 is 緊急" in page
-    cell = r'<td class="name">([\w, ]+)</td>'
+    cell = r'<td class="name"><span>([\w, ]+)</span></td>'
     mistakes = re.findall(rf'{cell * 3}<td class="number">0\.\d\d</td></tr>', page)
     assert mistakes == [("haste", "high", "middle"), ("topics", "no label", "praise")]
 

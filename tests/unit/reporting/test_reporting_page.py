@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.reporting.markdown import markdown_of
 from tasks.reporting.page import Page, write_page
-from tasks.reporting.sections import Column, Section, Table
+from tasks.reporting.sections import Cell, Column, Section, Table, Tone
 
 TABLE = Table((Column("text", "text"), Column("share", "number")), [("كم تكلفة الشحن؟", 0.5)], "All rows", folded=True)
 
@@ -33,3 +34,14 @@ def test_paper_shows_what_is_folded_and_the_last_columns_in_dark_letters(page: s
 
 def test_a_text_from_right_to_left_is_read_so_beside_texts_that_are_not(page: str) -> None:
     assert re.search(r"td \{ unicode-bidi: plaintext; \}", page)
+
+
+def test_in_markdown_a_cell_is_marked_where_the_page_has_a_colour() -> None:
+    tones: list[Tone] = ["bad", "strong", "doubt", "good", ""]
+    table = Table([Column(tone or "none", "number") for tone in tones], [[Cell(0.5, tone) for tone in tones]])
+    lines = markdown_of([Section("all", "All", tables=[table])]).splitlines()
+    assert lines[-1] == "| **0.500** | **0.500** | *0.500* | 0.500 | 0.500 |"
+
+
+def test_a_name_that_is_long_breaks_and_leaves_room_for_the_other_columns(page: str) -> None:
+    assert re.search(r"td\.name span \{[^}]* max-width: 18rem; white-space: normal;", page)
