@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation.clusters import Clusters, sums_of_clusters
+from tasks.evaluation.clusters import Clusters, rows_worth, sums_of_clusters
+from tasks.evaluation.intervals import wilson_interval
 
 DRAWS = 1000
 SEED = 20_260
@@ -37,8 +38,15 @@ def score_interval(
     table: NDArray[np.float64],
     clusters: Clusters | None = None,
 ) -> tuple[float, float]:
-    """95% interval of the score of a (rows, k) table's sums; rows of one cluster are drawn together."""
-    low, high = np.quantile(score(resampled_sums(sums_of_clusters(table, clusters), DRAWS)), INTERVAL)
+    """95% interval of the score of a (rows, k) table's sums; rows of one cluster are drawn together.
+
+    Of rows that are all right, or all wrong, every draw says the same: there it is Wilson's.
+    """
+    drawn = score(resampled_sums(sums_of_clusters(table, clusters), DRAWS))
+    if np.ptp(drawn) == 0 and drawn[0] in (0, 1):
+        worth = None if clusters is None else rows_worth(clusters)
+        return wilson_interval(len(table) * int(drawn[0]), len(table), worth)
+    low, high = np.quantile(drawn, INTERVAL)
     return float(low), float(high)
 
 

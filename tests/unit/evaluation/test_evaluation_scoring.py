@@ -40,7 +40,6 @@ def test_rows_without_a_label_are_not_scored(write_rows: Write, write_model_answ
     answers = write_model_answers("m", "test", {"intent": ["refund", "refund", "praise", "refund"]})
     scores = score_splits(snapshot, answers, INTENT, ["test"])
     assert (scores[0].value, scores[0].rows) == (1.0, 2)
-    assert (scores[0].low, scores[0].high) == (1.0, 1.0)
 
 
 def test_out_of_scope_rows_are_scored_by_how_much_less_confident_the_model_is(
@@ -135,6 +134,21 @@ def test_the_interval_of_an_accuracy_is_about_that_of_a_binomial(write_rows: Wri
     primary = score_splits(snapshot, answers, INTENT, ["test"])[0]
     half = 1.96 * (0.75 * 0.25 / 400) ** 0.5
     assert (primary.low, primary.high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.006)
+
+
+@pytest.mark.parametrize(("answer", "interval"), [("refund", (0.886, 1)), ("praise", (0, 0.114))])
+def test_few_rows_that_are_all_right_or_all_wrong_show_how_little_that_says(
+    answer: str, interval: tuple[float, float], write_rows: Write, write_model_answers: Write
+) -> None:
+    snapshot = write_rows("test", intent=["refund"] * 30, customer=["ann"] * 15 + ["bob"] * 15)
+    answers = write_model_answers("m", "test", {"intent": [answer] * 30})
+    primary = score_splits(snapshot, answers, INTENT, ["test"])[0]
+    # Wilson's: from 1 / (1 + 1.96² / rows) on, where all are right.
+    assert (primary.low, primary.high) == pytest.approx(interval, abs=0.001)
+    of_two = score_splits(snapshot, answers, INTENT, ["test"], "customer")[0]
+    assert of_two.low is not None
+    assert of_two.high is not None
+    assert of_two.high - of_two.low == pytest.approx(1 - 1 / (1 + 1.96**2 / 2), abs=0.001)
 
 
 def test_scores_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
