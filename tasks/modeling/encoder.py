@@ -186,22 +186,27 @@ def layer_stack(encoder: "nn.Module") -> tuple[str, "nn.ModuleList"]:
     return next(stacks, ("", nn.ModuleList()))
 
 
-def set_dropout(encoder: "nn.Module", share: float) -> None:
+def set_dropout(encoder: "nn.Module", share: float) -> bool:
     """Sets every dropout of the states inside the encoder, and that of attention's weights to 0.
 
     With that, torch has no kernel for rows of different length on a GPU, and on a CPU writes all of the weights out.
+    False where there is no dropout of states.
     """
     from torch import nn
 
     from tasks.modeling.dropout import Dropout
 
+    found = False
     for module in [*encoder.modules()]:
         for name, part in [*module.named_children()]:
             if isinstance(part, nn.Dropout):
-                setattr(module, name, Dropout(0.0 if _of_attention(module, name) else share).train(part.training))
+                of_states = not _of_attention(module, name)
+                found |= of_states
+                setattr(module, name, Dropout(share if of_states else 0.0).train(part.training))
         for name in (*OF_ATTENTION, "dropout"):
             if _of_attention(module, name) and isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
+    return found
 
 
 def _weights_behind(encoder: "nn.Module", layer: "nn.Module") -> list["nn.Parameter"]:

@@ -105,7 +105,9 @@ def _network_to_train(
 ) -> MultiTaskNetwork:
     """As the recipe has it at the start."""
     network = new_network(encoder, heads)
-    set_dropout(network.encoder, recipe.encoder_dropout)
+    if not set_dropout(network.encoder, recipe.encoder_dropout):
+        name = type(network.encoder).__name__
+        logger.info("training.encoder_dropout changes nothing: %s has no dropout of hidden states", name)
     if recipe.frozen_layers is not None:
         freeze(network.encoder, recipe.frozen_layers)
     learn_occurring(network.encoder, rows.tokens.input_ids, pad_id)

@@ -21,6 +21,8 @@ from transformers import (
     DistilBertModel,
     ElectraConfig,
     ElectraModel,
+    EuroBertConfig,
+    EuroBertModel,
     LongformerConfig,
     LongformerModel,
     MPNetConfig,
@@ -300,7 +302,7 @@ def test_dropout_is_of_states_and_not_of_attention(name: str, of_states: int) ->
         "mpnet": lambda: MPNetModel(MPNetConfig(**layers)),
         "albert": lambda: AlbertModel(AlbertConfig(**layers, num_hidden_groups=2)),
     }[name]()
-    set_dropout(encoder, 0.37)
+    assert set_dropout(encoder, 0.37)
     shares = [module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)]
     # Of the embeddings, and in each of two layers of what goes on from it; and one of the weights of its attention.
     assert sorted(shares) == [0.0] * 2 + [0.37] * of_states
@@ -309,6 +311,12 @@ def test_dropout_is_of_states_and_not_of_attention(name: str, of_states: int) ->
     encoder.train()
     with torch.no_grad():
         assert not torch.equal(encoder(IDS).last_hidden_state, encoder(IDS).last_hidden_state)
+
+
+def test_an_encoder_without_dropout_of_states_says_so() -> None:
+    layers = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    assert not set_dropout(EuroBertModel(EuroBertConfig(**layers, **special, mask_token_id=3)), 0.1)
 
 
 def test_a_number_that_attention_drops_its_weights_by_is_0_too() -> None:
