@@ -161,6 +161,15 @@ def labels_of(column: Property, head: Any, logical_type: str) -> tuple[str, ...]
     return labels_in_order(head.labels, column.labels, column)
 
 
+def check_no_labels(column: Property, head: Any) -> None:
+    """Raises InputError where a head whose answers are no labels is given some."""
+    if head.labels:
+        raise InputError(
+            f"head {head.kind} on column {column.name!r}: its answers are no labels, but `labels` are given, "
+            f"{list(head.labels)}. Take them out, or choose another kind of head."
+        )
+
+
 def labels_in_order(given: tuple[str, ...], labels: tuple[str, ...], column: Property) -> tuple[str, ...]:
     """The contract's labels, in the order that a pipeline gives them where it does."""
     if given and sorted(given) != sorted(labels):

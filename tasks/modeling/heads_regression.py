@@ -11,7 +11,16 @@ from pydantic import Field
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 from tasks.modeling import scores, tfidf
-from tasks.modeling.head import Answer, Answered, Baseline, Head, MetricInputs, WordTensors, dense_layers
+from tasks.modeling.head import (
+    Answer,
+    Answered,
+    Baseline,
+    Head,
+    MetricInputs,
+    WordTensors,
+    check_no_labels,
+    dense_layers,
+)
 from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
 
 if TYPE_CHECKING:
@@ -38,11 +47,12 @@ class RegressionHead(Head):
         return 1.0
 
     def bind(self, column: Property) -> "RegressionHead":
-        """The head for that column. Raises InputError for a column that holds no numbers."""
+        """The head for that column. Raises InputError for a column that holds no numbers, and for labels."""
         if column.logical_type not in ("number", "integer"):
             raise InputError(
                 f"head regression on column {column.name!r}: its logicalType is {column.logical_type}, not number."
             )
+        check_no_labels(column, self)
         return self.model_copy(update={"column": column.name})
 
     def fit(self, values: Sequence[Any]) -> "RegressionHead":

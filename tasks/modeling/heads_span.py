@@ -19,6 +19,7 @@ from tasks.modeling.head import (
     Head,
     MetricInputs,
     WordTensors,
+    check_no_labels,
     cross_entropy,
     dense_layers,
 )
@@ -54,12 +55,13 @@ class SpanHead(Head):
         return math.log(TOKENS_TO_GUESS_AMONG)
 
     def bind(self, column: Property) -> "SpanHead":
-        """The head for that column. Raises InputError for a column that holds no answers in a text."""
+        """The head for that column. Raises InputError for a column that holds no answers in a text, and for labels."""
         if column.rules.answers_in is None:
             raise InputError(
                 f"head span on column {column.name!r}: the contract does not say which text its answers stand in. Add "
                 "`answersIn`."
             )
+        check_no_labels(column, self)
         return self.model_copy(update={"column": column.name})
 
     def fit(self, values: Sequence[Any]) -> "SpanHead":

@@ -18,6 +18,7 @@ from tasks.modeling.heads import (
     OrdinalHead,
     RegressionHead,
     SingleLabelHead,
+    SpanHead,
     TokenTagHead,
     WordTensors,
     mean_states,
@@ -300,6 +301,17 @@ def test_binding_keeps_the_labels_that_a_pipeline_gives() -> None:
         "good",
         "bad",
     )
+
+
+def test_binding_refuses_labels_where_answers_are_none() -> None:
+    custom = [{"property": "answersIn", "value": "text"}]
+    answers = Property.model_validate({"name": "answer", "logicalType": "object", "customProperties": custom})
+    for head, of in (
+        (RegressionHead(labels=("low", "high")), column("urgency", "number")),
+        (SpanHead(labels=("low", "high")), answers),
+    ):
+        with pytest.raises(InputError, match=rf"head {head.kind} on column '{of.name}': its answers are no labels"):
+            head.bind(of)
 
 
 def test_binding_refuses_labels_that_are_not_those_of_the_contract() -> None:
