@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
@@ -63,7 +63,7 @@ class Head(BaseModel):
 
     column: str = Field("", description="column of the contract; by default the name of the task")
     labels: tuple[str, ...] = Field((), description="those of the contract, and in its order by default")
-    loss_weight: float = Field(1.0, gt=0)
+    loss_weight: FiniteFloat = Field(1.0, gt=0)
     hidden: tuple[Units, ...] = Field((), description="units of each layer below the last one, followed by ReLU")
     dropout: Rate | tuple[Rate, ...] = Field(
         0.1, description="ahead of every layer; or a list, with a share for what each hidden layer gives"

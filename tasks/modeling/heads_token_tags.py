@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
@@ -48,9 +48,9 @@ class TokenTagHead(Head):
     set_by_training: ClassVar[frozenset[str]] = frozenset({"transitions"})
     # Beside four other tasks, slots of SNIPS were 0.4 to 1.1 lower with 1 for five epochs, 0.2 after the sixth (F1 on
     # validation, two seeds).
-    loss_weight: float = Field(3.0, gt=0, description="with 1, tags learn more slowly beside labels of texts")
+    loss_weight: FiniteFloat = Field(3.0, gt=0, description="with 1, tags learn more slowly beside labels of texts")
     classifier: Classifier = "cosine"
-    transition_weight: float = Field(0.5, ge=0, description="of the tag before; 0 leaves only that tags be legal")
+    transition_weight: FiniteFloat = Field(0.5, ge=0, description="of the tag before; 0 leaves only that tags be legal")
     transitions: tuple[tuple[float, ...], ...] = Field((), description="set from the training tags")
 
     def bind(self, column: Property) -> "TokenTagHead":

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
 from tasks.training.sampling import AllRows, Sampling
 from tasks.training.schedules import LinearSchedule, Schedule
@@ -54,7 +54,7 @@ class Recipe(BaseModel):
         description="of the pre-trained weights in the encoder that is kept, mixed in after training; auto: the least "
         "of 0, 0.1, 0.2 and 0.3 that is within 0.001 of the best skill on validation",
     )
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: FiniteFloat = Field(0.01, ge=0)
     warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps; the learning rate rises in a line")
     schedule: Schedule = Field(
         LinearSchedule(), description="of the learning rate; a line down to 0 asks for nothing to be tuned but epochs"
@@ -70,12 +70,12 @@ class Recipe(BaseModel):
         description="epochs without a better score before one task stops: no row teaches it any more, and its head "
         "goes back to its best weights. Empty lets all learn to the end, for a task may yet gain from the others",
     )
-    reference_scores: dict[str, PositiveFloat] = Field(
+    reference_scores: dict[str, Annotated[FiniteFloat, Field(gt=0)]] = Field(
         {},
         description="task: score that counts as 1, such as that of a model of this task alone. By default that is a "
         "perfect score, and the skill is the mean score, as it is for the gate",
     )
-    skill_floors: dict[str, float] = Field(
+    skill_floors: dict[str, FiniteFloat] = Field(
         {}, description="task: least score; an epoch below is chosen only where no epoch reaches all of them"
     )
     checkpoint_steps: PositiveInt | None = Field(

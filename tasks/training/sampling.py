@@ -7,7 +7,7 @@ what is drawn for each task of all that is drawn; a task that no longer learns i
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
 class RowSampling(BaseModel):
@@ -95,7 +95,7 @@ class FixedSampling(RowSampling):
     """Shares that are given."""
 
     kind: Literal["fixed"] = "fixed"
-    tasks: dict[str, PositiveFloat] = Field(
+    tasks: dict[str, Annotated[FiniteFloat, Field(gt=0)]] = Field(
         min_length=1, description="task: its part, of whatever sum; every head has one"
     )
 

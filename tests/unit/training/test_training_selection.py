@@ -1,10 +1,14 @@
 """Which epoch is kept, and when a task or the training is at its end."""
 
 import logging
+import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from tasks.modeling.heads import AnyHead
 from tasks.modeling.network import MultiTaskNetwork, new_network
@@ -125,3 +129,21 @@ def test_a_recipe_that_names_other_tasks_does_not_fit() -> None:
         "reference_scores gives urgency none, though it does others",
     ]
     assert Recipe().misfits(["intent", "urgency"]) == []
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        lambda number: {"skill_floors": {"intent": number}},
+        lambda number: {"reference_scores": {"intent": number}},
+        lambda number: {"sampling": {"kind": "fixed", "tasks": {"intent": number}}},
+        lambda number: {"weight_decay": number},
+    ],
+)
+def test_numbers_that_no_score_can_be_held_against_are_refused(
+    settings: Callable[[float], dict[str, Any]], number: float
+) -> None:
+    # No score is below a floor that is no number, so it would be none.
+    with pytest.raises(ValidationError, match=r"finite number|greater than"):
+        Recipe.model_validate(settings(number))
