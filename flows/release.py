@@ -70,7 +70,7 @@ def release(
         outcome = promote(plan.release, version, opponent)
         if not outcome.overtaken:
             break
-    show_results(plan.name, report, judgement, outcome.version, outcome.why)
+    show_results(plan.name, report, judgement, outcome.version, snapshot, outcome.why)
     return Release(
         version=outcome.version, judgement=judgement, assessment=assessment, report=report, outcome=outcome.why
     )

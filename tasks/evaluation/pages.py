@@ -39,12 +39,14 @@ def origin_of(model: TrainedModel, snapshot: ValidatedSnapshot) -> dict[str, str
     }
 
 
-def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion, outcome: str = "") -> str:
-    """Markdown: verdict, reasons, what became of the version, and a mermaid graph of what the version was made from."""
+def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion, contract: str, outcome: str = "") -> str:
+    """Markdown: verdict, reasons, what became of the version, and a mermaid graph of what the version was made from.
+
+    `contract` is the digest of the contract that its rows were checked against.
+    """
     model = version.model
-    snapshot, tokens, *contract = model.parents
-    # Versions of before contracts were parents go without.
-    asked = f'contract["contract<br/>{contract[0][:12]}"] --> rows\n    ' if contract else ""
+    # Models of before name their contract behind these.
+    snapshot, tokens, *_ = model.parents
     opponent = f"champion {judgement.champion[:12]}" if judgement.champion else "majority and TF-IDF baselines"
     aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
     reasons = "\n".join(f"- {plain(reason)}" for reason in judgement.reasons)
@@ -56,7 +58,8 @@ def lineage_page(pipeline: str, judgement: Judgement, version: ModelVersion, out
 
 ```mermaid
 graph LR
-    {asked}rows["checked rows<br/>{snapshot[:12]}"] --> tokens["tokens<br/>{tokens[:12]}"]
+    contract["contract<br/>{contract[:12]}"] --> rows
+    rows["checked rows<br/>{snapshot[:12]}"] --> tokens["tokens<br/>{tokens[:12]}"]
     encoder["encoder {model.encoder.name.split(":")[-1]}<br/>{model.encoder.digest[:12]}"] --> tokens
     tokens --> model["model<br/>{model.digest[:12]}"]
     encoder --> model

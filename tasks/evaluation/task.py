@@ -312,7 +312,14 @@ def write_report(
 
 
 @task(cache_policy=NO_CACHE)
-def show_results(pipeline: str, report: Report, judgement: Judgement, version: ModelVersion, outcome: str) -> None:
+def show_results(
+    pipeline: str,
+    report: Report,
+    judgement: Judgement,
+    version: ModelVersion,
+    snapshot: ValidatedSnapshot,
+    outcome: str,
+) -> None:
     """Artifacts of the run: the results table, the report, the verdict with the lineage."""
     folder = open_store().directory(report.digest)
     table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
@@ -326,7 +333,7 @@ def show_results(pipeline: str, report: Report, judgement: Judgement, version: M
         description=f"The report of version {version.version}, without what is folded on its page",
     )
     create_markdown_artifact(
-        lineage_page(pipeline, judgement, version, outcome),
+        lineage_page(pipeline, judgement, version, snapshot.contract_digest, outcome),
         key=f"{pipeline}-lineage",
         description=f"Verdict {judgement.verdict} and what version {version.version} was made from",
     )

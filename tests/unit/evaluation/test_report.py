@@ -385,13 +385,12 @@ def test_the_lineage_names_everything_a_version_was_made_from(trained_model: Cal
         run_id="run",
         aliases=("challenger",),
     )
-    page = lineage_page("shop", judgement("d" * 64), version)
-    for part in (*(letter * 12 for letter in "57aced"), "version 4 (challenger)", "gate: HOLD"):
+    # A model names its rows and tokens; the contract is that of the rows.
+    page = lineage_page("shop", judgement("d" * 64), version, "f" * 64)
+    for part in (*(letter * 12 for letter in "57fced"), "version 4 (challenger)", "gate: HOLD"):
         assert part in page
     assert "- intent &lt;i&gt;so-so&lt;/i&gt;\n" in page
-    assert "majority and TF-IDF baselines" in lineage_page("shop", judgement(None), version)
-    older = version.model_copy(update={"model": version.model.model_copy(update={"parents": ("5" * 64, "7" * 64)})})
-    assert "contract" not in lineage_page("shop", judgement(None), older)
+    assert "majority and TF-IDF baselines" in lineage_page("shop", judgement(None), version, "f" * 64)
 
 
 def test_where_a_model_comes_from_says_how_much_of_the_pre_trained_encoder_is_in_it(
