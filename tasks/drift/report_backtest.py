@@ -6,7 +6,7 @@ from pathlib import Path
 from data_contracts.drift import DriftVerdict
 from tasks.drift.backtest import Replayed
 from tasks.reporting.page import Page, write_page
-from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png
+from tasks.reporting.pictures import BAD, FAINT, GOOD, INK, QUIET, bare, new_figure, png, told, written
 from tasks.reporting.sections import Column, Picture, Section, Table
 
 COLOURS: dict[DriftVerdict, str] = {
@@ -16,6 +16,8 @@ COLOURS: dict[DriftVerdict, str] = {
     "BAD_DATA": QUIET,
     "HARMFUL": BAD,
 }
+# Names of windows, below the narrowest picture, with the longest names of policies beside it.
+LETTERS_ABREAST = 36
 LINES = ("-", "--", ":", "-.")
 COLUMNS = ("policy", "harmful", "unknown", "benign", "bad data", "quiet", "delay (windows)", "retrainings", "hours")
 
@@ -56,7 +58,8 @@ def write_backtest(
         f"{where}. No model was trained: a retraining counts as promoted, and what its windows brought is no news from "
         "then on. Accuracy is the champion's, by labels where there are any, else as estimated."
     )
-    picture = Picture("policies", "What each policy makes of each window", timeline(windows, replayed, accuracies))
+    caption = told("What each policy makes of each window", [*(of.policy for of in replayed), *windows])
+    picture = Picture("policies", caption, timeline(windows, replayed, accuracies))
     why = [
         Section(
             f"why-{number}",
@@ -79,13 +82,15 @@ def write_backtest(
 
 def timeline(windows: Sequence[str], replayed: Sequence[Replayed], accuracies: Sequence[Mapping[str, float]]) -> bytes:
     """A line of squares a policy, coloured by verdict, with a ring where it trains again; accuracy below."""
-    figure = new_figure(max(6.0, 0.22 * len(windows) + 2.5), 0.42 * len(replayed) + 3.2)
+    width, names = max(6.0, 0.22 * len(windows) + 2.5), written([*(of.policy for of in replayed), *windows])
+    policies, columns = names[: len(replayed)], names[len(replayed) :]
+    figure = new_figure(width, 0.42 * len(replayed) + 3.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.42 * len(replayed) + 0.5, 2.0])
     for height, of in enumerate(replayed):
         colours = [COLOURS[decision.verdict] for decision in of.decisions]
         above.scatter(range(len(windows)), [height] * len(windows), c=colours, marker="s", s=70, linewidths=0)
         above.scatter(of.retrained, [height] * len(of.retrained), s=150, facecolors="none", edgecolors=INK, lw=1.4)
-    above.set_yticks(range(len(replayed)), [of.policy for of in replayed], fontsize=9)
+    above.set_yticks(range(len(replayed)), policies, fontsize=9)
     above.set_ylim(len(replayed) - 0.4, -0.6)
     for verdict, colour in COLOURS.items():
         above.scatter([], [], c=colour, marker="s", s=50, label=verdict.lower().replace("_", " "))
@@ -97,7 +102,8 @@ def timeline(windows: Sequence[str], replayed: Sequence[Replayed], accuracies: S
             range(len(windows)), line, marker="o", ms=3, lw=1.2, ls=("-", "--", ":", "-.")[number % 4], label=task
         )
     below.set_ylabel("accuracy", fontsize=9)
-    below.set_xticks(range(len(windows)), windows, rotation=90 if len(windows) > 8 else 0, fontsize=8)
+    upright = len(columns) * max(map(len, columns)) < LETTERS_ABREAST
+    below.set_xticks(range(len(windows)), columns, rotation=0 if upright else 90, fontsize=8)
     if any(accuracies):
         below.legend(frameon=False, fontsize=8)
     for panel in (above, below):

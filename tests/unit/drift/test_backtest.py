@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_the_page_shows_policies_beside_each_other(tmp_path: Path) -> None:
         ("two", "2", "0", "2", "0", "2", "0", "1", "2.0"),
     ]
     assert policy_rows([one], None)[0][6] == ""
+
+
+def test_windows_and_policies_of_any_name_are_drawn(tmp_path: Path) -> None:
+    windows = ["第一周", *(f"production_2026-11-{day}" for day in range(10, 15))]
+    found = replace(played(DriftPolicy()), policy="政策")
+    with warnings.catch_warnings():
+        # Of a letter that the font lacks, and of names that leave no room.
+        warnings.simplefilter("error")
+        write_backtest("mill", windows, [found], [{}] * len(windows), None, [], tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "What each policy makes of each window, where no. 1 is 政策, no. 2 is 第一周" in page
 
 
 @pytest.mark.parametrize("broken", [40, 0])

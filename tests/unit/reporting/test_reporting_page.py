@@ -45,3 +45,7 @@ def test_in_markdown_a_cell_is_marked_where_the_page_has_a_colour() -> None:
 
 def test_a_name_that_is_long_breaks_and_leaves_room_for_the_other_columns(page: str) -> None:
     assert re.search(r"td\.name span \{[^}]* max-width: 18rem; white-space: normal;", page)
+
+
+def test_a_heading_of_one_long_word_leaves_a_narrow_screen_no_wider(page: str) -> None:
+    assert re.search(r"body \{[^}]*overflow-wrap: anywhere; \}", page)
