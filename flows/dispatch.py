@@ -22,32 +22,43 @@ def on_pool(target: Flow[Any, R], **parameters: Any) -> R:
     if not started_by_a_worker():
         result: R = target(**parameters)
         return result
-    name = target.name.replace("_", "-")
-    plain = {
-        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        for key, value in parameters.items()
-    }
-    sent = _sent(f"{target.name}/{name}", plain)
+    deployment, plain = _as_sent(target, parameters)
+    # A run that is run again finds the work that it had sent.
+    key, _ = _latest(deployment, plain, [flow_run.id, deployment, plain], as_subflow=True)
+    sent = _run_of(deployment, plain, key, as_subflow=False, poll_interval=2)
     if sent.state is None:
-        raise RuntimeError(f"flow run {sent.id} of {name} has no state")
+        raise RuntimeError(f"flow run {sent.id} of {deployment} has no state")
     answer: R = sent.state.result()
     return answer
 
 
-def _sent(deployment: str, parameters: dict[str, Any]) -> FlowRun:
-    """The run that did the work, at its end.
+def send(target: Flow[Any, Any], about: str, **parameters: Any) -> FlowRun:
+    """The run of the flow's deployment about that matter, which goes on by itself: sent now, unless one is under way or
+    did its work, whoever sent it."""
+    deployment, plain = _as_sent(target, parameters)
+    _, found = _latest(deployment, plain, [deployment, about], as_subflow=False)
+    return found
 
-    The idempotency key is that of the run, the parameters and the attempt: a run that is run again finds the work it
-    had sent, and sends it once more where that had failed.
-    """
+
+def _as_sent(target: Flow[Any, Any], parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of the flow's deployment, and the parameters as JSON."""
+    plain = {
+        key: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for key, value in parameters.items()
+    }
+    return f"{target.name}/{target.name.replace('_', '-')}", plain
+
+
+def _latest(deployment: str, parameters: dict[str, Any], about: list[Any], **how: Any) -> tuple[str, FlowRun]:
+    """The idempotency key and the run of the first attempt that has not failed, which is sent if there is none."""
     for attempt in itertools.count():
-        about = [flow_run.id, deployment, parameters, *([attempt] if attempt else [])]
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        found = _run_of(deployment, parameters, key, timeout=0)
-        # What has failed before it is waited for, an earlier try of this run has sent.
+        matter = [*about, *([attempt] if attempt else [])]
+        key = hashlib.sha256(json.dumps(matter, sort_keys=True).encode()).hexdigest()
+        found = _run_of(deployment, parameters, key, timeout=0, **how)
+        # What has failed before it is waited for, an earlier try has sent.
         if found.state is None or not found.state.is_final() or found.state.is_completed():
             break
-    return _run_of(deployment, parameters, key, as_subflow=False, poll_interval=2)
+    return key, found
 
 
 def _run_of(deployment: str, parameters: dict[str, Any], key: str, **how: Any) -> FlowRun:

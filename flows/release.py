@@ -11,7 +11,7 @@ from data_contracts.artifacts import (
     Transfers,
     ValidatedSnapshot,
 )
-from flows.approval import ask_for_approval
+from flows.approval import promote_or_ask
 from flows.dispatch import on_pool
 from flows.pipeline import Pipeline, load_pipeline
 from flows.score import score
@@ -23,7 +23,7 @@ from tasks.evaluation.task import (
     show_results,
     write_report,
 )
-from tasks.registry.task import find_opponent, promote, register_version
+from tasks.registry.task import find_opponent, register_version
 from tasks.registry.task_passports import issue_passport
 
 # Each time somebody else was promoted while this candidate was judged. What is left then is the next run's.
@@ -66,8 +66,7 @@ def release(
         report = write_report(facts, assessment, baselines, judgement, model, transfers)
         version = register_version(plan.name, model, reference, judgement, assessment, report, parameters)
         version = issue_passport(version, snapshot, assessment, report, settings, overrides or [])
-        ask_for_approval(plan.release, version, opponent)
-        outcome = promote(plan.release, version, opponent)
+        outcome = promote_or_ask(plan.release, version, opponent)
         if not outcome.overtaken:
             break
     show_results(plan.name, report, judgement, outcome.version, snapshot, outcome.why)

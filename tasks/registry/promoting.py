@@ -71,13 +71,13 @@ def promote_if_approved(
     version: ModelVersion,
     opponent: Opponent,
     answer: Approval | None,
-    timeout_hours: float,
+    unanswered: str,
     at: datetime,
 ) -> Outcome:
-    """The same where a person has to agree; `answer` is None where nobody has answered in so many hours."""
+    """The same where a person has to agree; `unanswered` is why there is no `answer`, where there is none."""
     if answer is None:
         settled = outcome_without_asking(registry, version, opponent)
-        return settled or stays(version, f"nobody answered within {timeout_hours:g} hours")
+        return settled or stays(version, unanswered)
     return promote_if_won(registry, version, opponent, answer, at)
 
 

@@ -23,7 +23,7 @@ from data_contracts.artifacts import (
 )
 from tasks.modeling.history import read_history
 from tasks.registry import promoting
-from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer
+from tasks.registry.approval import ReleasePolicy, answer_to, keep_answer, question
 from tasks.registry.promoting import outcome_without_asking, promote_if_approved, promote_if_won
 from tasks.registry.task_versions import open_registry, version_numbered
 from tasks.registry.versions import RunRecord
@@ -37,10 +37,10 @@ __all__ = [
     "find_replaced",
     "keep_approval",
     "promote",
+    "question_about",
     "register_version",
     "require_champion",
     "roll_back_champion",
-    "waits_for_approval",
 ]
 
 
@@ -84,11 +84,12 @@ def find_challenger(pipeline: str) -> ModelVersion | None:
 
 
 @task(cache_policy=NO_CACHE)
-def waits_for_approval(version: ModelVersion, opponent: Opponent) -> bool:
-    """Whether only a person's answer is lacking for the version to become champion."""
+def question_about(version: ModelVersion, opponent: Opponent) -> str | None:
+    """What tells the question about this judgement from others; None where a person's answer is not all that lacks."""
     if answer_to(open_store(), version, opponent) is not None:
-        return False
-    return outcome_without_asking(open_registry(version.pipeline), version, opponent) is None
+        return None
+    settled = outcome_without_asking(open_registry(version.pipeline), version, opponent)
+    return question(version, opponent) if settled is None else None
 
 
 @task(cache_policy=NO_CACHE)
@@ -98,13 +99,18 @@ def keep_approval(version: ModelVersion, opponent: Opponent, approval: Approval)
 
 
 @task(cache_policy=NO_CACHE)
-def promote(policy: ReleasePolicy, version: ModelVersion, opponent: Opponent) -> Outcome:
-    """Makes the version champion if it won against the one that is champion now, and a person agrees where one must."""
+def promote(
+    policy: ReleasePolicy, version: ModelVersion, opponent: Opponent, unanswered: str = "nobody has answered yet"
+) -> Outcome:
+    """Makes the version champion if it won against the one that is champion now, and a person agrees where one must.
+
+    Where no answer is kept, `unanswered` says why.
+    """
     registry, now = open_registry(version.pipeline), datetime.now(UTC)
     if policy.approval == "none":
         return promote_if_won(registry, version, opponent, None, now)
     answer = answer_to(open_store(), version, opponent)
-    return promote_if_approved(registry, version, opponent, answer, policy.timeout_hours, now)
+    return promote_if_approved(registry, version, opponent, answer, unanswered, now)
 
 
 @task(cache_policy=NO_CACHE)

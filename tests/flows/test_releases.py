@@ -22,6 +22,7 @@ import yaml
 from flows.server import free_port
 from tests.flows.conftest import PIPELINE, SAMPLES, Outcome
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 400
 UNTAUGHT = ("--set", "training.epochs=1", "--set", "training.encoder_learning_rate=1e-7")
 WITH_APPROVAL = ("--set", "release.approval=person")
@@ -49,7 +50,7 @@ class Desk:
         return subprocess.Popen(
             [sys.executable, "-m", "flows", command, str(self.folder / "desk.yaml"), *arguments],
             cwd=self.folder,
-            env=self.environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=self.environment | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -234,6 +235,39 @@ def test_a_question_that_nobody_answers_leaves_the_champion_and_ends_the_run_wel
     assert unanswered.code == 0, unanswered.text
     assert "does not become champion: nobody answered within 0.001 hours" in unanswered.text
     assert desk.champion() == ("2", "override")
+
+
+@pytest.fixture
+def workers(desk: Desk) -> Iterator[dict[str, Any]]:
+    """Workers at the desk's server, whose schedules are switched off; gives its deployments by name."""
+
+    def services(*command: str) -> None:
+        subprocess.run([sys.executable, "-m", "flows", *command], cwd=ROOT, env=desk.environment, check=True)
+
+    services("up", "--pipeline", str(desk.folder / "desk.yaml"))
+    found = {of["name"]: of for of in desk.api("deployments/filter", {})}
+    for deployment in found.values():
+        desk.api(f"deployments/{deployment['id']}/pause_deployment", {})
+    yield found
+    services("down")
+
+
+def test_a_question_of_a_worker_waits_by_itself_is_asked_once_and_does_as_it_is_answered(
+    desk: Desk, untaught: list[Outcome], workers: dict[str, Any]
+) -> None:
+    given = {"pipeline": str(desk.folder / "desk.yaml"), "overrides": [WITH_APPROVAL[1]]}
+    place = f"deployments/{workers['data-to-model']['id']}/create_flow_run"
+    for _ in range(2):
+        desk.wait_for_state(desk.api(place, {"parameters": given})["id"], "COMPLETED")
+    asked = desk.api("flow_runs/filter", {"deployments": {"name": {"any_": ["approve-version"]}}})
+    assert len(asked) == 1
+    desk.wait_for_state(asked[0]["id"], "PAUSED")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(desk.api(f"flow_runs/{asked[0]['id']}")["infrastructure_pid"]), 0)
+    assert desk.champion() == ("2", "override")
+    desk.answer(asked[0]["id"], approve=True, by="ann", reason="two nights are enough")
+    desk.wait_for_state(asked[0]["id"], "COMPLETED")
+    assert desk.champion() == ("3", "approval")
 
 
 def test_of_two_runs_that_win_against_one_champion_the_later_is_judged_against_the_earlier(

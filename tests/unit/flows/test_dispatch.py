@@ -41,13 +41,14 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     return found
 
 
+@flow(name="double")
+def double_it(number: int) -> int:
+    return 2 * number
+
+
 @pytest.fixture
 def double() -> Callable[..., Any]:
-    @flow(name="double")
-    def double(number: int) -> int:
-        return 2 * number
-
-    return lambda number: dispatch.on_pool(double, number=number)
+    return lambda number: dispatch.on_pool(double_it, number=number)
 
 
 def test_a_run_that_is_run_again_finds_the_work_that_it_had_sent(pool: Pool, double: Callable[..., Any]) -> None:
@@ -75,3 +76,18 @@ def test_work_that_failed_is_sent_once_more_each_time_that_its_run_is_run_again(
     assert len(pool.runs) == 3
     assert double(3) == 6
     assert len(pool.runs) == 3
+
+
+def test_what_goes_on_by_itself_is_sent_once_a_matter_whoever_asks_and_again_where_it_failed(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dispatch.send(double_it, "a matter", number=3)
+    monkeypatch.setattr(dispatch, "flow_run", SimpleNamespace(id="the run of the next night"))
+    assert dispatch.send(double_it, "a matter", number=4) is first
+    assert dispatch.send(double_it, "another matter", number=3) is not first
+    first.state = Completed(data=6)
+    assert dispatch.send(double_it, "a matter", number=3) is first
+    first.state = Crashed(message="nobody answered")
+    again = dispatch.send(double_it, "a matter", number=3)
+    assert again is not first
+    assert dispatch.send(double_it, "a matter", number=3) is again

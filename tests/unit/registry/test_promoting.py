@@ -382,9 +382,9 @@ def test_without_an_answer_the_version_waits_unless_it_is_settled_anyway(desk: D
     opponent = Opponent(model=first.version.model, entry=1)
     refused, won = desk.release("b", "REJECT").version, desk.registry.version(desk.release("c", "HOLD").version.version)
     won = won.model_copy(update={"judgement": won.judgement.model_copy(update={"verdict": "PROMOTE"})})
-    told = [promote_if_approved(desk.registry, of, opponent, None, 24, NOW) for of in (refused, won)]
+    told = [promote_if_approved(desk.registry, of, opponent, None, "ann is asked", NOW) for of in (refused, won)]
     assert "the gate says REJECT" in told[0].why
-    assert "nobody answered within 24 hours" in told[1].why
+    assert "version 3 does not become champion: ann is asked. `graft promote" in told[1].why
     assert desk.champions() == [1]
 
 
