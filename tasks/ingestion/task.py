@@ -39,6 +39,7 @@ __all__ = [
     "plan_splits",
     "read_once",
     "reader_of",
+    "with_rows",
 ]
 LINES, CORRECTED = "lines.json", "corrected.json"
 
@@ -59,6 +60,18 @@ def find_windows(data: DataSettings) -> tuple[list[str], list[str], list[str]]:
         raise no_windows()
     audited, fresh = (source.known() if source is not None else [] for source in (data.audit, data.fresh))
     return data.windows.known(), audited, fresh
+
+
+@task(cache_policy=NO_CACHE)
+def with_rows(data: DataSettings, windows: list[str]) -> list[str]:
+    """Those of the windows that hold any row; the others, as of a day without traffic, are named."""
+    found = []
+    for window in windows:
+        if _holds_rows(data, window):
+            found.append(window)
+        else:
+            steps.warning("window %s holds no rows, and is watched as soon as it holds some", window)
+    return found
 
 
 @task(cache_policy=NO_CACHE)
@@ -190,6 +203,19 @@ def digest_today(file: SourceFile) -> str | None:
                 return file_digest(local)
         except (InputError, OSError):
             return None
+
+
+def _holds_rows(data: DataSettings, window: str) -> bool:
+    """Whether it does; also where it cannot be read, for whoever watches it says what is wrong."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for shard in (shard for entry in planned_files(data, (), window) for shard in entry.shards()):
+                with shard.source.local_copy(Path(folder)) as local:
+                    if any(rows.numbers or rows.unreadable for rows in shard.source.batches(local)):
+                        return True
+    except InputError:
+        return True
+    return False
 
 
 def _located(planned: Sequence[PlannedFile]) -> SourceFiles:

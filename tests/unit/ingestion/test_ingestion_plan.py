@@ -13,7 +13,7 @@ from data_contracts.errors import InputError
 from tasks.ingestion.plan import DataSettings, WindowSource, past_windows, planned_files
 from tasks.ingestion.reading import Reading, read_sources
 from tasks.ingestion.sources import JsonLines
-from tasks.ingestion.task import count_fresh_rows, locate_sources
+from tasks.ingestion.task import count_fresh_rows, locate_sources, with_rows
 
 
 def json_lines(path: str | Path) -> dict[str, Any]:
@@ -68,6 +68,23 @@ def test_the_steps_say_which_window_they_are_about(data: DataSettings, caplog: p
         locate_sources.fn(data)
         locate_sources.fn(data, window="week_1")
     assert [record.getMessage() for record in caplog.records] == ["locate_sources: window week_1"]
+
+
+@pytest.mark.parametrize("nothing", ["", "\n\n"], ids=["no bytes", "empty lines"])
+def test_a_window_without_rows_is_named_and_left_until_it_has_some(
+    data: DataSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture, nothing: str
+) -> None:
+    holiday = tmp_path / "windows" / "week_0.jsonl"
+    holiday.write_text(nothing, encoding="utf-8")
+    assert with_rows.fn(data, ["week_0", "week_1"]) == ["week_1"]
+    assert "window week_0 holds no rows, and is watched as soon as it holds some" in caplog.text
+    # What cannot be read is told by whoever watches it.
+    for text in ('{"text": 1', "{}"):
+        holiday.write_text(text, encoding="utf-8")
+        assert with_rows.fn(data, ["week_0", "week_1"]) == ["week_0", "week_1"]
+    holiday.unlink()
+    (tmp_path / "windows" / "week_0.jsonl").mkdir()
+    assert with_rows.fn(data, ["week_0"]) == ["week_0"]
 
 
 def test_an_unknown_window_is_answered_with_those_there_are(data: DataSettings) -> None:
