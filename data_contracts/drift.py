@@ -110,6 +110,16 @@ class Decided(Fact):
     decision: DriftDecision
 
 
+class SeenAgain(Fact):
+    """A window held the rows of another, `same_as`, that was judged with that version: it was not judged once more."""
+
+    kind: Literal["seen_again"] = "seen_again"
+    window: str
+    same_as: str
+    window_digest: Digest
+    model_version: int
+
+
 class Announced(Fact):
     """The event of a decision was sent; whether it arrives is for `TakenUp` to say."""
 
@@ -162,7 +172,9 @@ class RolledBack(Fact):
     promotion: int | None = Field(None, description="entry of the promotion ledger that was undone")
 
 
-Happening = Annotated[Decided | Announced | TakenUp | Finished | Rebaselined | RolledBack, Field(discriminator="kind")]
+Happening = Annotated[
+    Decided | SeenAgain | Announced | TakenUp | Finished | Rebaselined | RolledBack, Field(discriminator="kind")
+]
 
 
 class DriftEntry(Fact):

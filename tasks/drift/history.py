@@ -12,6 +12,7 @@ from data_contracts.drift import (
     DriftVerdict,
     Finished,
     Rebaselined,
+    SeenAgain,
     TakenUp,
 )
 
@@ -110,13 +111,28 @@ def windows_to_watch(
 
     A window that was judged with an earlier version is old news. Rows that a retraining took up are waited for no more.
     """
-    judged = {decision.window for decision in decisions(entries)}
+    again = [entry.happening for entry in entries if isinstance(entry.happening, SeenAgain)]
+    judged = {decision.window for decision in decisions(entries)} | {of.window for of in again}
     of_version = decisions_of(entries, model_version)
     with_labels = {decision.window for decision in of_version if decision.audit_digest is not None}
-    waiting = {window for window, decision in {d.window: d for d in of_version}.items() if is_open(decision)}
-    audited = {decision.window for decision in of_version} & set(labelled) - with_labels - set(learnt)
+    latest = {decision.window: decision for decision in of_version}
+    for of in again:
+        if of.model_version == model_version:
+            latest.setdefault(of.window, latest[of.same_as])
+    waiting = {window for window, decision in latest.items() if is_open(decision)}
+    audited = latest.keys() & set(labelled) - with_labels - set(learnt)
     late = audited | waiting & set(fresh) - set(learned_windows(entries))
     return [window for window in windows if window not in judged or window in late]
+
+
+def seen_again(entries: Sequence[DriftEntry], window: str, known: DriftDecision) -> SeenAgain | None:
+    """What to note of a window that holds the rows of a decision; None where nothing is, or it was noted before."""
+    key = known.window_digest, known.model_version
+    names = {d.window for d in decisions(entries) if key_of(d) == key}
+    names |= {e.happening.window for e in entries if isinstance(e.happening, SeenAgain) and key_of(e.happening) == key}
+    if window in names:
+        return None
+    return SeenAgain(window=window, same_as=known.window, window_digest=key[0], model_version=key[1])
 
 
 def rebaselined(entries: Sequence[DriftEntry], model_version: int) -> Rebaselined | None:
@@ -144,7 +160,7 @@ def verdicts_since(entries: Sequence[DriftEntry], model_version: int) -> dict[st
     return found
 
 
-def key_of(happened: DriftDecision | Announced | TakenUp | Finished) -> Key:
+def key_of(happened: DriftDecision | SeenAgain | Announced | TakenUp | Finished) -> Key:
     """What tells retrainings apart: for one window and version there is one at most."""
     return happened.window_digest, happened.model_version
 

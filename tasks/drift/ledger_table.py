@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data_contracts.drift import Decided, DriftDecision, DriftEntry, Rebaselined, RolledBack
+from data_contracts.drift import Decided, DriftDecision, DriftEntry, Rebaselined, RolledBack, SeenAgain
 from tasks.drift.delivery import AGAINST
 from tasks.drift.history import Retraining, retrainings
 
@@ -21,6 +21,10 @@ def ledger_rows(entries: Sequence[DriftEntry]) -> list[Row]:
             became = _what_became(started[entry.number]) if entry.number in started else ""
             rows.append(
                 (when, decision.window, str(decision.model_version), decision.verdict, _retraining(decision), became)
+            )
+        elif isinstance(happened, SeenAgain):
+            rows.append(
+                (when, happened.window, str(happened.model_version), "seen before", "", f"as {happened.same_as}")
             )
         elif isinstance(happened, Rebaselined):
             rows.append(

@@ -32,7 +32,7 @@ from data_contracts.drift import (
 )
 from data_contracts.splits import WINDOW
 from tasks.drift.delivery import record_decision
-from tasks.drift.history import decisions_of, learned_windows, rebaselined, settled, windows_to_watch
+from tasks.drift.history import decisions_of, learned_windows, rebaselined, seen_again, settled, windows_to_watch
 from tasks.drift.ledger import DriftLedger
 from tasks.drift.ledger_table import ledger_rows
 from tasks.drift.policy import DriftPolicy
@@ -126,7 +126,8 @@ def decide(
     labels_of = audit.source if audit else None
     known = settled(entries, watched.source, labels_of, champion.version, _unlearned(watched, entries))
     if known is not None:
-        steps.info("decide: reused, because this window was already judged with version %d", champion.version)
+        steps.info("decide: reused, because %s was already judged with version %d", known.window, champion.version)
+        ledger.append(lambda found: seen_again(found, watched.name, known), datetime.now(UTC))
         return known
     from tasks.drift.decision import raised_by, triage
     from tasks.drift.reference import read_reference

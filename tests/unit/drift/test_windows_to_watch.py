@@ -1,8 +1,9 @@
 import pytest
 
-from data_contracts.drift import Decided, DriftEntry, DriftVerdict, TakenUp
+from data_contracts.drift import Decided, DriftEntry, DriftVerdict, SeenAgain, TakenUp
 from tasks.drift.governor import Governor
-from tasks.drift.history import settled, windows_to_watch
+from tasks.drift.history import seen_again, settled, windows_to_watch
+from tasks.drift.ledger_table import ledger_rows
 from tests.unit.drift.ledgers import Story, judged
 
 AUDIT = "b" * 64
@@ -25,6 +26,31 @@ def test_windows_that_nobody_has_judged_are_watched_in_order() -> None:
         "week_2",
         "week_3",
     ]
+
+
+def test_a_window_that_came_again_under_another_name_is_noted_once_and_watched_no_more() -> None:
+    known = judged("week_1", "QUIET")
+    assert seen_again(ledger(Decided(decision=known)), "week_1", known) is None
+    noted = seen_again(ledger(Decided(decision=known)), "week_1_again", known)
+    assert noted == SeenAgain(
+        window="week_1_again", same_as="week_1", window_digest=known.window_digest, model_version=1
+    )
+    entries = ledger(Decided(decision=known), noted)
+    assert seen_again(entries, "week_1_again", known) is None
+    assert windows_to_watch(entries, ["week_1", "week_1_again", "week_2"], [], [], 1, []) == ["week_2"]
+    assert ledger_rows(entries)[0][1:] == ("week_1_again", "1", "seen before", "", "as week_1")
+
+
+def test_labels_and_rows_to_learn_from_of_the_other_name_are_looked_at() -> None:
+    known = judged("week_1", "UNKNOWN")
+    noted = SeenAgain(window="again", same_as="week_1", window_digest=known.window_digest, model_version=1)
+    entries = ledger(Decided(decision=known), noted)
+    assert windows_to_watch(entries, ["again"], ["again"], [], 1, []) == ["again"]
+    assert windows_to_watch(entries, ["again"], [], ["again"], 1, []) == ["again"]
+    with_labels = known.model_copy(update={"window": "again", "audit_digest": AUDIT, "verdict": "QUIET"})
+    later = ledger(Decided(decision=known), noted, Decided(decision=with_labels))
+    assert windows_to_watch(later, ["again"], ["again"], ["again"], 1, []) == []
+    assert windows_to_watch(entries, ["again"], ["again"], ["again"], 2, []) == []
 
 
 def test_a_window_judged_with_an_earlier_version_is_old_news() -> None:
