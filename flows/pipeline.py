@@ -1,5 +1,6 @@
 """Pipeline: what one YAML file says, checked as a whole."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,6 +137,19 @@ def pipeline_reference(name: str) -> str:
     """What another process finds the pipeline by, whatever was opened since: a name of ours, or an absolute path."""
     path = pipeline_path(name)
     return name if path.parent == PIPELINES and not _is_path(name) else str(path.resolve())
+
+
+def find_pipeline(name: str) -> str | None:
+    """What another process finds the pipeline of that name by today; None where none is called so any more."""
+    try:
+        path = pipeline_path(name)
+    except InputError:
+        return None
+    # One with mistakes is there all the same, and its next run says which.
+    with contextlib.suppress(InputError):
+        if read_yaml(path).get("name") != name:
+            return None
+    return pipeline_reference(name)
 
 
 def _is_path(name: str) -> bool:

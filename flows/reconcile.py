@@ -2,7 +2,7 @@
 
 from prefect import State, flow
 
-from flows.pipeline import load_pipeline
+from flows.pipeline import find_pipeline, load_pipeline
 from tasks.drift.task_retraining import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
 
 
@@ -28,5 +28,5 @@ def reconcile(
 def _reconcile_one(name: str, redeliver_minutes: float, dry_run: bool) -> tuple[State[list[str]], State[list[str]]]:
     return (
         close_lost(name, dry_run, return_state=True),
-        deliver_again(name, redeliver_minutes, dry_run, return_state=True),
+        deliver_again(name, find_pipeline(name), redeliver_minutes, dry_run, return_state=True),
     )

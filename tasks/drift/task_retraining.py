@@ -96,17 +96,24 @@ def close_lost(name: str, dry_run: bool) -> list[str]:
 
 
 @task(cache_policy=NO_CACHE)
-def deliver_again(name: str, redeliver_minutes: float, dry_run: bool) -> list[str]:
-    """Sends the events of decisions that nobody took up, where they are due; says which, or would be."""
+def deliver_again(name: str, pipeline: str | None, redeliver_minutes: float, dry_run: bool) -> list[str]:
+    """Sends the events of decisions that nobody took up, where they are due; says which, or would be.
+
+    `pipeline` is where the pipeline is found today, whose file may have been moved since; None where it is gone.
+    """
     ledger, done = DriftLedger(open_store(), name), []
     for found in retrainings(ledger.entries()):
         now, decision = datetime.now(UTC), found.decision
         if not event_is_due(found, now, redeliver_minutes):
             continue
-        if dry_run:
+        if pipeline is None:
+            done.append(
+                f"{name}: the event for {decision.window} is not sent, because no pipeline is called so any more"
+            )
+        elif dry_run:
             done.append(f"{name}: the event for {decision.window} is to be sent")
         elif claim_event(ledger, decision, now, redeliver_minutes):
-            _send(name, decision)
+            _send(name, decision.model_copy(update={"pipeline": pipeline}))
             done.append(f"{name}: the event for {decision.window} was sent, for the {_times(len(found.announced) + 1)}")
     return done
 

@@ -215,12 +215,28 @@ def test_reconcile_sends_what_was_not_sent_once_and_a_dry_run_only_says_so(
     ledger: DriftLedger, sent: list[str]
 ) -> None:
     assert find_ledgers.fn() == ("support",)
-    assert deliver_again.fn("support", 10, True) == ["support: the event for week_2 is to be sent"]
+    assert deliver_again.fn("support", "support", 10, True) == ["support: the event for week_2 is to be sent"]
     assert (sent, kinds(ledger)) == ([], ["decided"])
-    assert deliver_again.fn("support", 10, False) == ["support: the event for week_2 was sent, for the first time"]
-    assert deliver_again.fn("support", 10, False) == []
+    assert deliver_again.fn("support", "support", 10, False) == [
+        "support: the event for week_2 was sent, for the first time"
+    ]
+    assert deliver_again.fn("support", "support", 10, False) == []
     assert sent == ["week_2"]
-    assert deliver_again.fn("support", 0, False) == ["support: the event for week_2 was sent, for the 2. time"]
+    assert deliver_again.fn("support", "support", 0, False) == [
+        "support: the event for week_2 was sent, for the 2. time"
+    ]
+
+
+def test_an_event_is_sent_to_where_the_pipeline_is_today_and_not_at_all_where_it_is_gone(
+    ledger: DriftLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(task_retraining, "_send", lambda name, decision: sent.append(decision.pipeline))
+    gone = ["support: the event for week_2 is not sent, because no pipeline is called so any more"]
+    assert [deliver_again.fn("support", None, 0, dry_run) for dry_run in (True, False)] == [gone, gone]
+    assert (sent, kinds(ledger)) == ([], ["decided"])
+    deliver_again.fn("support", "/moved/support.yaml", 0, False)
+    assert sent == ["/moved/support.yaml"]
 
 
 def test_reconcile_closes_a_retraining_whose_run_is_over_and_no_other(

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import InputError
 from flows.__main__ import app
-from flows.pipeline import PIPELINES, load_pipeline, open_pipeline
+from flows.pipeline import PIPELINES, find_pipeline, load_pipeline, open_pipeline
 
 Write = Callable[[str, str], Path]
 
@@ -62,6 +62,19 @@ def test_of_two_files_of_one_name_the_one_that_was_opened_last_is_meant(write: W
 def test_a_name_in_the_repository_is_that_pipeline_whatever_else_is_called_so(write: Write) -> None:
     open_pipeline(str(write("rooms/support.yaml", "support")))
     assert load_pipeline("support") == load_pipeline(str(PIPELINES / "support.yaml"))
+
+
+def test_a_pipeline_is_there_with_mistakes_and_gone_when_nothing_is_called_so(write: Write) -> None:
+    path = write("rooms/hotel_pipe.yaml", "hotel")
+    assert find_pipeline("hotel") is None
+    open_pipeline(str(path))
+    assert (find_pipeline("hotel"), find_pipeline("support")) == (str(path), "support")
+    path.write_text("name: [", encoding="utf-8")
+    assert find_pipeline("hotel") == str(path)
+    write("rooms/hotel_pipe.yaml", "inn")
+    assert find_pipeline("hotel") is None
+    path.unlink()
+    assert find_pipeline("hotel") is None
 
 
 def test_a_file_that_went_away_or_changed_its_name_is_named(write: Write) -> None:
