@@ -134,7 +134,7 @@ def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subpr
     monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
     monkeypatch.setattr(services, "ensure_pools", lambda names: None)
     monkeypatch.setattr(services, "scheduled_already", lambda content: [])
-    monkeypatch.setattr(services, "deploy", lambda content, pipelines, folder: [of.name for of in pipelines])
+    monkeypatch.setattr(services, "deploy", lambda content, pipelines, folder: ([of.name for of in pipelines], []))
     monkeypatch.setattr(services, "gpu_count", lambda: 0)
     yield found
     for process in found:
