@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,15 @@ WATCHING = "watch-windows"
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A pipeline that runs by itself. `reference` is what a worker finds it by; only one with windows is watched."""
+    """A pipeline that runs by itself. `reference` is what a worker finds it by; only one with windows is watched.
+
+    `mistake` is why it cannot be used at the moment, which its runs say, too.
+    """
 
     name: str
     reference: str
     has_windows: bool
+    mistake: str = ""
 
 
 def scheduled(reference: str) -> Scheduled:
@@ -63,18 +67,24 @@ def with_schedules(content: dict[str, Any], pipelines: Sequence[Scheduled]) -> d
 
 
 def scheduled_already(content: dict[str, Any]) -> list[Scheduled]:
-    """The pipelines that the server runs by itself. Raises InputError where one cannot be used any more."""
-    found: dict[str, None] = {}
+    """The pipelines that the server runs by itself. One that cannot be used keeps no other from running."""
+    found: dict[str, Scheduled] = {}
     with _client() as client:
         for entry in _of_a_pipeline(content):
             default = entry["parameters"]["pipeline"]
-            found |= dict.fromkeys(s.parameters.get("pipeline", default) for s in _schedules_of(client, entry))
+            for schedule in _schedules_of(client, entry):
+                reference = schedule.parameters.get("pipeline", default)
+                name = _pipeline_in(schedule.slug or "", entry) or default
+                of = found.setdefault(reference, Scheduled(name, reference, has_windows=False))
+                found[reference] = replace(of, has_windows=of.has_windows or entry["name"] == WATCHING)
+    return [_as_it_is(of) for of in found.values()]
+
+
+def _as_it_is(before: Scheduled) -> Scheduled:
     try:
-        return [scheduled(reference) for reference in found]
+        return scheduled(before.reference)
     except InputError as error:
-        raise InputError(
-            f"{error}\nThe server runs it by itself; `graft up --pipeline NAME` says which it is to run from now on."
-        ) from error
+        return replace(before, mistake=str(error))
 
 
 def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path) -> tuple[list[str], list[str]]:
@@ -136,6 +146,12 @@ def _schedules_of(client: "SyncPrefectClient", entry: dict[str, Any]) -> "list[D
     # Of a pipeline, or as `prefect deploy` makes them of prefect.yaml itself.
     own = re.compile("|".join(f"{re.escape(schedule['slug'])}(-.*)?" for schedule in entry["schedules"]))
     return [schedule for schedule in deployment.schedules if own.fullmatch(schedule.slug or "")]
+
+
+def _pipeline_in(slug: str, entry: dict[str, Any]) -> str:
+    """The name of the pipeline in a slug as `with_schedules` makes them; empty where there is none."""
+    beginnings = (f"{schedule['slug']}-" for schedule in entry["schedules"])
+    return next((slug.removeprefix(beginning) for beginning in beginnings if slug.startswith(beginning)), "")
 
 
 def _deployed(client: "SyncPrefectClient", entry: dict[str, Any]) -> "DeploymentResponse | None":

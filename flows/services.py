@@ -66,6 +66,10 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
     say(f"pools: cpu ({CPU_RUNS} runs at once on this machine), gpu ({max(1, gpus)})")
     say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
     chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
+    for of in chosen:
+        if of.mistake:
+            say(f"pipeline {of.name}: cannot be used, and its runs fail until it can: {of.mistake}")
+            say("  `graft up --pipeline NAME` says which pipelines are to run from now on")
     scheduled_now, off = deploy(content, chosen, home.services)
     say(f"schedules: {'; '.join(scheduled_now)}")
     if off:

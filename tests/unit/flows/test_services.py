@@ -250,6 +250,18 @@ def test_pipelines_that_are_named_run_by_themselves_and_without_any_those_that_d
     assert scheduled("hotel") == Scheduled("hotel", str(hotel), has_windows=False)
 
 
+def test_a_pipeline_that_cannot_be_used_any_more_keeps_no_other_and_no_worker_from_starting(
+    home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Scheduled("hotel", "/rooms/hotel_pipe.yaml", has_windows=True, mistake="there is no such file")
+    monkeypatch.setattr(services, "scheduled_already", lambda content: [scheduled("support"), gone])
+    said: list[str] = []
+    services.up(home, 4200, [], said.append)
+    assert "pipeline hotel: cannot be used, and its runs fail until it can: there is no such file" in said
+    assert "schedules: support; hotel" in said
+    assert len(started) == 2
+
+
 def test_a_pipeline_that_cannot_be_used_is_refused_before_a_server_is_started(home: Home) -> None:
     refused = CliRunner().invoke(app, ["up", "--pipeline", "suport"])
     assert refused.exit_code == 2
