@@ -228,7 +228,12 @@ def predict(
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="Port of the server on loopback.", min=1, max=65535)] = 4200,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of the server on loopback; by default that of last time, at first 4200.", min=1, max=65535
+        ),
+    ] = None,
     pipelines: Annotated[
         list[str] | None,
         typer.Option(
@@ -274,6 +279,7 @@ def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]"
 
     `call` imports the flow, which has to happen after the environment is set, and calls it for its state.
     """
+    from flows.processes import last_port
     from flows.server import pages_of, server_for_a_run
     from tasks.storage.home import open_home
 
@@ -290,7 +296,7 @@ def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]"
         result = state.result()
     if server.lasting:
         return result, f"{pages_of(server.url)}/{page}"
-    return result, f"graft up, then http://127.0.0.1:4200/{page}"
+    return result, f"graft up, then http://127.0.0.1:{last_port(open_home())}/{page}"
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from data_contracts.errors import InputError
 from tasks.storage.home import Home
 
 ROOT = Path(__file__).resolve().parents[1]
+DEFAULT_PORT = 4200
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
 # Prefect's workers set it in the process of a run, and prefect.runtime.flow_run reads it.
@@ -54,6 +55,17 @@ def write_services(home: Home, services: dict[str, Service]) -> None:
     draft = home.services / "services.draft"
     draft.write_text(json.dumps({name: vars(service) for name, service in services.items()}), encoding="utf-8")
     os.replace(draft, home.services / "services.json")
+
+
+def last_port(home: Home) -> int:
+    """The port that `graft up` last had its server on."""
+    path = home.services / "port"
+    return int(path.read_text(encoding="ascii")) if path.is_file() else DEFAULT_PORT
+
+
+def keep_port(home: Home, port: int) -> None:
+    """Keeps it, also over `graft down`: people know the address of the pages, and so do runs that are going on."""
+    (home.services / "port").write_text(str(port), encoding="ascii")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 from data_contracts.errors import InputError
 from flows.dead_runs import close_dead_runs
 from flows.deployments import deploy, read_deployments, scheduled, scheduled_already
-from flows.processes import alone, is_running, note_of, read_services, spawn, stop_process, write_services
+from flows.processes import (
+    Service,
+    alone,
+    is_running,
+    keep_port,
+    last_port,
+    note_of,
+    read_services,
+    spawn,
+    stop_process,
+    write_services,
+)
 from flows.server import answers, configure_environment, pages_of, running_server, start_server, wait_for_server
 from tasks.storage.home import Home
 
@@ -18,10 +29,11 @@ DEFAULT_PIPELINE = "support"
 GONE, STOPPED = "its process is gone", "`graft down` stopped its worker"
 
 
-def up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
+def up(home: Home, port: int | None, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
     """Server, pools, deployments and workers; what is there already is left as it is. Gives the API address.
 
     The pipelines, by name or path, run by themselves from then on, and no others; without any, those that do already.
+    A server that has to be started gets the port or, without one, that of last time.
     """
     with alone(home, say):
         return _up(home, port, pipelines, say)
@@ -33,7 +45,7 @@ def down(home: Home, say: Callable[[str], None]) -> None:
         _down(home, say)
 
 
-def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
+def _up(home: Home, port: int | None, pipelines: Sequence[str], say: Callable[[str], None]) -> str:
     content, chosen = read_deployments(), [scheduled(name) for name in pipelines]
     names = [of.name for of in chosen]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -41,6 +53,7 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
     url = running_server(home)
     services = read_services(home)
     if url is None:
+        port = port or last_port(home)
         url = f"http://127.0.0.1:{port}/api"
         if _is_taken(port):
             raise InputError(f"port {port} is taken by another program. Stop it, or use `graft up --port N`.")
@@ -54,11 +67,14 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
         except RuntimeError:
             stop_process(process.pid, process)
             raise
+        keep_port(home, port)
         say(f"server: started at {pages_of(url)}")
+        _stop_strays(services, url, say)
         _say_ended(close_dead_runs(GONE), GONE, say)
     else:
         configure_environment(home, url)
         say(f"server: found at {pages_of(url)}")
+        _stop_strays(services, url, say)
         if (ours := services.get("server")) is not None and ours.url == url:
             _say_ended(close_dead_runs(GONE, ["RUNNING"]), GONE, say)
     gpus = gpu_count()
@@ -80,15 +96,20 @@ def _up(home: Home, port: int, pipelines: Sequence[str], say: Callable[[str], No
     for name, (pool, limit, device) in wanted.items():
         known = services.get(name)
         if known is not None and is_running(known):
-            if _address(known.url) == _address(url):
-                say(f"{name}: found")
-                continue
-            say(f"{name}: stopping the one that asks {pages_of(known.url)} for work ...")
-            stop_process(known.pid)
+            say(f"{name}: found")
+            continue
         services[name] = note_of(name, start_worker(home, name, pool, limit, device), url)
         write_services(home, services)
         say(f"{name}: started")
     return url
+
+
+def _stop_strays(services: dict[str, Service], url: str, say: Callable[[str], None]) -> None:
+    """Stops workers of another server, before their runs are looked for: those end with them."""
+    for name, known in services.items():
+        if name != "server" and is_running(known) and _address(known.url) != _address(url):
+            say(f"{name}: stopping the one that asks {pages_of(known.url)} for work ...")
+            stop_process(known.pid)
 
 
 def _down(home: Home, say: Callable[[str], None]) -> None:

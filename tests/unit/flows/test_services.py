@@ -195,15 +195,43 @@ def test_a_worker_that_asks_an_earlier_address_for_work_is_started_anew(
     write_services(home, before | {"worker-cpu": elsewhere})
     said: list[str] = []
     services.up(home, 4200, [], said.append)
-    assert said[-3:] == [
-        "worker-cpu: stopping the one that asks http://127.0.0.1:4999 for work ...",
-        "worker-cpu: started",
-        "worker-gpu-0: found",
-    ]
+    assert said[1] == "worker-cpu: stopping the one that asks http://127.0.0.1:4999 for work ..."
+    assert said[-2:] == ["worker-cpu: started", "worker-gpu-0: found"]
     assert idle.poll() is not None
     after = read_services(home)
     assert after["worker-gpu-0"] == before["worker-gpu-0"]
     assert (after["worker-cpu"].url, after["worker-cpu"].pid) == (API, started[2].pid)
+
+
+def test_a_server_that_is_started_anew_has_the_port_of_last_time_and_runs_of_stopped_workers_are_over(
+    home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports: list[int] = []
+    lives: list[bool] = []
+
+    def start(home: Home, port: int, *, detached: bool) -> "subprocess.Popen[bytes]":
+        ports.append(port)
+        started.append(spawn(IDLE, home, "idle", detached=True))
+        return started[-1]
+
+    def close(why: str) -> list[str]:
+        lives.append(worker.poll() is None)
+        return []
+
+    monkeypatch.setattr(services, "running_server", lambda home: None)
+    monkeypatch.setattr(services, "start_server", start)
+    monkeypatch.setattr(services, "wait_for_server", lambda url, process, home: None)
+    monkeypatch.setattr(services, "close_dead_runs", close)
+    monkeypatch.setattr(services, "_is_taken", lambda port: False)
+    worker = spawn(IDLE, home, "idle", detached=True)
+    started.append(worker)
+    write_services(home, {"worker-cpu": note_of("worker-cpu", worker, "http://127.0.0.1:4999/api")})
+    services.up(home, None, [], print)
+    services.up(home, 4321, [], print)
+    services.down(home, print)
+    services.up(home, None, [], print)
+    assert ports == [4200, 4321, 4321]
+    assert lives[0] is False
 
 
 def test_a_server_that_does_not_come_up_is_stopped(
