@@ -6,7 +6,8 @@ from flows.pipeline import find_pipeline, load_pipeline
 from tasks.drift.task_retraining import REDELIVER_MINUTES, close_lost, deliver_again, find_ledgers
 
 
-@flow(persist_result=True)
+# Nothing of it is kept: it runs 50,000 times a year.
+@flow
 def reconcile(
     pipeline: str | None = None, redeliver_minutes: float = REDELIVER_MINUTES, dry_run: bool = False
 ) -> list[str]:

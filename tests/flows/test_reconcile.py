@@ -56,8 +56,10 @@ def test_a_retraining_is_closed_where_its_run_is_over_gone_or_silent_and_let_be_
         (runs[window], "FAILED") for window in ("gone", "crashed", "cancelled", "silent")
     }
     assert "has been silent for 60 minutes" in done.text
+    kept = len(list((shop.home / "prefect" / "results").iterdir()))
     again = shop.graft("reconcile")
     assert "nothing to do" in again.text
+    assert len(list((shop.home / "prefect" / "results").iterdir())) == kept
     assert len([e for e in ledger.entries() if isinstance(e.happening, Finished)]) == 4
     for window in ("alive", "without heartbeats", "waiting"):
         decision = judged(window, retrain=True)
