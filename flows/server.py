@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from data_contracts.errors import InputError
+from flows import OWN_LOGGERS
 from flows.processes import read_services, spawn, stop_process
 from tasks.storage.home import Home
 
@@ -35,7 +36,7 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
         "PREFECT_API_DATABASE_CONNECTION_URL": home.prefect_database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "graft,tasks",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(OWN_LOGGERS),
         # `graft reproduce` trains, and says so, outside of any flow.
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # The terminal shows graft's own lines; everything else is in the run's log at the server.

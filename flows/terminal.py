@@ -17,6 +17,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from data_contracts.errors import InputError
+from flows import OWN_LOGGERS
 from tasks.storage.home import Home, open_home, open_store
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: st
 def show_steps() -> None:
     """Lets the steps of a run, and what the stages log, appear in the terminal."""
     handler = _StepLines()
-    for name in ("graft", "tasks"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    for name in OWN_LOGGERS:
         logging.getLogger(name).addHandler(handler)
 
 

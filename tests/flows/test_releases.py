@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from flows.server import free_port
-from tests.flows.conftest import PIPELINE, SAMPLES, Outcome
+from tests.flows.conftest import PIPELINE, SAMPLES, Outcome, wait_for
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
@@ -268,6 +268,16 @@ def test_a_question_of_a_worker_waits_by_itself_is_asked_once_and_does_as_it_is_
     desk.answer(asked[0]["id"], approve=True, by="ann", reason="two nights are enough")
     desk.wait_for_state(asked[0]["id"], "COMPLETED")
     assert desk.champion() == ("3", "approval")
+    # What graft says is kept with a run of a worker, too, whose log is sent in batches.
+    wanted = {"logs": {"flow_run_id": {"any_": [asked[0]["id"]]}}}
+    said = wait_for(
+        lambda: [of["message"] for of in desk.api("logs/filter", wanted)],
+        lambda found: any("is champion" in line for line in found),
+        "the log",
+        60,
+    )
+    assert any("version 3 waits for a person, up to 24 hours" in line for line in said), said
+    assert desk.graft("promote", "2", "--reason", "for the next question", "--by", "ann").code == 0
 
 
 def test_of_two_runs_that_win_against_one_champion_the_later_is_judged_against_the_earlier(
