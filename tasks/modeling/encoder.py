@@ -166,10 +166,15 @@ def freeze(encoder: "nn.Module", layers: int) -> None:
     """
     embeddings = getattr(encoder, "embeddings", None)
     _, stack = layer_stack(encoder)
-    if embeddings is None or layers > len(stack):
+    if embeddings is None or not len(stack):
         raise InputError(
-            f"`frozen_layers: {layers}` does not fit encoder {type(encoder).__name__}, which has "
-            f"{len(stack) or 'no'} layers that can be frozen."
+            f"`frozen_layers: {layers}` does not fit encoder {type(encoder).__name__}, of which nothing is known as "
+            "its embeddings or its layers. Leave it out, or choose a BERT, RoBERTa, DeBERTa, ModernBERT or the like."
+        )
+    if layers > len(stack):
+        raise InputError(
+            f"`frozen_layers: {layers}` does not fit encoder {type(encoder).__name__}, which has {len(stack)} layers "
+            "that can be frozen. Lower it."
         )
     for part in (embeddings, *stack[:layers]):
         part.requires_grad_(False)

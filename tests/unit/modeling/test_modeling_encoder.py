@@ -272,9 +272,11 @@ def test_more_layers_than_there_are_cannot_be_frozen(tiny_encoder: Path) -> None
         freeze(load_encoder(tiny_encoder), 3)
 
 
-def test_a_network_without_layers_cannot_be_frozen() -> None:
-    with pytest.raises(InputError, match="which has no layers"):
-        freeze(torch.nn.Linear(2, 2), 0)
+def test_a_network_whose_embeddings_or_layers_cannot_be_told_apart_cannot_be_frozen() -> None:
+    config = EuroBertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    for network in (torch.nn.Linear(2, 2), EuroBertModel(config)):
+        with pytest.raises(InputError, match=f"{type(network).__name__}, of which nothing is known as its embeddings"):
+            freeze(network, 1)
 
 
 @pytest.mark.parametrize("training", [False, True])
