@@ -55,7 +55,7 @@ def heads_of(folder: Path) -> Heads:
     """The heads of the network saved in that folder, without loading its weights."""
     found = json.loads((folder / "model.json").read_text(encoding="utf-8"))["heads"]
     for head in found.values():
-        if head["kind"] in ("single_label", "token_tags"):
+        if head["kind"] in ("single_label", "multi_label", "token_tags"):
             # Models from before there was a choice.
             head.setdefault("classifier", "linear")
     return HeadsAdapter.validate_python(found)

@@ -11,7 +11,17 @@ from pydantic import Field
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
 from tasks.modeling import scores, tfidf
-from tasks.modeling.head import Answer, Answered, Baseline, Head, MetricInputs, WordTensors, dense_layers, labels_of
+from tasks.modeling.head import (
+    Answer,
+    Answered,
+    Baseline,
+    Classifier,
+    Head,
+    MetricInputs,
+    WordTensors,
+    classifier_layers,
+    labels_of,
+)
 from tasks.modeling.pooling import Pooling, add_pooling, pooled_states
 
 if TYPE_CHECKING:
@@ -23,6 +33,7 @@ class MultiLabelHead(Head):
 
     kind: Literal["multi_label"] = "multi_label"
     pooling: Pooling = "mean"
+    classifier: Classifier = "cosine"
     threshold: float = Field(0.5, gt=0, lt=1, description="probability from which on a text is given a label")
 
     @property
@@ -46,12 +57,16 @@ class MultiLabelHead(Head):
 
     def layers(self, width: int) -> "nn.Module":
         """(batch, width) to (batch, labels)."""
-        return add_pooling(dense_layers(self, width, len(self.labels)), self.pooling, width)
+        return add_pooling(classifier_layers(self, width), self.pooling, width)
 
     def logits(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
         """(batch, labels), the log-odds of each."""
-        result: Tensor = layers(pooled_states(states, mask, layers, self.pooling))
+        result: Tensor = layers(self.inputs(layers, states, mask, words))
         return result
+
+    def inputs(self, layers: "nn.Module", states: "Tensor", mask: "Tensor", words: "WordTensors | None") -> "Tensor":
+        """What the first layer is given, (batch, width)."""
+        return pooled_states(states, mask, layers, self.pooling)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":
         """(batch, labels): 1 for a label that the text has, 0 for one it has not, NaN where its list is missing."""

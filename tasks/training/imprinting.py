@@ -1,15 +1,18 @@
 """Where layers that go by angles begin: at the means of what the encoder makes of each label's texts or words."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from tasks.modeling.cosine import CosineLayer
-from tasks.modeling.heads import SingleLabelHead, TokenTagHead
+from tasks.modeling.heads import MultiLabelHead, SingleLabelHead, TokenTagHead
 from tasks.modeling.inference import batches_by_length
 from tasks.modeling.network import MultiTaskNetwork
 from tasks.training.ranks import Ranks
 from tasks.training.rows import Rows
 
+Imprinted = SingleLabelHead | MultiLabelHead | TokenTagHead
 EXAMPLES_PER_LABEL = 32
 TOKENS_PER_BATCH = 4096
 
@@ -19,17 +22,17 @@ def imprint_heads(network: MultiTaskNetwork, rows: Rows, pad_id: int, ranks: Ran
     was_training = network.training
     network.eval()
     for task, head in network.heads.items():
-        if isinstance(head, SingleLabelHead | TokenTagHead) and head.classifier == "cosine":
+        if isinstance(head, Imprinted) and head.classifier == "cosine":
             last: CosineLayer = network.layers[task][-1]  # type: ignore[index]
             last.imprint(*_examples(network, head, task, rows, pad_id))
+            if isinstance(head, MultiLabelHead):
+                last.bias.data.copy_(_log_odds(head, task, rows))
             # Each rank has computed the same, but perhaps not to the last bit.
             last.load_state_dict(ranks.of_first({name: value.cpu() for name, value in last.state_dict().items()}))
     network.train(was_training)
 
 
-def _examples(
-    network: MultiTaskNetwork, head: SingleLabelHead | TokenTagHead, task: str, rows: Rows, pad_id: int
-) -> tuple[Tensor, Tensor]:
+def _examples(network: MultiTaskNetwork, head: Imprinted, task: str, rows: Rows, pad_id: int) -> tuple[Tensor, Tensor]:
     """What the last layer is given of each example, (examples, its width), and its label's position, (examples,)."""
     found = _first_of_each_label(head, task, rows)
     windows, device = list(found), next(network.parameters()).device
@@ -50,19 +53,29 @@ def _examples(
     return torch.cat(inputs), torch.tensor(targets, device=device)
 
 
-def _first_of_each_label(
-    head: SingleLabelHead | TokenTagHead, task: str, rows: Rows
-) -> dict[int, list[tuple[int, int]]]:
+def _first_of_each_label(head: Imprinted, task: str, rows: Rows) -> dict[int, list[tuple[int, int]]]:
     """{window: (place, position of the label) of each example in it}; the place is a word's, and 0 for a text."""
     left = dict.fromkeys(head.labels, EXAMPLES_PER_LABEL)
     position = {label: number for number, label in enumerate(head.labels)}
     found: dict[int, list[tuple[int, int]]] = {}
     for window in rows.labelled[task]:
-        label = rows.window_labels[task][window]
-        starts = rows.tokens.words[head.column].starts[window] if head.of_words else [0]
-        for place, (name, start) in enumerate(zip(label["tags"] if head.of_words else [label], starts, strict=True)):
-            # A word that was cut off has no state.
-            if left[name] and start >= 0:
+        for place, name in _named(head, rows.window_labels[task][window], rows, window):
+            if left[name]:
                 left[name] -= 1
                 found.setdefault(window, []).append((place, position[name]))
     return found
+
+
+def _named(head: Imprinted, given: Any, rows: Rows, window: int) -> list[tuple[int, str]]:
+    """(place, label) of all that has a label in the window, and a state: a word that was cut off has none."""
+    if head.of_words:
+        starts = rows.tokens.words[head.column].starts[window]
+        tagged = zip(given["tags"], starts, strict=True)
+        return [(place, tag) for place, (tag, start) in enumerate(tagged) if start >= 0]
+    return [(0, label) for label in (given if isinstance(head, MultiLabelHead) else [given])]
+
+
+def _log_odds(head: MultiLabelHead, task: str, rows: Rows) -> Tensor:
+    """Of each label, how likely a text of training has it, as if one more had it and one more had not."""
+    targets = head.targets([rows.window_labels[task][window] for window in rows.labelled[task]])
+    return torch.logit((targets.sum(dim=0) + 1) / (len(targets) + 2))

@@ -131,6 +131,7 @@ def test_a_model_that_was_saved_before_heads_had_depth_pooling_and_angles_loads(
 ) -> None:
     as_it_was = {"classifier": "linear", "loss_weight": 1.0}
     linear = heads | {task: heads[task].model_copy(update=as_it_was) for task in ("intent", "places")}
+    linear["topics"] = MultiLabelHead(column="topics", labels=("money", "parcel"), classifier="linear")
     shared = {"loss_weight": 1.0, "dropout": 0.1}
     before = {
         "intent": {"column": "intent", "labels": ["refund", "delivery", "praise"], **shared, "kind": "single_label",
@@ -138,6 +139,7 @@ def test_a_model_that_was_saved_before_heads_had_depth_pooling_and_angles_loads(
         "places": {"column": "tags", "labels": ["O", "B-PLACE", "I-PLACE"], **shared, "kind": "token_tags",
                    "transition_weight": 0.5, "transitions": []},
         "urgency": {"column": "urgency", "labels": [], **shared, "kind": "regression", "mean": 0.5, "deviation": 0.25},
+        "topics": {"column": "topics", "labels": ["money", "parcel"], **shared, "kind": "multi_label"},
     }  # fmt: skip
     (folder := tmp_path / "model").mkdir()
     save_network(new_network(tiny_encoder, linear), tiny_encoder, TokenLimit(max_tokens=16), folder)
@@ -145,7 +147,7 @@ def test_a_model_that_was_saved_before_heads_had_depth_pooling_and_angles_loads(
     (folder / "model.json").write_text(json.dumps({"heads": before, **limit}))
     weights = load_file(folder / "weights.safetensors")
     assert {name for name in weights if name.startswith("layers.")} == {
-        f"layers.{task}.1.{part}" for task in heads for part in ("weight", "bias")
+        f"layers.{task}.1.{part}" for task in linear for part in ("weight", "bias")
     }
     assert load_network(folder)[0].heads == linear
 

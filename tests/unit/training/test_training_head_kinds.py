@@ -46,7 +46,7 @@ PLAIN: dict[str, AnyHead] = {
     "haste": OrdinalHead(column="haste", labels=tuple(HASTE), dropout=0.0),
 }
 DEEP: dict[str, AnyHead] = {
-    "topics": PLAIN["topics"].model_copy(update={"pooling": "attention"}),
+    "topics": PLAIN["topics"].model_copy(update={"pooling": "attention", "classifier": "linear"}),
     "haste": PLAIN["haste"].model_copy(update={"hidden": (16,), "pooling": "first"}),
 }
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tasks.modeling.heads import AnyHead
+from tasks.modeling.heads import AnyHead, MultiLabelHead
 from tasks.modeling.network import MultiTaskNetwork, new_network
 from tasks.training import imprinting
 from tasks.training.imprinting import imprint_heads
@@ -65,6 +65,29 @@ def test_each_label_begins_at_the_mean_of_its_first_texts_or_words(
         assert torch.allclose(last.weight[label], expected, atol=1e-4)
     # No word of the toy problem is inside of a place.
     assert len(occurring) == 2
+
+
+def test_each_label_of_lists_begins_at_the_mean_of_its_texts_and_is_as_likely_as_in_training(
+    tiny_encoder: Path, rows: Rows
+) -> None:
+    head = MultiLabelHead(column="topics", labels=("a", "b", "never"))
+    given = [[["a"], ["b", "a"], None, []][row % 4] for row in range(40)]
+    network = new_network(tiny_encoder, {"topics": head}).eval()
+    listed = Rows(rows.tokens, {"topics": given}, {"topics": given})
+    imprint_heads(network, listed, 0, ALONE)
+    last, states = network.layers["topics"][-1], []  # type: ignore[index, var-annotated]
+    last.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0][0]))
+    for row in range(40):
+        batch = listed.batch([row], {"topics": head}, 0)
+        with torch.no_grad():
+            network(batch.input_ids, batch.mask, batch.words, ["topics"])
+    means = [
+        torch.stack([states[row] for row in range(40) if label in (given[row] or ())]).mean(dim=0) for label in "ab"
+    ]
+    assert torch.allclose(last.centre, (means[0] + means[1]) / 2, atol=1e-5)
+    assert torch.allclose(last.weight[0], functional.normalize(means[0] - last.centre, dim=0), atol=1e-4)
+    # Of 30 lists 20 and 10 hold them, and none the last.
+    assert last.bias.sigmoid().tolist() == pytest.approx([21 / 32, 11 / 32, 1 / 32])
 
 
 def test_linear_layers_and_those_of_other_heads_are_left_alone(
