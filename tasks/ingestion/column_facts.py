@@ -48,6 +48,8 @@ class ColumnFacts:
     may_hold_commas: bool = True
     with_comma: str | None = None
     with_point: str | None = None
+    # The first value that no contract has a type for.
+    odd: Any = None
     tag_kinds: set[str] = field(default_factory=set)
     holds_answers: bool = False
 
@@ -58,6 +60,7 @@ class ColumnFacts:
             self.types[kind] += len(some)
             self.present += len(some)
             self._note_repeats(kind, some)
+        self.odd = next(iter(of_type.get("other", [])), None) if self.odd is None else self.odd
         self._note_texts(of_type.get("string", []))
         self._note_numbers(of_type.get("integer", []) + of_type.get("number", []))
         self._count(of_type.get("string", []))

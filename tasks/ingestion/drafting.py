@@ -107,7 +107,10 @@ def _problems_of(facts: Facts, types: Mapping[str, str], labels: Sequence[str], 
         if column.startswith("_"):
             problems.append(f"column {column!r}: names with a leading underscore are those of graft's own columns")
         if types[column] == "other":
-            problems.append(f"column {column!r} holds values of a kind that no contract has a type for")
+            problems.append(
+                f"column {column!r} holds values that no contract has a type for, as {str(of.odd)[:SHOWN]}; of lists "
+                "and objects there are lists of text, tagged tokens {tokens, tags}, and one answer {text, start} a text"
+            )
         if column in labels and of.counts is None:
             problems.append(f"column {column!r} has more than {MOST_LABELS} different values, too many for a label")
         if column in labels and types[column] == "timestamp":

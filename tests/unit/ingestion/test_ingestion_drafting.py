@@ -308,7 +308,8 @@ def test_all_that_no_contract_can_hold_is_said_at_once() -> None:
     assert lines[1:-1] == [
         "  - there is no column 'mood'; columns are '_id', 'nested', 'flags', 'at', 'text'",
         "  - column '_id': names with a leading underscore are those of graft's own columns",
-        "  - column 'nested' holds values of a kind that no contract has a type for",
+        "  - column 'nested' holds values that no contract has a type for, as {'a': 1}; of lists and objects there are "
+        "lists of text, tagged tokens {tokens, tags}, and one answer {text, start} a text",
         "  - column 'flags' holds values of type boolean, so it is no text",
         "  - column 'at' holds moments, which no head learns",
     ]
