@@ -83,9 +83,9 @@ class SpanHead(Head):
 
         result: Tensor = layers(states)
         answerable = words.starts >= 0
-        # The first token stands for no answer. By an index, a GPU would be waited for.
+        # The first token stands for no answer. By an index, a GPU would be waited for; no `True`, which is not traced.
         first = torch.zeros_like(answerable)
-        first[:, 0].fill_(True)
+        first[:, 0].fill_(1)
         return result.masked_fill(~(answerable | first).unsqueeze(-1), NEVER)
 
     def targets(self, values: Sequence[Any]) -> "Tensor":

@@ -109,13 +109,15 @@ def test_answers_are_learnt_from_pairs_predicted_scored_judged_and_reported(
 
 
 def test_answers_are_learnt_from_single_texts(
-    write_pairs: Write, training: Training, pair_rows: list[Row], tmp_path: Path
+    write_pairs: Write, training: Training, pair_rows: list[Row], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", logger="tasks.training.curves")
     # All ask for a colour, so nothing is lost with the question.
     rows = [row for row in pair_rows[:64:2] if row["answer"]["text"]]
     splits = write_pairs("single", rows, text_column="context", pair_column=None)
     assert read_tokens(splits / "tokens" / "train.parquet").segments is None
     facts = fine_tune(**training("single-model", splits, HEADS, epochs=16))
+    assert "TensorBoard has no graph" not in caplog.text
     assert facts.validation_skill > 0.9
     model = tmp_path / "single-model" / "model"
     assert heads_of(model)["answer"] == HEADS["answer"].model_copy(update={"may_have_none": False})
