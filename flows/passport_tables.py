@@ -170,7 +170,11 @@ def _values(title: str, columns: tuple[Any, Any], changes: Sequence[Change]) -> 
 
 
 def _table(title: str, *headers: str) -> Table:
-    return Table(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in table.columns:
+        # What is long here, a path or a split, is what is looked for.
+        column.overflow = "fold"
+    return table
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from data_contracts.drift import DriftDecision
 
 FILE_COLUMNS = 200
+# Letters of a cell that is no text, and the least that a text is legible in.
+SHORT = 20
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "REJECT": "red"}
 
 
@@ -65,14 +68,25 @@ def failures(debug: bool) -> Iterator[None]:
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
-    """A table of plain text, or what to say where there are no rows."""
+    """A table of plain text, or what to say where there are no rows; nothing of it is cut.
+
+    Where a terminal leaves too little room for long texts, each row is a paragraph with a line a column.
+    """
     if not rows:
         print(nothing)
         return
+    console = open_console()
+    if console.is_terminal and _is_too_narrow(console.width, columns, rows):
+        for row in rows:
+            told = [f"{title}: {cell}" for title, cell in zip(columns, row, strict=True) if cell]
+            console.print("\n  ".join(told), highlight=False, markup=False, soft_wrap=True)
+        return
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    open_console().print(table)
+    console.print(table)
 
 
 def show_steps() -> None:
@@ -239,6 +253,13 @@ def _show_places(report: Path, released: "Release", page: str, home: Home) -> No
     print(f"Report: {report / 'report.html'}")
     print(f"Curves: tensorboard --logdir {home.curves / released.version.model.curves}")
     print(f"Run:    {page}")
+
+
+def _is_too_narrow(width: int, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    texts = sum(of > SHORT for of in widths)
+    # Beside each column stand two blanks, and one between it and the next.
+    return width - 3 * len(widths) - sum(of for of in widths if of <= SHORT) < texts * SHORT
 
 
 def _number(value: float | None) -> str:

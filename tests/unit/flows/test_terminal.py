@@ -1,6 +1,7 @@
 """The results table as a terminal, or a file that a run is written to, shows it."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,3 +55,40 @@ def test_a_file_has_no_width_that_anything_is_cut_to(
     written = capsys.readouterr().out
     assert "a_domain_with_a_long_name" in written
     assert "expected_calibration_error" in written
+
+
+VERSIONS = [
+    ("3", "challenger", "d9644df8bf06", "urgency, against the champion: -0.066 [-0.092, -0.042]; not passed"),
+    ("2", "champion", "e22e60eb6caf", "the [first] that is better"),
+]
+
+
+@pytest.fixture
+def rows_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
+    """What a terminal of so many columns shows of VERSIONS."""
+
+    def shown(width: int) -> str:
+        console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+        monkeypatch.setattr(terminal, "open_console", lambda: console)
+        terminal.show_rows(("version", "aliases", "model", "why"), VERSIONS, "none")
+        return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+    return shown
+
+
+@pytest.mark.parametrize("width", [64, 80, 200])
+def test_a_table_breaks_long_texts_and_leaves_digests_whole(rows_in: Callable[[int], str], width: int) -> None:
+    lines = rows_in(width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[1].split() == ["version", "aliases", "model", "why"]
+    assert lines[3].split()[:3] == ["3", "challenger", "d9644df8bf06"]
+    words = [word for row in VERSIONS for word in row[3].split()]
+    assert [word for line in lines[3:] for word in line.split() if word in words] == words
+
+
+def test_where_texts_have_no_room_each_row_is_a_paragraph(rows_in: Callable[[int], str]) -> None:
+    assert rows_in(50).splitlines() == [
+        *("version: 3", "  aliases: challenger", "  model: d9644df8bf06"),
+        "  why: urgency, against the champion: -0.066 [-0.092, -0.042]; not passed",
+        *("version: 2", "  aliases: champion", "  model: e22e60eb6caf", "  why: the [first] that is better"),
+    ]
