@@ -23,6 +23,7 @@ from flows import (
     version_commands,
 )
 from flows.options import PIPELINE
+from flows.server import tell_nobody
 from flows.terminal import failures
 
 if TYPE_CHECKING:
@@ -301,6 +302,8 @@ def run_flow(debug: bool, call: "Callable[[], State[Any]]") -> "tuple[Any, str]"
 
 def main() -> None:
     """Entry point of the console script."""
+    # Of every command: those that need no server import Prefect, too.
+    tell_nobody()
     # What an import makes stays for good: looking through it for garbage is a fifth of the time until the first step.
     gc.set_threshold(100_000, 20, 20)
     try:

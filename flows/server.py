@@ -24,17 +24,29 @@ from tasks.storage.home import Home
 
 SERVER_START_SECONDS = 90
 SENDING_SECONDS = 15
+SILENCE = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
 # What the main job imports and takes long for, in the order it comes to it.
 SLOW_IMPORTS = ("great_expectations", "torch", "transformers", "evaluate", "sklearn.linear_model", "mlflow")
 
 
+def tell_nobody() -> None:
+    """Keeps libraries from telling their makers that they are used, which Prefect does when it is imported."""
+    for name, value in SILENCE.items():
+        os.environ.setdefault(name, value)
+
+
 def configure_environment(home: Home, api_url: str | None, *, debug: bool = False) -> None:
     """Sets what Prefect and the libraries read from the environment; what the user set stays as it is."""
+    tell_nobody()
     settings = {
         "PREFECT_HOME": str(home.root / "prefect"),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home.results),
         "PREFECT_API_DATABASE_CONNECTION_URL": home.prefect_database,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(OWN_LOGGERS),
         # `graft reproduce` trains, and says so, outside of any flow.
@@ -45,9 +57,6 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
         # How long OpenMP's threads spin while they wait. Measured on two cores, in tokens trained a second: never
         # 1,300, this 1,800, libgomp's default 1,700; beside a process that keeps one core busy 1,050, 770, 220.
         "GOMP_SPINCOUNT": "5000",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "1",
-        "GX_ANALYTICS_ENABLED": "false",
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)

@@ -1,13 +1,19 @@
 """The results table as a terminal, or a file that a run is written to, shows it."""
 
 import io
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from flows import terminal
+from flows.server import SILENCE
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -92,3 +98,23 @@ def test_where_texts_have_no_room_each_row_is_a_paragraph(rows_in: Callable[[int
         "  why: urgency, against the champion: -0.066 [-0.092, -0.042]; not passed",
         *("version: 2", "  aliases: champion", "  model: e22e60eb6caf", "  why: the [first] that is better"),
     ]
+
+
+def test_a_command_that_needs_no_server_tells_nobody_that_it_ran(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in {*SILENCE, "CI"}}
+    ours, its = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "drift", "support"],
+        env=kept | {"HOME": str(tmp_path), "GRAFT_HOME": str(tmp_path / "graft")},
+        cwd=Path(__file__).parents[3],
+        # Prefect tells its maker, and that it does so, where somebody sits at a terminal.
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        check=False,
+    )
+    os.close(its)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert (done.returncode, shown.count("was judged yet"), "anonymous usage" in shown) == (0, 1, False)
+    assert not (tmp_path / ".prefect" / ".sdk_telemetry").exists()
