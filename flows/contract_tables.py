@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from data_contracts.artifacts import DataVerdict
@@ -20,7 +21,7 @@ def show_contract(contract: DatasetContract) -> None:
     title = f"{contract.name} {contract.version} ({contract.status}), {contract.digest[:12]}"
     table = _table(title, "column", "type", "rules")
     for column in contract.columns:
-        table.add_row(column.name, column.logical_type, "; ".join(rules_in_words(column)))
+        table.add_row(escape(column.name), column.logical_type, escape("; ".join(rules_in_words(column))))
     console = open_console()
     console.print(table)
     if contract.freshness:
@@ -49,14 +50,17 @@ def show_differences(found: Sequence[Difference]) -> None:
     """Every change with those whom it breaks."""
     table = _table("", "where", "change", "breaks")
     for difference in found:
-        table.add_row(difference.path, difference.change, " and ".join(difference.breaks) or "nobody")
+        breaks = " and ".join(difference.breaks) or "nobody"
+        table.add_row(escape(difference.path), escape(difference.change), breaks)
     open_console().print(table)
 
 
 def show_verdict(contract: DatasetContract, verdict: DataVerdict, reasons: Sequence[str]) -> None:
     """What a check of data ends with, and why."""
     console = open_console()
-    console.print(f"\n{contract.name} {contract.version}: [bold {COLOURS[verdict]}]{verdict}[/]", highlight=False)
+    console.print(
+        f"\n{escape(contract.name)} {escape(contract.version)}: [bold {COLOURS[verdict]}]{verdict}[/]", highlight=False
+    )
     for reason in reasons:
         console.print(f"  - {reason}", highlight=False, markup=False)
 
@@ -75,7 +79,7 @@ def show_rows(accepted: Mapping[str, int], quarantined: Mapping[str, int], findi
 
 
 def _table(title: str, *headers: str) -> Table:
-    table = Table(*headers, title=title or None, box=box.SIMPLE_HEAD, padding=0)
+    table = Table(*headers, title=escape(title) or None, box=box.SIMPLE_HEAD, padding=0)
     for column in table.columns:
         column.overflow = "fold"
     return table

@@ -267,6 +267,16 @@ def test_a_pipeline_of_ones_own_is_looked_at_where_it_uses_the_contract(
     assert "cannot use" not in result.stdout
 
 
+def test_brackets_in_labels_and_patterns_are_shown_and_not_obeyed(tmp_path: Path, support: dict[str, Any]) -> None:
+    column(support, "language")["logicalTypeOptions"] = {"pattern": "^[a-z]{2}$"}
+    rules = {rule["property"]: rule for rule in column(support, "intent")["customProperties"]}
+    rules["labels"]["value"] = ["[bold] claim", "[/] other", *rules["labels"]["value"]]
+    after = write_contract(tmp_path / "after.yaml", support)
+    result = graft("diff", "support", after)
+    assert all(said in result.stdout for said in ("[bold] claim", "[/] other"))
+    assert "matches ^[a-z]{2}$" in graft("check", after).stdout
+
+
 def test_the_help_of_graft_names_the_commands() -> None:
     assert "contract" in CliRunner().invoke(app, ["--help"]).stdout
     assert all(name in graft("--help").stdout for name in ("init", "check", "diff"))
