@@ -78,7 +78,7 @@ def _up(home: Home, port: int | None, pipelines: Sequence[str], say: Callable[[s
         if (ours := services.get("server")) is not None and ours.url == url:
             _say_ended(close_dead_runs(GONE, ["RUNNING"]), GONE, say)
     gpus = gpu_count()
-    ensure_pools(("cpu", "gpu"))
+    paused = ensure_pools(("cpu", "gpu"))
     say(f"pools: cpu ({CPU_RUNS} runs at once on this machine), gpu ({max(1, gpus)})")
     say(f"deployments: deploying {', '.join(entry['name'] for entry in content['deployments'])} ...")
     chosen = chosen or scheduled_already(content) or [scheduled(DEFAULT_PIPELINE)]
@@ -88,8 +88,8 @@ def _up(home: Home, port: int | None, pipelines: Sequence[str], say: Callable[[s
             say("  `graft up --pipeline NAME` says which pipelines are to run from now on")
     scheduled_now, off = deploy(content, chosen, home.services)
     say(f"schedules: {'; '.join(scheduled_now)}")
-    if off:
-        say(f"switched off in the pages, and left so: {', '.join(off)}")
+    if paused or off:
+        say(f"switched off in the pages, and left so: {', '.join([*paused, *off])}")
     wanted: dict[str, tuple[str, int, str | None]] = {"worker-cpu": ("cpu", CPU_RUNS, None)}
     for number in range(max(1, gpus)):
         wanted[f"worker-gpu-{number}"] = ("gpu", 1, str(number) if gpus else "")
@@ -147,8 +147,9 @@ def start_worker(home: Home, name: str, pool: str, limit: int, device: str | Non
     return spawn(command, home, name, detached=True, extra=extra)
 
 
-def ensure_pools(names: Sequence[str]) -> None:
+def ensure_pools(names: Sequence[str]) -> list[str]:
     """Process pools of these names, without a limit of their own: how many runs go on at once is for each worker.
+    Gives those that people have paused, with their queues; they stay so.
 
     A pool would count runs whose process was killed for ever, and hold the workers of several machines to what the one
     has that came last.
@@ -157,13 +158,19 @@ def ensure_pools(names: Sequence[str]) -> None:
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
 
+    paused = []
     with get_client(sync_client=True) as client:
         for name in names:
             try:
-                client.read_work_pool(name)
+                pool = client.read_work_pool(name)
                 client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=None))
             except ObjectNotFound:
                 client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+                continue
+            queues = client.read_work_queues(work_pool_name=name)
+            paused += [f"pool {name}"] if pool.is_paused else []
+            paused += [f"queue {queue.name} of pool {name}" for queue in queues if queue.is_paused]
+    return paused
 
 
 def _say_ended(runs: Sequence[str], why: str, say: Callable[[str], None]) -> None:

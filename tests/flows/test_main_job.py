@@ -141,14 +141,16 @@ def test_what_people_switched_off_in_the_pages_stays_off(shop: Shop, services: O
     def switch(on: bool) -> None:
         shop.api(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": on}, "PATCH")
         shop.api(f"automations/{automation['id']}", {"enabled": on}, "PATCH")
+        shop.api("work_pools/gpu", {"is_paused": not on}, "PATCH")
+        shop.api("work_pools/cpu/queues/default", {"is_paused": not on}, "PATCH")
 
     def automations() -> dict[str, bool]:
         return {a["name"]: a["enabled"] for a in shop.api("automations/filter", {})}
 
     switch(on=False)
     up = shop.graft("up", "--port", str(shop.port))
-    off = "deployment data-to-model, deployment watch-windows, automation retrain on confirmed drift, "
-    off += "deployment reconcile, schedule every-ten-minutes"
+    off = "queue default of pool cpu, pool gpu, deployment data-to-model, deployment watch-windows, "
+    off += "automation retrain on confirmed drift, deployment reconcile, schedule every-ten-minutes"
     assert f"switched off in the pages, and left so: {off}\n" in up.text
     found = {d["name"]: d for d in shop.api("deployments/filter", {})}
     assert {name for name, d in found.items() if d["paused"]} == {"data-to-model", "watch-windows", "reconcile"}

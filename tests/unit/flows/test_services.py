@@ -132,7 +132,7 @@ def started(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[list["subpr
     monkeypatch.setattr(services, "start_worker", start)
     monkeypatch.setattr(services, "running_server", lambda home: API)
     monkeypatch.setattr(services, "configure_environment", lambda home, url: None)
-    monkeypatch.setattr(services, "ensure_pools", lambda names: None)
+    monkeypatch.setattr(services, "ensure_pools", lambda names: [])
     monkeypatch.setattr(services, "scheduled_already", lambda content: [])
     monkeypatch.setattr(services, "deploy", lambda content, pipelines, folder: ([of.name for of in pipelines], []))
     monkeypatch.setattr(services, "gpu_count", lambda: 0)
@@ -176,7 +176,7 @@ def test_beside_a_server_of_its_own_up_closes_runs_that_have_begun_and_have_no_p
 def test_of_two_that_are_started_at_once_the_second_waits_and_finds_what_the_first_has_started(
     home: Home, started: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "ensure_pools", lambda names: time.sleep(0.5))
+    monkeypatch.setattr(services, "ensure_pools", lambda names: time.sleep(0.5) or [])
     said: list[str] = []
     with ThreadPoolExecutor(2) as both:
         list(both.map(lambda _: services.up(home, 4200, [], said.append), range(2)))
