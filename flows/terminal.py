@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FILE_COLUMNS = 200
 # Letters of a cell that is no text, and the least that a text is legible in.
 SHORT = 20
+# Bytes that are free on it.
+A_FULL_DISK = 1 << 20
 COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "REJECT": "red"}
 
 
@@ -59,12 +61,21 @@ def failures(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        summary = str(error).strip().splitlines() or [""]
-        print(
-            f"graft: {type(error).__name__}: {summary[0]}\nThis is a fault of graft's; --debug shows where.",
-            file=sys.stderr,
-        )
+        summary = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        if (full := _full_home()) is not None:
+            remedy = "Free some space, or set GRAFT_HOME to another disk, and run again."
+            print(f"graft: the disk of {full} is full ({summary}). {remedy}", file=sys.stderr)
+            raise SystemExit(2) from None
+        print(f"graft: {summary}\nThis is a fault of graft's; --debug shows where.", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _full_home() -> Path | None:
+    """The home where its disk is full: a server whose database finds no room says no more than that it failed."""
+    with contextlib.suppress(InputError, OSError):
+        root = open_home().root
+        return root if shutil.disk_usage(root).free < A_FULL_DISK else None
+    return None
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:

@@ -249,6 +249,8 @@ def readable_write_errors(where: str, *, of_others: bool = True) -> Iterator[Non
     """
     try:
         yield
+    except InputError:
+        raise
     except OSError as error:
         elsewhere = error.filename is not None and not str(error.filename).startswith(where)
         refused = isinstance(error, PermissionError) or error.errno in NOT_WRITABLE
@@ -257,11 +259,21 @@ def readable_write_errors(where: str, *, of_others: bool = True) -> Iterator[Non
                 f"{where} cannot be written: {error.strerror or error}. Grant access, or set GRAFT_HOME."
             ) from error
         if error.errno in FULL_DISK:
-            raise InputError(
-                f"{where}: {os.strerror(error.errno)}. Nothing was published and what was there is unharmed; "
-                "free some space, or set GRAFT_HOME to another disk, and run again."
-            ) from error
+            raise _full(where, os.strerror(error.errno)) from error
         raise
+    except Exception as error:
+        # Libraries in other languages have error classes of their own, and say it in the system's words.
+        said = next((words for words in map(os.strerror, FULL_DISK) if words in str(error)), None)
+        if said is None:
+            raise
+        raise _full(where, said) from error
+
+
+def _full(where: str, said: str) -> InputError:
+    return InputError(
+        f"{where}: {said}. Nothing was published and what was there is unharmed; free some space, or set GRAFT_HOME to "
+        "another disk, and run again."
+    )
 
 
 def digest_of(entries: dict[str, str]) -> str:

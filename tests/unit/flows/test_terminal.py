@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,3 +119,15 @@ def test_a_command_that_needs_no_server_tells_nobody_that_it_ran(tmp_path: Path)
     os.close(ours)
     assert (done.returncode, shown.count("was judged yet"), "anonymous usage" in shown) == (0, 1, False)
     assert not (tmp_path / ".prefect" / ".sdk_telemetry").exists()
+
+
+@pytest.mark.parametrize(("free", "code", "said"), [(0, 2, "is full (RuntimeError: 500)"), (1 << 30, 1, "a fault of")])
+def test_what_fails_on_a_full_disk_is_no_fault_of_grafts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, free: int, code: int, said: str
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path))
+    monkeypatch.setattr(terminal.shutil, "disk_usage", lambda root: SimpleNamespace(free=free))
+    with pytest.raises(SystemExit) as ended, terminal.failures(debug=False):
+        raise RuntimeError("500")
+    assert ended.value.code == code
+    assert said in capsys.readouterr().err

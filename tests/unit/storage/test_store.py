@@ -330,3 +330,13 @@ def test_a_disk_without_hard_links_is_no_place_for_a_note_that_one_process_may_c
     monkeypatch.setattr(os, "link", refuse)
     with pytest.raises(InputError, match=r"disk without hard links .* Set GRAFT_HOME or GRAFT_STORE"):
         store.create_note("a/1", 1)
+
+
+def test_a_full_disk_is_told_by_whatever_error_a_library_has_for_it(store: Store) -> None:
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    with pytest.raises(InputError, match="No space left on device"), store.draft():
+        raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="another"), store.draft():
+        raise RuntimeError("another")
+    with pytest.raises(InputError, match=r"^told before: No space left on device$"), store.draft():
+        raise InputError("told before: No space left on device")
