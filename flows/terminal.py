@@ -130,7 +130,8 @@ def show_folds(name: str, found: "CrossValidation", page: str) -> None:
     """Every metric over the folds."""
     table = json.loads((open_store().directory(found.digest) / "table.json").read_text(encoding="utf-8"))
     print(f"{name}: {found.folds} folds of the rows in domain, each judged by a model that has not seen it")
-    show_rows(tuple(table[0]), [[str(value) for value in row.values()] for row in table], "no scores")
+    rows = [[f"{of:.3f}" if isinstance(of, float) else str(of) for of in row.values()] for row in table]
+    show_rows(tuple(table[0]), rows, "no scores")
     print(f"Run:    {page}")
 
 

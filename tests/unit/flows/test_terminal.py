@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from data_contracts.artifacts import CrossValidation
 from flows import terminal
 from flows.server import SILENCE
+from tasks.storage.home import open_store
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -99,6 +101,19 @@ def test_where_texts_have_no_room_each_row_is_a_paragraph(rows_in: Callable[[int
         "  why: urgency, against the champion: -0.066 [-0.092, -0.042]; not passed",
         *("version: 2", "  aliases: champion", "  model: e22e60eb6caf", "  why: the [first] that is better"),
     ]
+
+
+def test_scores_over_folds_have_three_digits_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("GRAFT_STORE", raising=False)
+    store = open_store()
+    with store.draft() as draft:
+        (draft / "table.json").write_text('[{"task": "mood", "mean": 0.9, "deviation": 0.0, "rows": 1200}]')
+        digest = store.publish(draft)
+    terminal.show_folds("shop", CrossValidation(digest=digest, parents=(), folds=3, means={"mood": 0.9}), "page")
+    assert ["mood", "0.900", "0.000", "1200"] in [line.split() for line in capsys.readouterr().out.splitlines()]
 
 
 def test_a_command_that_needs_no_server_tells_nobody_that_it_ran(tmp_path: Path) -> None:
