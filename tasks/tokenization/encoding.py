@@ -80,7 +80,8 @@ def encode_splits(
     write_limit(output, settings.limit)
     cut = {split: count for split, count in facts["truncated"].items() if count}
     if cut:
-        logger.warning("texts cut off at %d tokens: %s", settings.max_tokens, cut)
+        remedy = "a larger `max_tokens`, or `beyond: windows`, reads what stands behind them"
+        logger.warning("texts cut off at %d tokens: %s; %s", settings.max_tokens, cut, remedy)
     return facts
 
 

@@ -211,7 +211,7 @@ def test_cut_off_texts_are_warned_about_by_split(
     rows = [{"text": " ".join(["word"] * 20)}] * 2
     with caplog.at_level(logging.WARNING):
         encode(tmp_path, tiny_encoder, {"train": [{"text": "short"}], "test": rows})
-    assert "texts cut off at 16 tokens: {'test': 2}" in caplog.text
+    assert "texts cut off at 16 tokens: {'test': 2}; a larger `max_tokens`, or `beyond: windows`" in caplog.text
 
 
 def test_an_empty_split_is_tokenized_to_an_empty_one(tiny_encoder: Path, tmp_path: Path) -> None:
