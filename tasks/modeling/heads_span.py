@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from data_contracts.dataset import Property
 from data_contracts.errors import InputError
@@ -44,7 +44,7 @@ class SpanHead(Head):
     in_text: ClassVar[bool] = True
     set_by_training: ClassVar[frozenset[str]] = frozenset({"may_have_none"})
     max_answer_tokens: int = Field(30, gt=0)
-    no_answer_margin: FiniteFloat = Field(
+    no_answer_margin: float = Field(
         0.0, description="by how much the score of no answer has to exceed the best one's; lower answers less often"
     )
     may_have_none: bool = Field(True, description="set from the training labels: whether a text may hold no answer")

@@ -211,7 +211,7 @@ def test_what_a_process_prints_in_another_encoding_is_logged_and_holds_nothing_u
 def test_a_process_is_given_the_job_as_it_is_even_where_a_number_has_no_end(job: MakeJob) -> None:
     endless = float("inf")
     sampling = {"kind": "temperature", "temperature": endless}
-    given = job("endless", gradient_clip=endless, sampling=sampling, reference_scores={"intent": endless})
+    given = job("endless", gradient_clip=endless, sampling=sampling)
     given = given.model_copy(update={"heads": given.heads | {"answer": SpanHead(no_answer_margin=-endless)}})
     assert Job.model_validate_json(given.model_dump_json()) == given
 
