@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.errors import InputError
-from tasks.storage.home import Home
+from tasks.storage.home import Home, readable_write_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PORT = 4200
@@ -71,8 +71,10 @@ def keep_port(home: Home, port: int) -> None:
 @contextlib.contextmanager
 def alone(home: Home, say: Callable[[str], None]) -> Iterator[None]:
     """One `graft up` or `graft down` at a time: a second one waits, and finds what the first has started."""
-    home.services.mkdir(parents=True, exist_ok=True)
-    with (home.services / "lock").open("w") as lock:
+    with readable_write_errors(str(home.root)):
+        home.services.mkdir(parents=True, exist_ok=True)
+        lock = (home.services / "lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from data_contracts.errors import InputError
 from flows import OWN_LOGGERS
 from flows.processes import read_services, spawn, stop_process
-from tasks.storage.home import Home
+from tasks.storage.home import Home, readable_write_errors
 
 SERVER_START_SECONDS = 90
 SENDING_SECONDS = 15
@@ -62,7 +62,8 @@ def configure_environment(home: Home, api_url: str | None, *, debug: bool = Fals
         os.environ.setdefault(name, value)
     if api_url is not None:
         os.environ["PREFECT_API_URL"] = api_url
-    (home.root / "prefect").mkdir(parents=True, exist_ok=True)
+    with readable_write_errors(str(home.root)):
+        (home.root / "prefect").mkdir(parents=True, exist_ok=True)
 
 
 def running_server(home: Home) -> str | None:

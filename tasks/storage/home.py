@@ -7,6 +7,8 @@ from pathlib import Path
 from data_contracts.errors import InputError
 from tasks.storage.store import Store, readable_write_errors
 
+__all__ = ["Home", "open_home", "open_store", "readable_write_errors"]
+
 
 @dataclass(frozen=True)
 class Home:

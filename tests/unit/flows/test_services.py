@@ -1,5 +1,6 @@
 """Processes that `graft up` notes, and what `up` and `down` do with those that are not theirs, or serve another."""
 
+import errno
 import subprocess
 import sys
 import time
@@ -118,6 +119,20 @@ def test_a_home_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     refused = CliRunner().invoke(app, ["down"])
     assert refused.exit_code == 2
     assert f"{file} is no folder. Set GRAFT_HOME to one" in refused.output
+
+
+@pytest.mark.parametrize("command", [["up"], ["down"], ["run", "support"]])
+def test_a_home_that_may_not_be_written_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        if path != home.root:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2, refused.output
+    assert f"{home.root} cannot be written: Read-only file system. Grant access, or set GRAFT_HOME." in refused.output
 
 
 @pytest.fixture
