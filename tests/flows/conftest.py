@@ -60,6 +60,20 @@ class Outcome:
         return dict(re.findall(r"^● (\w+): (reused|running)", self.text, flags=re.MULTILINE))
 
 
+def answer_to(request: urllib.request.Request) -> Any:
+    """What a Prefect server answers, once its database is not busy."""
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+            return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            # So the server says that its database is busy.
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            time.sleep(1)
+
+
 @dataclass(frozen=True)
 class Shop:
     """The pipeline's folder, and the home that its runs keep things in."""
@@ -106,16 +120,7 @@ class Shop:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    text = answer.read()
-                return json.loads(text) if text else None
-            except urllib.error.HTTPError as error:
-                # So the server says that its database is busy.
-                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
-                    raise
-                time.sleep(1)
+        return answer_to(request)
 
     def send_event(self, event: str, resource: str, payload: dict[str, Any], occurred: datetime | None = None) -> None:
         """An event about a resource, at the server as if a process had sent it."""

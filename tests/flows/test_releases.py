@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from flows.server import free_port
-from tests.flows.conftest import PIPELINE, SAMPLES, Outcome, wait_for
+from tests.flows.conftest import PIPELINE, SAMPLES, Outcome, answer_to, wait_for
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 400
@@ -97,8 +97,7 @@ class Desk:
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as found:
-            return json.load(found)
+        return answer_to(request)
 
     def champion(self) -> tuple[str, str]:
         """Version and kind of the newest entry of the history."""
