@@ -1,9 +1,11 @@
 """Data docs: the contract and how a snapshot fared, as the pages that Great Expectations builds."""
 
 import html
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import great_expectations as gx
 from great_expectations.core.expectation_validation_result import (
@@ -21,6 +23,18 @@ from tasks.validation.checks import Checks, RuleResult
 from tasks.validation.suite import compile_suite
 
 SITE = "graft"
+# The library's own builds its table by scripts from elsewhere, and is blank where there is no network.
+INDEX = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Data of {contract}</title>
+<style>body {{ font: 16px/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem }}</style>
+<h1>Data of {contract}</h1>
+<ul>
+{links}
+</ul>
+</html>
+"""
 
 
 def build_documents(checks: Checks, contract: DatasetContract, now: datetime, output: Path) -> None:
@@ -33,6 +47,7 @@ def build_documents(checks: Checks, contract: DatasetContract, now: datetime, ou
             "class_name": "SiteBuilder",
             "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(output)},
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "show_how_to_buttons": False,
         },
     )
     configurations = {_key(made.configuration.type, made.configuration.kwargs): made for made in suite.expectations}
@@ -47,6 +62,29 @@ def build_documents(checks: Checks, contract: DatasetContract, now: datetime, ou
         key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name=suite.name), run, batch_identifier=split)
         context.validation_results_store.set(key, _whole(suite.name, results, run, split))
     context.build_data_docs(site_names=[SITE])
+    # Four megabytes of pictures that no page shows.
+    shutil.rmtree(output / "static")
+    _write_index(checks, contract, output)
+
+
+def _write_index(checks: Checks, contract: DatasetContract, output: Path) -> None:
+    (rules,) = (output / "expectations").rglob("*.html")
+    # Of a split whose name cannot be a file's, the library makes none.
+    pages = {page.stem: page for page in (output / "validations").rglob("*.html")}
+    facts = {
+        split: f"{kept} rows, {checks.quarantined.get(split, 0)} in quarantine" for split, kept in checks.rows.items()
+    }
+    links = [_link(rules, "The rules", output)]
+    links += [f"{_link(pages.get(split), split, output)}: {said}" for split, said in facts.items()]
+    shown = "\n".join(f"<li>{link}</li>" for link in links)
+    index = INDEX.format(contract=html.escape(f"{contract.name} {contract.version}"), links=shown)
+    (output / "index.html").write_text(index, encoding="utf-8")
+
+
+def _link(page: Path | None, title: str, output: Path) -> str:
+    if page is None:
+        return html.escape(title)
+    return f'<a href="{quote(page.relative_to(output).as_posix())}">{html.escape(title)}</a>'
 
 
 def _result(rule: RuleResult, configuration: Any) -> ExpectationValidationResult:

@@ -1,10 +1,12 @@
 """What people are shown of the gate: data docs, the run's page, and the rows they may mend."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from great_expectations.expectations.registry import get_expectation_impl
@@ -66,8 +68,13 @@ def test_data_docs_have_a_page_a_split_and_show_markup_as_text(
 ) -> None:
     output = tmp_path / "docs"
     build_documents(checked.checks, contract, datetime(2026, 3, 1, tzinfo=UTC), output)
-    assert (output / "index.html").is_file()
     (page,) = output.glob("validations/**/*.html")
+    index = (output / "index.html").read_text(encoding="utf-8")
+    # Without a network, too, and in a folder that was moved.
+    assert "://" not in index
+    assert [(output / unquote(place)).is_file() for place in re.findall(r'href="([^"]+)"', index)] == [True, True]
+    assert ">train</a>: 2 rows, 4 in quarantine" in index
+    assert sum(file.stat().st_size for file in output.rglob("*") if file.is_file()) < 200_000
     html = page.read_text(encoding="utf-8")
     assert "undamaged text" in html
     assert "<script>alert('x')" not in html
