@@ -1,5 +1,6 @@
 """prefect.yaml at the server: its deployments, and a schedule for each pipeline that runs by itself."""
 
+import contextlib
 import copy
 import re
 import subprocess
@@ -97,6 +98,7 @@ def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path
     wanted, path = with_schedules(content, pipelines), folder / "prefect.yaml"
     with _client() as client:
         off = [line for entry in wanted["deployments"] for line in _leave_off(client, entry)]
+        _remove_gone(client, _deployed_before(path), wanted)
     path.write_text(yaml.safe_dump(wanted, sort_keys=False), encoding="utf-8")
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -113,6 +115,21 @@ def deploy(content: dict[str, Any], pipelines: Sequence[Scheduled], folder: Path
             of = ", ".join(schedule["parameters"]["pipeline"] for schedule in entry["schedules"])
             lines.append(f"{entry['name']} of {of or 'none, for none names `data.windows`'}")
     return lines, off
+
+
+def _deployed_before(path: Path) -> list[dict[str, Any]]:
+    """The deployments that this home made the last time; none where that cannot be read."""
+    with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError):
+        return list(yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"])
+    return []
+
+
+def _remove_gone(client: "SyncPrefectClient", before: Sequence[dict[str, Any]], wanted: dict[str, Any]) -> None:
+    """Removes deployments that prefect.yaml has no more: their runs would fail, by their schedules for ever."""
+    kept = {entry["name"] for entry in wanted["deployments"]}
+    for entry in before:
+        if entry["name"] not in kept and (deployment := _deployed(client, entry)) is not None:
+            client.delete_deployment(deployment.id)
 
 
 def _leave_off(client: "SyncPrefectClient", entry: dict[str, Any]) -> Iterator[str]:

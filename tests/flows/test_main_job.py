@@ -133,7 +133,9 @@ def test_the_server_plans_the_runs_of_every_schedule(shop: Shop, services: Outco
     shop.switch_schedules(on=False)
 
 
-def test_what_people_switched_off_in_the_pages_stays_off(shop: Shop, services: Outcome) -> None:
+def test_what_people_switched_off_in_the_pages_stays_off_and_what_prefect_yaml_has_no_more_goes(
+    shop: Shop, services: Outcome
+) -> None:
     deployment = shop.api("deployments/name/reconcile/reconcile", None, "GET")
     (schedule,) = deployment["schedules"]
     (automation,) = (a for a in shop.api("automations/filter", {}) if a["name"] == "retrain on confirmed drift")
@@ -148,11 +150,18 @@ def test_what_people_switched_off_in_the_pages_stays_off(shop: Shop, services: O
         return {a["name"]: a["enabled"] for a in shop.api("automations/filter", {})}
 
     switch(on=False)
+    # One that an earlier prefect.yaml had.
+    shop.api("deployments/", {"name": "reconcile-2", "flow_id": shop.api("flows/", {"name": "reconcile-2"})["id"]})
+    deployed = shop.home / "services" / "prefect.yaml"
+    content = yaml.safe_load(deployed.read_text(encoding="utf-8"))
+    content["deployments"].append({"name": "reconcile-2"})
+    deployed.write_text(yaml.safe_dump(content), encoding="utf-8")
     up = shop.graft("up", "--port", str(shop.port))
     off = "queue default of pool cpu, pool gpu, deployment data-to-model, deployment watch-windows, "
     off += "automation retrain on confirmed drift, deployment reconcile, schedule every-ten-minutes"
     assert f"switched off in the pages, and left so: {off}\n" in up.text
     found = {d["name"]: d for d in shop.api("deployments/filter", {})}
+    assert found.keys() == {entry["name"] for entry in content["deployments"]} - {"reconcile-2"}
     assert {name for name, d in found.items() if d["paused"]} == {"data-to-model", "watch-windows", "reconcile"}
     assert [s["active"] for d in found.values() for s in d["schedules"]].count(False) == 1
     assert automations() == {"retrain on confirmed drift": False, "report failed actions": True}
