@@ -64,7 +64,7 @@ def answer_to(request: urllib.request.Request) -> Any:
     """What a Prefect server answers, once its database is not busy."""
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=180) as answer:
                 text = answer.read()
             return json.loads(text) if text else None
         except urllib.error.HTTPError as error:
