@@ -322,6 +322,7 @@ def test_however_many_windows_came_in_between_what_nothing_changed_of_is_reused(
 ) -> None:
     step.run(epochs=3)
     caplog.set_level(logging.INFO, logger="graft.steps")
+    caplog.clear()
     for number in range(REMEMBERED_RUNS + 1):
         step.run("watch-drift", window=number)
     step.run(epochs=3)
